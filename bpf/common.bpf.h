@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What every program shares: the per-CPU buffer (reserve, write, commit; events.h draws it), the tracked thread's own
+ * storage, and the counting of drops.
+ *
+ * A record is reserved first and its time read afterwards. So a reader that sees the head at time T sees every record older
+ * than T, and the records of programs that cannot be interrupted are in order of time.
+ */
+#ifndef WHYSCALE_COMMON_BPF_H
+#define WHYSCALE_COMMON_BPF_H
+
+#include "compat.bpf.h"
+
+#include <bpf/bpf_tracing.h>
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define MAX_CPUS 4096
+#define NO_SLOT 0xffff
+#define SEEN_NR 256
+
+/* Set before loading; constants to the verifier. */
+const volatile __u64 epoch_ns;
+const volatile __u64 data_mask;	      /* size of a buffer's data - 1; the size is a power of two */
+const volatile __u32 self_tgid;	      /* the recorder: never a target */
+const volatile __u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */
+
+/* Records that no buffer could take: the CPU came online later. */
+__u64 dropped_no_buffer;
+/* Threads that could not be given storage. */
+__u64 dropped_no_storage;
+
+/* A buffer as BPF sees it; data has data_mask + 1 + BUF_SLACK bytes. */
+struct buf {
+	struct buf_header h;
+	u32 seen[SEEN_NR]; /* untracked threads whose names were written, by tid & (SEEN_NR - 1) */
+	char pad[BUF_HEADER - sizeof(struct buf_header) - SEEN_NR * 4];
+	char data[BUF_SLACK];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct buf);
+} bufs SEC(".maps");
+
+enum local_state { LOCAL_UNKNOWN, LOCAL_ON_CPU, LOCAL_BLOCKED, LOCAL_QUEUED };
+
+/* What we keep in each tracked thread. Its switches write it under the run queue's lock, wake-ups under that or pi_lock. */
+struct local {
+	u32 serial;
+	u32 seq;
+	u8 state;
+	bool need_first; /* BK_FIRST is to be written at its next switch-out */
+	bool no_inherit; /* -t: its children are not ours */
+	u16 wait_cpu;	 /* 1 + the CPU whose `waiting` it is counted in */
+	u16 waking_cpu;	 /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
+	u32 prio_key;
+	u32 nr_cpus;
+	u64 cpus;
+	/* the kernel's books as of the last switch-out */
+	u64 nvcsw, nivcsw, exec_ns, delay_ns, pcount;
+	u64 steal_ns, steal_mark;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct local);
+} locals SEC(".maps");
+
+static __always_inline struct buf *buf_of(u32 cpu)
+{
+	u32 slot;
+
+	barrier_var(cpu); /* or the mask is dropped for a bound that the verifier cannot follow */
+	slot = cpu_slot[cpu & (MAX_CPUS - 1)];
+	return bpf_map_lookup_elem(&bufs, &slot);
+}
+
+static __always_inline struct buf *buf_here(void)
+{
+	struct buf *b = buf_of(bpf_get_smp_processor_id());
+
+	if (unlikely(!b))
+		__sync_fetch_and_add(&dropped_no_buffer, 1);
+	else
+		b->h.runs++;
+	return b;
+}
+
+static __always_inline struct local *local_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&locals, p, NULL, 0);
+}
+
+static __always_inline u64 now_ns(void)
+{
+	return bpf_ktime_get_ns() - epoch_ns;
+}
+
+static __noinline int drop(struct buf *b, u32 cause)
+{
+	u64 now = now_ns();
+
+	if (!b || cause >= DROP_NR)
+		return 0;
+	if (!b->h.lost_first)
+		b->h.lost_first = now;
+	b->h.lost_last = now;
+	__sync_fetch_and_add(&b->h.lost[cause], 1);
+	__sync_fetch_and_add(&b->h.dropped[cause], 1);
+	return 0;
+}
+
+/* Room for `words`, or NULL with the drop counted. */
+static __always_inline void *reserve(struct buf *b, u32 words)
+{
+	u64 pos;
+
+	if (unlikely(b->h.head - *(volatile u64 *)&b->h.tail + BUF_NEST > data_mask)) {
+		drop(b, DROP_FULL);
+		return NULL;
+	}
+	pos = __sync_fetch_and_add(&b->h.head, words * 8);
+	return b->data + (pos & data_mask);
+}
+
+static __always_inline void commit(void *rec, u64 time, u32 words, u32 kind, u32 flags)
+{
+	commit_word(rec, EV_WORD0(time, words, kind, flags));
+}
+#define COMMIT(rec, time, kind, flags) commit(rec, time, sizeof(*(rec)) / 8, kind, flags)
+#define RESERVE(b, type) ((struct type *)reserve(b, sizeof(struct type) / 8))
+
+/* Records were dropped and there may be room again: says so before anything else. */
+static __noinline int write_lost(struct buf *b)
+{
+	struct ev_lost *rec;
+
+	if (!b)
+		return 0;
+	if (b->h.head - *(volatile u64 *)&b->h.tail + 2 * BUF_NEST > data_mask)
+		return 0;
+	rec = RESERVE(b, ev_lost);
+	if (!rec)
+		return 0;
+	rec->first_time = b->h.lost_first;
+	rec->last_time = b->h.lost_last;
+	rec->count[DROP_FULL] = __sync_lock_test_and_set(&b->h.lost[DROP_FULL], 0);
+	rec->count[DROP_STORAGE] = __sync_lock_test_and_set(&b->h.lost[DROP_STORAGE], 0);
+	b->h.lost_first = 0;
+	COMMIT(rec, now_ns(), EV_LOST, 0);
+	return 0;
+}
+
+static __always_inline void flush_lost(struct buf *b)
+{
+	if (unlikely(b->h.lost_first))
+		write_lost(b);
+}
+
+static __always_inline u32 who_of(struct task_struct *p, const struct local *l)
+{
+	u32 pid;
+
+	if (l)
+		return l->serial;
+	pid = p->pid;
+	return pid ? pid | WHO_UNTRACKED : WHO_IDLE;
+}
+
+/* Writes the name of an untracked thread when this CPU meets it (again). */
+static __always_inline void name_untracked(struct buf *b, struct task_struct *p)
+{
+	u32 pid = p->pid, i = pid & (SEEN_NR - 1);
+	struct ev_name *rec;
+
+	if (!pid || b->seen[i] == pid)
+		return;
+	rec = RESERVE(b, ev_name);
+	if (!rec)
+		return;
+	b->seen[i] = pid;
+	rec->who = pid | WHO_UNTRACKED;
+	rec->tgid = p->tgid;
+	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
+	COMMIT(rec, now_ns(), EV_NAME, 0);
+}
+
+#endif

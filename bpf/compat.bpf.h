@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Every difference between kernel versions and architectures that our programs meet, each with the release that made it. */
+#ifndef WHYSCALE_COMPAT_BPF_H
+#define WHYSCALE_COMPAT_BPF_H
+
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+/* 5.16 moved a task's CPU into thread_info on every architecture (bcf9033e5449). */
+static __always_inline u32 task_cpu(struct task_struct *p)
+{
+	if (bpf_core_field_exists(p->thread_info.cpu))
+		return p->thread_info.cpu;
+	return p->cpu;
+}
+
+/* 6.12 lets a thread that sleeps stay on the run queue until it is picked (152e11f6df29, delayed dequeue). */
+static __always_inline bool task_delayed(struct task_struct *p)
+{
+	return bpf_core_field_exists(p->se.sched_delayed) && p->se.sched_delayed;
+}
+
+/* 6.18 throttles task by task (e1fad12dcb66); before, the whole cfs_rq stood still. */
+static __always_inline bool task_throttled(struct task_struct *p)
+{
+	if (bpf_core_field_exists(p->throttled))
+		return p->throttled;
+	if (bpf_core_field_exists(p->se.cfs_rq->throttle_count))
+		return p->se.cfs_rq->throttle_count > 0;
+	return false;
+}
+
+/* Present with CONFIG_PARAVIRT_TIME_ACCOUNTING only. */
+static __always_inline bool steal_known(void)
+{
+	return bpf_core_field_exists(((struct rq *)0)->prev_steal_time_rq);
+}
+
+static __always_inline u64 task_rq_steal(struct task_struct *p)
+{
+	return steal_known() ? p->se.cfs_rq->rq->prev_steal_time_rq : 0;
+}
+
+#if defined(__TARGET_ARCH_x86)
+#define TS_COMPAT 0x0002 /* in a 32-bit system call */
+static __always_inline u32 regs_syscall(struct pt_regs *regs)
+{
+	return regs->orig_ax;
+}
+static __always_inline u64 regs_arg1(struct pt_regs *regs)
+{
+	return regs->di;
+}
+static __always_inline u64 regs_arg2(struct pt_regs *regs)
+{
+	return regs->si;
+}
+static __always_inline bool task_compat(struct task_struct *p)
+{
+	return p->thread_info.status & TS_COMPAT;
+}
+/* TSO: a store is seen after those before it. */
+static __always_inline void commit_word(u64 *word, u64 value)
+{
+	asm volatile("" ::: "memory");
+	*(volatile u64 *)word = value;
+}
+#elif defined(__TARGET_ARCH_arm64)
+static __always_inline u32 regs_syscall(struct pt_regs *regs)
+{
+	return regs->syscallno;
+}
+static __always_inline u64 regs_arg1(struct pt_regs *regs)
+{
+	return regs->orig_x0;
+}
+static __always_inline u64 regs_arg2(struct pt_regs *regs)
+{
+	return regs->regs[1];
+}
+static __always_inline bool task_compat(struct task_struct *p)
+{
+	return false;
+}
+/* A fetching atomic is a full barrier; BPF has a store-release only since 6.15. The arm64 JIT knows it since 5.18. */
+static __always_inline void commit_word(u64 *word, u64 value)
+{
+	(void)__sync_lock_test_and_set(word, value);
+}
+#endif
+
+#endif

@@ -1,0 +1,696 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The scheduler's events of the tracked threads, and of the CPUs on which they wait.
+ *
+ *   sched_switch      always when a tracked thread leaves or gets the CPU, or the CPU goes idle or wakes; others' switches
+ *                     only while a tracked thread waits on that CPU's run queue
+ *   sched_waking      who wakes a tracked thread; sched_wakeup(_new): it is on a run queue now
+ *   migrate, fork, exec, exit, rename
+ *
+ * Storage is made in task_newtask and in the snapshot, never in a scheduler hook. What a wait was for is not decided here:
+ * the switch record carries the state and the system call, the analysis looks at them.
+ */
+#include "common.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL v2";
+
+enum { MODE_TARGETS, MODE_ALL };
+enum { TARGET_TGID = 1, TARGET_TID = 2, TARGET_COMMAND = 4 };
+
+const volatile __u32 mode;
+const volatile bool preempt_count_known;
+const volatile __s64 preempt_count_delta; /* x86: from a CPU's runqueue to its preempt_count */
+
+__u32 last_serial;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, u32);
+} targets SEC(".maps"); /* tid or tgid: TARGET_* */
+
+/* ---- small facts ---- */
+
+/* The system call that p is in and its first two arguments, or EV_NO_SYSCALL. */
+static __always_inline u32 how_of(struct task_struct *p)
+{
+	struct pt_regs *regs;
+	u64 arg1, arg2;
+	u32 nr;
+
+	if (p->flags & PF_KTHREAD)
+		return EV_NO_SYSCALL;
+	regs = (struct pt_regs *)bpf_task_pt_regs(p);
+	nr = regs_syscall(regs);
+	if (nr >= EV_NO_SYSCALL)
+		return EV_NO_SYSCALL;
+	arg1 = regs_arg1(regs);
+	arg2 = regs_arg2(regs);
+	if (arg1 > EV_ARG1_MAX)
+		arg1 = EV_ARG1_MAX;
+	if (arg2 > EV_ARG2_MAX)
+		arg2 = EV_ARG2_MAX;
+	return EV_HOW(nr, arg2, arg1);
+}
+
+static __always_inline bool in_iowait(struct task_struct *task)
+{
+	return BPF_CORE_READ_BITFIELD(task, in_iowait); /* the macro has a `p` of its own */
+}
+
+static __always_inline u32 prio_key(struct task_struct *p)
+{
+	return p->static_prio << 16 | p->rt_priority << 8 | p->policy;
+}
+
+/* The interrupt level of the running program's context, as WK_* flags. */
+static __always_inline u32 waker_context(struct buf *b)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+	u32 count = 0;
+
+	if (!preempt_count_known)
+		return 0;
+#if defined(__TARGET_ARCH_arm64)
+	count = cur->thread_info.preempt_count;
+#else
+	if (unlikely(!b->h.preempt_count))
+		b->h.preempt_count = (u64)cur->se.cfs_rq->rq + preempt_count_delta;
+	if (bpf_probe_read_kernel(&count, sizeof(count), (void *)b->h.preempt_count))
+		return 0;
+#endif
+	/* bits 8-15 soft interrupts (odd: being served), 16-19 hard ones, 20-23 NMI: include/linux/preempt.h */
+	return WK_CONTEXT | (count & 0x00ff0000 ? WK_HARDIRQ : 0) | (count & 0x100 ? WK_SOFTIRQ : 0);
+}
+
+/* ---- the count of tracked threads that wait on a CPU ---- */
+
+static __always_inline void wait_begin(struct local *l, struct buf *b, u32 cpu)
+{
+	if (!b || l->wait_cpu)
+		return;
+	l->wait_cpu = cpu + 1;
+	__sync_fetch_and_add(&b->h.waiting, 1);
+}
+
+static __always_inline void wait_end(struct local *l)
+{
+	struct buf *b;
+
+	if (!l->wait_cpu)
+		return;
+	b = buf_of(l->wait_cpu - 1);
+	l->wait_cpu = 0;
+	if (b)
+		__sync_fetch_and_add(&b->h.waiting, -1);
+}
+
+/* ---- records ---- */
+
+static __noinline int write_task(struct buf *b, struct task_struct *p, struct local *l)
+{
+	u32 size = bpf_core_field_size(p->cpus_mask);
+	struct ev_task *rec;
+
+	if (!b || !p || !l)
+		return 0;
+	l->prio_key = prio_key(p);
+	l->nr_cpus = p->nr_cpus_allowed;
+	l->cpus = p->cpus_mask.bits[0];
+	rec = RESERVE(b, ev_task);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->policy = p->policy;
+	rec->nice = p->static_prio - 120;
+	rec->rt_priority = p->rt_priority;
+	rec->pad = 0;
+	rec->nr_cpus = l->nr_cpus;
+	rec->pad2 = 0;
+	rec->cgroup = BPF_CORE_READ(p, sched_task_group, css.cgroup, kn, id);
+	__builtin_memset(rec->cpus, 0, sizeof(rec->cpus));
+	if (size > sizeof(rec->cpus))
+		size = sizeof(rec->cpus);
+	bpf_probe_read_kernel(rec->cpus, size, p->cpus_ptr);
+	COMMIT(rec, now_ns(), EV_TASK, 0);
+	return 0;
+}
+
+static __always_inline void check_task(struct buf *b, struct task_struct *p, struct local *l)
+{
+	if (unlikely(l->cpus != p->cpus_mask.bits[0] || l->nr_cpus != (u32)p->nr_cpus_allowed ||
+		     l->prio_key != prio_key(p)))
+		write_task(b, p, l);
+}
+
+static __always_inline void remember_books(struct task_struct *p, struct local *l)
+{
+	l->nvcsw = p->nvcsw;
+	l->nivcsw = p->nivcsw;
+	l->exec_ns = p->se.sum_exec_runtime;
+	l->delay_ns = p->sched_info.run_delay;
+	l->pcount = p->sched_info.pcount;
+}
+
+/* The books as remembered, so that they agree with the switches written. */
+static __noinline int write_books(struct buf *b, struct task_struct *p, struct local *l, u32 flags)
+{
+	struct ev_books *rec;
+
+	if (!b || !p || !l)
+		return 0;
+	rec = RESERVE(b, ev_books);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->unseen = 0;
+	if (flags & BK_END && p->nvcsw + p->nivcsw > l->nvcsw + l->nivcsw && !p->on_cpu) {
+		rec->unseen = p->nvcsw + p->nivcsw - l->nvcsw - l->nivcsw;
+		flags |= BK_MORE;
+	}
+	rec->nvcsw = l->nvcsw;
+	rec->nivcsw = l->nivcsw;
+	rec->nr_migrations = p->se.nr_migrations;
+	rec->exec_ns = l->exec_ns;
+	rec->delay_ns = l->delay_ns;
+	rec->pcount = l->pcount;
+	rec->steal_ns = l->steal_ns;
+	rec->utime_ns = p->utime;
+	rec->stime_ns = p->stime;
+	rec->start_ns = p->start_time;
+	COMMIT(rec, now_ns(), EV_BOOKS, flags | (steal_known() ? BK_STEAL : 0));
+	return 0;
+}
+
+/* prev ran and no probe saw it get the CPU: sched_info did. */
+static __noinline int write_missed_in(struct buf *b, struct task_struct *p, struct local *l)
+{
+	struct ev_missed *rec;
+
+	if (!b || !p || !l)
+		return 0;
+	rec = RESERVE(b, ev_missed);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->arrivals = p->sched_info.pcount - l->pcount;
+	rec->arrival_ns = p->se.cfs_rq->rq->clock - p->sched_info.last_arrival;
+	rec->queue_ns = p->sched_info.run_delay - l->delay_ns;
+	COMMIT(rec, now_ns(), EV_MISSED, MI_SWITCH_IN);
+	return 0;
+}
+
+/* next is about to run and no probe saw its wake-up. */
+static __noinline int write_missed_wake(struct buf *b, struct task_struct *p, struct local *l)
+{
+	u64 queued;
+	struct ev_missed *rec;
+
+	if (!b || !p || !l)
+		return 0;
+	queued = p->sched_info.last_queued;
+	rec = RESERVE(b, ev_missed);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->arrivals = 0;
+	rec->arrival_ns = 0;
+	rec->queue_ns = queued ? p->se.cfs_rq->rq->clock - queued : 0;
+	COMMIT(rec, now_ns(), EV_MISSED, MI_WAKEUP);
+	return 0;
+}
+
+/* ---- switches ---- */
+
+struct leave {
+	u32 flags, how;
+};
+
+/* What prev's record says, and what is kept of it until it comes back. */
+static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struct task_struct *p,
+					      struct local *l, u32 state)
+{
+	struct leave out = { preempt ? SW_PREEMPT : 0, 0 };
+
+	if (unlikely(l->state != LOCAL_ON_CPU)) {
+		if (l->state != LOCAL_UNKNOWN)
+			write_missed_in(b, p, l);
+		wait_end(l);
+		l->steal_mark = task_rq_steal(p);
+	}
+	l->seq++;
+	l->steal_ns += task_rq_steal(p) - l->steal_mark;
+	remember_books(p, l);
+	out.how = how_of(p);
+	if (p->on_rq && !task_delayed(p)) {
+		out.flags |= SW_RUNNABLE;
+		if (task_throttled(p))
+			out.flags |= SW_THROTTLED;
+		l->state = LOCAL_QUEUED;
+		wait_begin(l, b, bpf_get_smp_processor_id());
+	} else {
+		out.flags |= (in_iowait(p) ? SW_IOWAIT : 0) | (state & TASK_FROZEN ? SW_FROZEN : 0);
+		l->state = LOCAL_BLOCKED;
+	}
+	if (task_compat(p))
+		out.flags |= SW_COMPAT;
+	return out;
+}
+
+static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct local *l)
+{
+	if (unlikely(l->state == LOCAL_BLOCKED))
+		write_missed_wake(b, p, l);
+	wait_end(l);
+	l->state = LOCAL_ON_CPU;
+	l->waking_cpu = 0;
+	l->steal_mark = task_rq_steal(p);
+}
+
+static __always_inline void after_switch(struct buf *b, struct task_struct *p, struct local *l, u32 state)
+{
+	if (unlikely(state & TASK_DEAD)) {
+		write_books(b, p, l, BK_DEAD);
+		wait_end(l);
+		return;
+	}
+	if (unlikely(l->need_first)) {
+		l->need_first = false;
+		write_books(b, p, l, BK_FIRST);
+	}
+	check_task(b, p, l);
+}
+
+static __always_inline int on_switch(bool preempt, struct task_struct *prev, struct task_struct *next,
+				     u32 state)
+{
+	bool idle = !prev->pid || !next->pid;
+	struct local *from, *to;
+	struct ev_switch *rec;
+	struct leave out = {};
+	struct buf *b;
+
+	from = prev->pid ? local_of(prev) : NULL;
+	to = next->pid ? local_of(next) : NULL;
+	b = buf_here();
+	if (!b)
+		return 0;
+	if (!from) {
+		barrier(); /* else the compiler makes one test of two pointers, which the verifier forbids */
+		if (!to && !idle && !b->h.waiting)
+			return 0;
+	}
+	flush_lost(b);
+	if (from)
+		out = leave_cpu(b, preempt, prev, from, state);
+	else
+		name_untracked(b, prev);
+	if (to)
+		get_cpu(b, next, to);
+	else
+		name_untracked(b, next);
+	rec = RESERVE(b, ev_switch);
+	if (rec) {
+		u64 now = now_ns();
+
+		rec->prev = who_of(prev, from);
+		rec->next = who_of(next, to);
+		*(u64 *)&rec->state = (state & 0xff) | out.how << 8 | (u64)(from ? (u16)from->seq : 0) << 32 |
+				      (u64)(to ? to->seq : 0) << 48;
+		COMMIT(rec, now, EV_SWITCH, out.flags);
+	}
+	if (from)
+		after_switch(b, prev, from, state);
+	return 0;
+}
+
+/* 5.18 gave sched_switch the state as it was on the way out (fa2c3254d7cf); before it is read from the task. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(switch_with_state, bool preempt, struct task_struct *prev, struct task_struct *next, u32 state)
+{
+	return on_switch(preempt, prev, next, state);
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(switch_without_state, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return on_switch(preempt, prev, next, prev->__state);
+}
+
+/* ---- wake-ups ---- */
+
+/*
+ * A wake-up of a thread that is on a run queue changes nothing: no record. on_rq may be read just before the thread takes
+ * itself off; then sched_wakeup tells (WU_NO_WAKE).
+ */
+SEC("tp_btf/sched_waking")
+int BPF_PROG(waking, struct task_struct *p)
+{
+	struct local *l = local_of(p);
+	struct task_struct *cur;
+	bool delayed;
+	struct ev_wake *rec;
+	struct buf *b;
+	u64 now;
+
+	if (!l)
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	flush_lost(b);
+	delayed = task_delayed(p);
+	if (p->on_rq && !delayed) {
+		l->waking_cpu = 0;
+		return 0;
+	}
+	cur = bpf_get_current_task_btf();
+	rec = RESERVE(b, ev_wake);
+	if (!rec)
+		return 0;
+	now = now_ns();
+	rec->wakee = l->serial;
+	rec->waker = who_of(cur, local_of(cur));
+	rec->seq = l->seq;
+	rec->cpu = task_cpu(p);
+	rec->pad = 0;
+	l->waking_cpu = bpf_get_smp_processor_id() + 1;
+	COMMIT(rec, now, EV_WAKE,
+	       waker_context(b) | (delayed ? WK_DELAYED : 0) | (p->on_cpu ? WK_ON_CPU : 0));
+	return 0;
+}
+
+static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
+{
+	struct local *l = local_of(p);
+	struct ev_wake *rec;
+	struct buf *b;
+	u32 cpu, here;
+
+	if (!l || (l->state != LOCAL_BLOCKED && l->state != LOCAL_UNKNOWN))
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	flush_lost(b);
+	here = bpf_get_smp_processor_id();
+	cpu = task_cpu(p);
+	if (l->state == LOCAL_BLOCKED || flags & WU_NEW) {
+		l->state = LOCAL_QUEUED;
+		wait_begin(l, cpu == here ? b : buf_of(cpu), cpu);
+	}
+	if (task_throttled(p))
+		flags |= WU_THROTTLED;
+	if (l->waking_cpu == here + 1 && !flags) {
+		l->waking_cpu = 0;
+		return 0;
+	}
+	rec = RESERVE(b, ev_wake);
+	if (!rec)
+		return 0;
+	if (!l->waking_cpu && !(flags & WU_NEW)) {
+		struct task_struct *cur = bpf_get_current_task_btf();
+
+		flags |= WU_NO_WAKE;
+		rec->waker = who_of(cur, local_of(cur));
+	} else {
+		rec->waker = 0;
+	}
+	l->waking_cpu = 0;
+	rec->wakee = l->serial;
+	rec->seq = l->seq;
+	rec->cpu = cpu;
+	rec->pad = 0;
+	COMMIT(rec, now_ns(), EV_WAKEUP, flags);
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(wakeup, struct task_struct *p)
+{
+	return on_wakeup(p, 0);
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(wakeup_new, struct task_struct *p)
+{
+	return on_wakeup(p, WU_NEW);
+}
+
+SEC("tp_btf/sched_migrate_task")
+int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
+{
+	struct local *l = local_of(p);
+	struct ev_migrate *rec;
+	struct buf *b;
+	u32 from;
+
+	if (!l)
+		return 0;
+	from = task_cpu(p);
+	if (from == (u32)dest_cpu)
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	flush_lost(b);
+	if (l->wait_cpu) {
+		wait_end(l);
+		wait_begin(l, buf_of(dest_cpu), dest_cpu);
+	}
+	rec = RESERVE(b, ev_migrate);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->from = from;
+	rec->to = dest_cpu;
+	COMMIT(rec, now_ns(), EV_MIGRATE, 0);
+	return 0;
+}
+
+/* ---- birth, exec, exit, names ---- */
+
+static __always_inline struct local *track(struct buf *b, struct task_struct *p)
+{
+	struct local *l = bpf_task_storage_get(&locals, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!l) {
+		__sync_fetch_and_add(&dropped_no_storage, 1);
+		drop(b, DROP_STORAGE);
+		return NULL;
+	}
+	l->serial = __sync_fetch_and_add(&last_serial, 1) + 1;
+	return l;
+}
+
+static __always_inline void fill_thread(struct ev_thread *rec, struct task_struct *p, struct local *l)
+{
+	rec->who = l->serial;
+	rec->tid = p->pid;
+	rec->tgid = p->tgid;
+	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
+	__builtin_memset(rec->pad, 0, sizeof(rec->pad));
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+	struct local *parent = local_of(cur), *l;
+	struct ev_thread *rec;
+	struct buf *b;
+
+	if (mode == MODE_ALL ? (u32)cur->tgid == self_tgid : !parent || parent->no_inherit)
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	flush_lost(b);
+	l = track(b, p);
+	if (!l)
+		return 0;
+	l->state = LOCAL_BLOCKED; /* until wakeup_new */
+	rec = RESERVE(b, ev_thread);
+	if (!rec)
+		return 0;
+	fill_thread(rec, p, l);
+	rec->parent = parent ? parent->serial : 0;
+	rec->clone_flags = clone_flags;
+	rec->how = 0;
+	rec->state = 0;
+	COMMIT(rec, now_ns(), EV_FORK, 0);
+	write_task(b, p, l);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *p, int old_pid, struct linux_binprm *bprm)
+{
+	struct local *l = local_of(p);
+	struct ev_exec *rec;
+	struct buf *b;
+
+	if (!l)
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	flush_lost(b);
+	rec = RESERVE(b, ev_exec);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->old_tid = old_pid;
+	rec->tid = p->pid;
+	rec->tgid = p->tgid;
+	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
+	__builtin_memset(rec->file, 0, sizeof(rec->file));
+	bpf_probe_read_kernel_str(rec->file, sizeof(rec->file), bprm->filename);
+	COMMIT(rec, now_ns(), EV_EXEC, 0);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *p)
+{
+	struct local *l = local_of(p);
+	struct ev_exit *rec;
+	struct buf *b;
+
+	if (!l)
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	flush_lost(b);
+	rec = RESERVE(b, ev_exit);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->code = p->exit_code;
+	COMMIT(rec, now_ns(), EV_EXIT, 0);
+	return 0;
+}
+
+SEC("tp_btf/task_rename")
+int BPF_PROG(rename, struct task_struct *p, const char *comm)
+{
+	struct local *l = local_of(p);
+	struct ev_name *rec;
+	struct buf *b;
+
+	if (!l)
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	flush_lost(b);
+	rec = RESERVE(b, ev_name);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->tgid = p->tgid;
+	__builtin_memset(rec->comm, 0, sizeof(rec->comm));
+	bpf_probe_read_kernel_str(rec->comm, sizeof(rec->comm), comm);
+	COMMIT(rec, now_ns(), EV_NAME, 0);
+	return 0;
+}
+
+/* ---- before the first event and after the last ---- */
+
+static __always_inline u32 wanted(struct task_struct *p)
+{
+	u32 tid = p->pid, tgid = p->tgid, *how;
+
+	if (tgid == self_tgid)
+		return 0;
+	if (mode == MODE_ALL)
+		return TARGET_TGID;
+	how = bpf_map_lookup_elem(&targets, &tid);
+	if (how && *how & (TARGET_TID | TARGET_COMMAND))
+		return *how;
+	how = bpf_map_lookup_elem(&targets, &tgid);
+	return how && *how & TARGET_TGID ? *how : 0;
+}
+
+/*
+ * State, then books, then a look whether the thread moved meanwhile: if none of its switches or wake-ups came between, both hold
+ * and the audit may start here, else it starts at its next switch-out.
+ */
+static __always_inline void snap(struct buf *b, struct task_struct *p, struct local *l, u32 how)
+{
+	struct ev_thread *rec = RESERVE(b, ev_thread);
+	u32 state, flags, seq = l->seq;
+	u64 now;
+
+	if (!rec)
+		return;
+	now = now_ns();
+	state = p->__state;
+	flags = (how & TARGET_COMMAND ? SN_TARGET : 0) | (p->flags & PF_KTHREAD ? SN_KTHREAD : 0);
+	if (p->on_cpu)
+		flags |= SN_ON_CPU;
+	else if (!p->on_rq || task_delayed(p))
+		flags |= SN_BLOCKED | (in_iowait(p) ? SN_IOWAIT : 0) | (state & TASK_FROZEN ? SN_FROZEN : 0);
+	fill_thread(rec, p, l);
+	rec->parent = 0;
+	rec->clone_flags = 0;
+	rec->how = flags & SN_BLOCKED ? how_of(p) : EV_NO_SYSCALL;
+	rec->state = state;
+	remember_books(p, l);
+	if (l->state == LOCAL_UNKNOWN && l->seq == seq)
+		l->state = flags & SN_ON_CPU ? LOCAL_ON_CPU : flags & SN_BLOCKED ? LOCAL_BLOCKED : LOCAL_UNKNOWN;
+	else
+		flags &= ~(SN_ON_CPU | SN_BLOCKED | SN_IOWAIT | SN_FROZEN);
+	COMMIT(rec, now, EV_SNAP, flags);
+	if (flags & SN_BLOCKED && !p->on_rq)
+		write_books(b, p, l, BK_FIRST);
+	else
+		l->need_first = true;
+	l->steal_mark = task_rq_steal(p);
+}
+
+SEC("iter/task")
+int snapshot(struct bpf_iter__task *ctx)
+{
+	struct task_struct *p = ctx->task;
+	struct local *l;
+	struct buf *b;
+	u32 how;
+
+	if (!p)
+		return 0;
+	how = wanted(p);
+	if (!how || local_of(p))
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	l = track(b, p);
+	if (!l)
+		return 0;
+	l->no_inherit = how & TARGET_TID;
+	snap(b, p, l, how);
+	write_task(b, p, l);
+	return 0;
+}
+
+SEC("iter/task")
+int final_books(struct bpf_iter__task *ctx)
+{
+	struct task_struct *p = ctx->task;
+	struct local *l;
+	struct buf *b;
+
+	if (!p)
+		return 0;
+	l = local_of(p);
+	if (!l || p->__state & TASK_DEAD)
+		return 0;
+	b = buf_here();
+	if (b)
+		write_books(b, p, l, BK_END);
+	return 0;
+}

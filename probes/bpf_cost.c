@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Sampling the run time of our BPF programs: see bpf_cost.h. */
+#include "probes/bpf_cost.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <unistd.h>
+
+void bpf_cost_init(struct bpf_cost *c, struct bpf_object *object)
+{
+	*c = (struct bpf_cost){ .object = object, .stats_fd = -1 };
+}
+
+/* Over all programs of the object, since they were loaded. */
+static void sum_info(struct bpf_object *object, uint64_t *ret_time_ns, uint64_t *ret_misses)
+{
+	struct bpf_program *prog;
+
+	*ret_time_ns = *ret_misses = 0;
+	bpf_object__for_each_program(prog, object)
+	{
+		struct bpf_prog_info info = {};
+		unsigned int len = sizeof(info);
+		int fd = bpf_program__fd(prog);
+
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+			continue;
+		*ret_time_ns += info.run_time_ns;
+		*ret_misses += info.recursion_misses;
+	}
+}
+
+void bpf_cost_window(struct bpf_cost *c, bool on, uint64_t runs)
+{
+	uint64_t time_ns, misses;
+
+	if (on == (c->stats_fd >= 0))
+		return;
+	sum_info(c->object, &time_ns, &misses);
+	if (on) {
+		c->window_time_ns = time_ns;
+		c->window_runs = runs;
+		c->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+		return;
+	}
+	close(c->stats_fd);
+	c->stats_fd = -1;
+	c->timed_ns += time_ns - c->window_time_ns;
+	c->timed_runs += runs - c->window_runs;
+}
+
+int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into)
+{
+	uint64_t time_ns, misses, cost_ns = 0;
+	json_t *more;
+	int r;
+
+	bpf_cost_window(c, false, runs);
+	sum_info(c->object, &time_ns, &misses);
+	if (c->timed_runs)
+		cost_ns = (uint64_t)((double)c->timed_ns / (double)c->timed_runs * (double)runs);
+	more = json_pack("{s:I,s:I,s:I,s:b,s:I}", "bpf_ns", (json_int_t)cost_ns, "bpf_runs", (json_int_t)runs,
+			 "bpf_sampled_runs", (json_int_t)c->timed_runs, "bpf_estimated", 1,
+			 "recursion_misses", (json_int_t)misses);
+	if (!more)
+		return -ENOMEM;
+	r = json_object_update(into, more);
+	json_decref(more);
+	return r ? -ENOMEM : 0;
+}

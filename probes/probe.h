@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A probe is one source of events or counts: one file with one const struct probe, and one line in probes.def.
+ *
+ *   check   can it work here, and if not, why
+ *   open    load and attach; events may flow into the buffers from here on
+ *   start   the recording begins: the target exists and is stopped, or runs already
+ *   stop    the recording ends: last reads while everything is still attached
+ *   meta    what it counted, for the trace's last META chunk
+ *   close   detach and free; also right after a failed open
+ */
+#ifndef WHYSCALE_PROBES_PROBE_H
+#define WHYSCALE_PROBES_PROBE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "bpf/events.h"
+
+enum probe_mode { PROBE_COMMAND, PROBE_PIDS, PROBE_TIDS, PROBE_ALL };
+
+/* What the probes of one recording share. The recorder fills the first part; the scheduler probe the second. */
+struct probe_env {
+	enum probe_mode mode;
+	const pid_t *ids;		/* PROBE_COMMAND: one, the stopped child; then tgids or tids */
+	size_t nr_ids;
+	pid_t command;			/* the stopped child, beside any mode; 0: none */
+	unsigned int nr_cpus;		/* possible CPUs */
+	const bool *online;		/* [nr_cpus] */
+	uint64_t epoch_ns;		/* CLOCK_MONOTONIC: time 0 of the trace */
+	size_t buffer_bytes;		/* data of a CPU's buffer, a power of two */
+
+	int bufs_fd;			/* the mmapable array; -1: there is none */
+	unsigned int nr_bufs;		/* its entries */
+	size_t buf_stride;		/* bytes from one entry to the next */
+	uint16_t *buf_cpu;		/* [nr_bufs]: whose buffer an entry is */
+	char *bufs;			/* the array, mapped */
+};
+
+struct probe {
+	const char *name;
+	const char *gives;	/* what it sees, one line */
+	const char *without;	/* what is lost without it, one line */
+	const char *cost;	/* measured, one line */
+	int (*check)(struct err *why);
+	int (*open)(struct probe_env *env, void **ret_state, struct err *err);
+	int (*start)(void *state, struct err *err);
+	int (*stop)(void *state, struct err *err);
+	int (*meta)(void *state, json_t *into);
+	void (*close)(void *state);
+};
+
+/* The table of probes.def, ended by NULL. */
+extern const struct probe *const probes[];
+
+const struct probe *probe_by_name(const char *name);
+
+#endif

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The scheduler probe: loads bpf/sched.bpf.c, gives the recorder its buffers, takes the snapshot of what already runs
+ * and, at the end, the kernel's books of what still does.
+ */
+#include "probes/sched.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "probes/bpf_cost.h"
+#include "probes/probe.h"
+#include "sched.skel.h"
+
+/* As in sched.bpf.c. */
+enum { MODE_TARGETS, MODE_ALL };
+enum { TARGET_TGID = 1, TARGET_TID = 2, TARGET_COMMAND = 4 };
+#define NO_SLOT 0xffff
+
+struct sched {
+	struct sched_bpf *skel;
+	struct probe_env *env;
+	struct bpf_cost cost;
+	char *bufs;		/* the mapped array */
+	size_t bufs_len;
+};
+
+/* libbpf's last warning, for the error sentence. Library messages never reach the terminal. */
+static char last_warning[256];
+
+static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (getenv("DBG")) { va_list a2; va_copy(a2, ap); vfprintf(stderr, fmt, a2); va_end(a2); }
+	if (level == LIBBPF_WARN) {
+		vsnprintf(last_warning, sizeof(last_warning), fmt, ap);
+		last_warning[strcspn(last_warning, "\n")] = '\0';
+	}
+	return 0;
+}
+
+static void btf_p(struct btf **btf)
+{
+	btf__free(*btf);
+}
+
+/* ---- what this kernel looks like ---- */
+
+/* Number of arguments of the sched_switch tracepoint, without the first (data) one. */
+static int switch_args(const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
+	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
+
+	t = t ? btf__type_by_id(btf, t->type) : NULL;
+	t = t && btf_is_ptr(t) ? btf__type_by_id(btf, t->type) : NULL;
+	return t && btf_is_func_proto(t) ? btf_vlen(t) - 1 : -1;
+}
+
+/* Offset of a variable among the per-CPU ones, or -1. */
+static long percpu_offset(const struct btf *btf, const char *name)
+{
+	int sec = btf__find_by_name_kind(btf, ".data..percpu", BTF_KIND_DATASEC);
+	const struct btf_type *t = sec > 0 ? btf__type_by_id(btf, sec) : NULL;
+
+	for (int i = 0; t && i < btf_vlen(t); i++) {
+		const struct btf_var_secinfo *var = btf_var_secinfos(t) + i;
+		const struct btf_type *v = btf__type_by_id(btf, var->type);
+
+		if (v && !strcmp(btf__name_by_offset(btf, v->name_off), name))
+			return var->offset;
+	}
+	return -1;
+}
+
+static long member_offset(const struct btf *btf, const char *type, const char *member)
+{
+	int id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
+	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
+
+	for (int i = 0; t && i < btf_vlen(t); i++) {
+		const struct btf_member *m = btf_members(t) + i;
+		const char *name = btf__name_by_offset(btf, m->name_off);
+		const struct btf_type *inner;
+
+		if (!strcmp(name, member))
+			return btf_member_bit_offset(t, i) / 8;
+		/* pcpu_hot wraps its members in anonymous unions and structs, at offset 0 of each other */
+		inner = *name ? NULL : btf__type_by_id(btf, m->type);
+		for (int j = 0; inner && btf_is_composite(inner) && j < btf_vlen(inner); j++) {
+			const struct btf_member *n = btf_members(inner) + j;
+			const struct btf_type *leaf = btf__type_by_id(btf, n->type);
+
+			if (!strcmp(btf__name_by_offset(btf, n->name_off), member))
+				return (btf_member_bit_offset(t, i) + btf_member_bit_offset(inner, j)) / 8;
+			for (int k = 0; btf_is_composite(leaf) && !n->name_off && k < btf_vlen(leaf); k++)
+				if (!strcmp(btf__name_by_offset(btf, btf_members(leaf)[k].name_off), member))
+					return (btf_member_bit_offset(t, i) +
+						btf_member_bit_offset(inner, j) +
+						btf_member_bit_offset(leaf, k)) / 8;
+		}
+	}
+	return -1;
+}
+
+/*
+ * Where a CPU's preempt_count lies, from its run queue: kallsyms may lack data symbols, the BTF of the per-CPU section has both
+ * offsets. A variable of its own until 6.1 and again since 6.15, in pcpu_hot from 6.2 to 6.14; arm64 has it in thread_info.
+ */
+static void find_preempt_count(const struct btf *btf, struct sched_bpf *skel)
+{
+#if defined(__aarch64__)
+	skel->rodata->preempt_count_known = true;
+#else
+	long rq = percpu_offset(btf, "runqueues"), count = percpu_offset(btf, "__preempt_count");
+
+	if (count < 0) {
+		long hot = percpu_offset(btf, "pcpu_hot");
+		long inside = member_offset(btf, "pcpu_hot", "preempt_count");
+
+		count = hot >= 0 && inside >= 0 ? hot + inside : -1;
+	}
+	if (rq < 0 || count < 0)
+		return;
+	skel->rodata->preempt_count_known = true;
+	skel->rodata->preempt_count_delta = count - rq;
+#endif
+}
+
+/* ---- loading ---- */
+
+static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct err *err)
+{
+	unsigned int max = sizeof(skel->rodata->cpu_slot) / sizeof(skel->rodata->cpu_slot[0]);
+
+	if (env->nr_cpus > max)
+		return err_set(err, -E2BIG, "this machine has %u CPUs, whyscale knows up to %u", env->nr_cpus, max);
+	env->buf_cpu = calloc(env->nr_cpus, sizeof(*env->buf_cpu));
+	if (!env->buf_cpu)
+		return err_sys(err, -ENOMEM, "cannot list the CPUs");
+	for (unsigned int cpu = 0; cpu < max; cpu++) {
+		if (cpu < env->nr_cpus && env->online[cpu]) {
+			env->buf_cpu[env->nr_bufs] = cpu;
+			skel->rodata->cpu_slot[cpu] = env->nr_bufs++;
+		} else {
+			skel->rodata->cpu_slot[cpu] = NO_SLOT;
+		}
+	}
+	env->buf_stride = BUF_HEADER + env->buffer_bytes + BUF_SLACK;
+	bpf_map__set_value_size(skel->maps.bufs, env->buf_stride);
+	bpf_map__set_max_entries(skel->maps.bufs, env->nr_bufs);
+	return 0;
+}
+
+static int configure(struct sched *s, struct err *err)
+{
+	struct probe_env *env = s->env;
+	_cleanup_(btf_p) struct btf *btf = btf__load_vmlinux_btf();
+	int args;
+
+	if (!btf)
+		return err_set(err, -ENOTSUP,
+			       "this kernel has no type information (/sys/kernel/btf/vmlinux): "
+			       "use one built with CONFIG_DEBUG_INFO_BTF");
+	args = switch_args(btf);
+	bpf_program__set_autoload(s->skel->progs.switch_with_state, args >= 4);
+	bpf_program__set_autoload(s->skel->progs.switch_without_state, args < 4);
+	find_preempt_count(btf, s->skel);
+	s->skel->rodata->epoch_ns = env->epoch_ns;
+	s->skel->rodata->data_mask = env->buffer_bytes - 1;
+	s->skel->rodata->self_tgid = getpid();
+	s->skel->rodata->mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
+	return assign_buffers(env, s->skel, err);
+}
+
+static int load_error(struct err *err, int code)
+{
+	if (code == -EPERM)
+		return err_set(err, code,
+			       "loading BPF programs needs root (CAP_BPF and CAP_PERFMON): run it with sudo");
+	return err_sys(err, code, "the kernel refused the scheduler programs (%s)", last_warning);
+}
+
+static int map_buffers(struct sched *s, struct err *err)
+{
+	struct probe_env *env = s->env;
+	long page = sysconf(_SC_PAGESIZE);
+
+	env->bufs_fd = bpf_map__fd(s->skel->maps.bufs);
+	s->bufs_len = (env->buf_stride * env->nr_bufs + page - 1) / page * page;
+	s->bufs = mmap(NULL, s->bufs_len, PROT_READ | PROT_WRITE, MAP_SHARED, env->bufs_fd, 0);
+	if (s->bufs == MAP_FAILED) {
+		s->bufs = NULL;
+		return err_sys(err, -errno, "cannot map the event buffers of %zu bytes for each of %u CPUs",
+			       env->buffer_bytes, env->nr_bufs);
+	}
+	env->bufs = s->bufs;
+	return 0;
+}
+
+static void sched_close(void *state)
+{
+	struct sched *s = state;
+
+	if (!s)
+		return;
+	if (s->cost.stats_fd >= 0)
+		close(s->cost.stats_fd);
+	if (s->bufs)
+		munmap(s->bufs, s->bufs_len);
+	sched_bpf__destroy(s->skel);
+	free(s->env->buf_cpu);
+	s->env->buf_cpu = NULL;
+	s->env->bufs = NULL;
+	s->env->nr_bufs = 0;
+	s->env->bufs_fd = -1;
+	free(s);
+}
+
+static int load(struct sched *s, struct err *err)
+{
+	int r;
+
+	libbpf_set_print(keep_warning);
+	last_warning[0] = '\0';
+	s->skel = sched_bpf__open();
+	if (!s->skel)
+		return err_sys(err, -errno, "cannot open the scheduler programs");
+	r = configure(s, err);
+	if (r)
+		return r;
+	r = sched_bpf__load(s->skel);
+	if (r)
+		return load_error(err, r);
+	bpf_cost_init(&s->cost, s->skel->obj);
+	return map_buffers(s, err);
+}
+
+static int sched_open(struct probe_env *env, void **ret_state, struct err *err)
+{
+	struct sched *s = calloc(1, sizeof(*s));
+	int r;
+
+	*ret_state = s;
+	if (!s)
+		return err_sys(err, -ENOMEM, "cannot open the scheduler probe");
+	s->env = env;
+	s->cost.stats_fd = -1;
+	r = load(s, err);
+	if (r)
+		return r;
+	r = sched_bpf__attach(s->skel);
+	if (r)
+		return err_sys(err, r, "cannot attach the scheduler programs (%s)", last_warning);
+	return 0;
+}
+
+/* ---- the two iterations over all tasks ---- */
+
+static int iterate(struct bpf_program *prog, const char *what, struct err *err)
+{
+	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+	_cleanup_(close_p) int fd = -1;
+	char none[64];
+	ssize_t n;
+
+	if (!link)
+		return err_sys(err, -errno, "cannot iterate over the tasks for %s", what);
+	fd = bpf_iter_create(bpf_link__fd(link));
+	bpf_link__destroy(link);
+	if (fd < 0)
+		return err_sys(err, fd, "cannot iterate over the tasks for %s", what);
+	do
+		n = read(fd, none, sizeof(none));
+	while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	return n < 0 ? err_sys(err, -errno, "cannot iterate over the tasks for %s", what) : 0;
+}
+
+static int add_target(struct sched *s, pid_t id, uint32_t how, struct err *err)
+{
+	uint32_t key = id;
+
+	if (bpf_map__update_elem(s->skel->maps.targets, &key, sizeof(key), &how, sizeof(how), BPF_ANY))
+		return err_sys(err, -errno, "cannot add process %d to the targets", id);
+	return 0;
+}
+
+static int sched_start(void *state, struct err *err)
+{
+	struct sched *s = state;
+	uint32_t how = s->env->mode == PROBE_TIDS ? TARGET_TID : TARGET_TGID;
+	int r = 0;
+
+	for (size_t i = 0; i < s->env->nr_ids && !r; i++)
+		r = add_target(s, s->env->ids[i], how, err);
+	if (!r && s->env->command)
+		r = add_target(s, s->env->command, TARGET_COMMAND, err);
+	return r ? r : iterate(s->skel->progs.snapshot, "the snapshot", err);
+}
+
+static int sched_stop(void *state, struct err *err)
+{
+	struct sched *s = state;
+
+	return iterate(s->skel->progs.final_books, "the kernel's books", err);
+}
+
+/* ---- what it counted ---- */
+
+static struct buf_header *buf_header(const struct sched *s, unsigned int i)
+{
+	return (struct buf_header *)(s->bufs + i * s->env->buf_stride);
+}
+
+static uint64_t total_runs(const struct sched *s)
+{
+	uint64_t runs = 0;
+
+	for (unsigned int i = 0; i < s->env->nr_bufs; i++)
+		runs += __atomic_load_n(&buf_header(s, i)->runs, __ATOMIC_RELAXED);
+	return runs;
+}
+
+void sched_cost_window(void *state, bool on)
+{
+	struct sched *s = state;
+
+	bpf_cost_window(&s->cost, on, total_runs(s));
+}
+
+static int sched_meta(void *state, json_t *into)
+{
+	struct sched *s = state;
+	uint64_t dropped[DROP_NR] = {};
+	json_t *cost = json_object_get(into, "cost"), *drops;
+
+	for (unsigned int i = 0; i < s->env->nr_bufs; i++)
+		for (int cause = 0; cause < DROP_NR; cause++)
+			dropped[cause] += buf_header(s, i)->dropped[cause];
+	drops = json_pack("{s:I,s:I,s:I}", "full", (json_int_t)dropped[DROP_FULL], "storage",
+			  (json_int_t)dropped[DROP_STORAGE], "no_buffer",
+			  (json_int_t)s->skel->bss->dropped_no_buffer);
+	if (!drops || json_object_set_new(into, "drops", drops))
+		return -ENOMEM;
+	return bpf_cost_report(&s->cost, total_runs(s), cost);
+}
+
+/* The honest check is to load them. */
+static int sched_check(struct err *why)
+{
+	bool online[1] = { true };
+	struct probe_env env = { .nr_cpus = 1, .online = online, .buffer_bytes = 1 << 16, .bufs_fd = -1 };
+	struct sched *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_sys(why, -ENOMEM, "cannot load the scheduler programs");
+	s->env = &env;
+	s->cost.stats_fd = -1;
+	r = load(s, why);
+	sched_close(s);
+	return r;
+}
+
+const struct probe probe_sched = {
+	.name = "sched",
+	.gives = "every switch, wake-up and migration of every thread, and the kernel's own books",
+	.without = "run-queue wait, blocked time by cause, migrations and who had the CPU; "
+		   "only CPU time and total run-queue time from /proc remain",
+	.cost = "about 0.15 us a scheduler event of the program, nothing else",
+	.check = sched_check,
+	.open = sched_open,
+	.start = sched_start,
+	.stop = sched_stop,
+	.meta = sched_meta,
+	.close = sched_close,
+};

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Exit statuses, numbers and the terminal: see cli.h. */
+#include "cli/cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define WIDTH_DEFAULT 100
+#define WIDTH_MIN 40
+#define WIDTH_MAX 1000
+
+int cli_status(const struct err *err)
+{
+	switch (-err->code) {
+	case 0:
+		return 0;
+	case EINVAL:
+	case ENOENT:
+	case ENOTDIR:
+	case EISDIR:
+	case EACCES:
+	case EROFS:
+	case ELOOP:
+	case ENAMETOOLONG:
+	case ERANGE:
+	case ESRCH:
+	case EBADMSG:
+	case ENODATA:
+	case EPROTONOSUPPORT:
+		return CLI_BAD_INPUT;
+	default:
+		return CLI_SYSTEM_FAULT;
+	}
+}
+
+int cli_fail(const struct err *err)
+{
+	cli_note("%s", err->msg);
+	return cli_status(err);
+}
+
+void cli_note(const char *fmt, ...)
+{
+	char line[640];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	/* the sentence may quote what the user or a file gave */
+	for (char *c = line; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	fflush(stdout);
+	fprintf(stderr, "whyscale: %s\n", line);
+}
+
+bool cli_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return false;
+	errno = 0;
+	*ret_value = strtoull(text, &end, 10);
+	return !errno && !*end && *ret_value >= min && *ret_value <= max;
+}
+
+int cli_width(FILE *out)
+{
+	struct winsize size;
+	int fd = fileno(out);
+
+	if (fd < 0 || !isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) || !size.ws_col)
+		return WIDTH_DEFAULT;
+	if (size.ws_col < WIDTH_MIN)
+		return WIDTH_MIN;
+	return size.ws_col > WIDTH_MAX ? WIDTH_MAX : size.ws_col;
+}
+
+bool cli_colour(FILE *out)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (no_color && *no_color)
+		return false;
+	return isatty(fileno(out)) && term && strcmp(term, "dumb");
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* whyscale record: options in, a trace file out. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/cgroup.h"
+#include "cli/cli.h"
+#include "cli/cmd.h"
+#include "record/record.h"
+
+#define BUFFER_MIN (64u << 10)
+#define BUFFER_MAX (32u << 20)
+#define SECONDS_MAX 1e8
+#define PID_LIMIT (1u << 22) /* PID_MAX_LIMIT of the kernel */
+
+struct options {
+	struct record_options record;
+	pid_t *ids;         /* owned */
+	const char *target; /* the option that named the target, e.g. "-p" */
+	const char *cgroup;
+};
+
+enum option_key {
+	KEY_CGROUP = 0x100,
+	KEY_USER,
+	KEY_NO_BPF,
+};
+
+static const struct argp_option option_table[] = {
+	{ "pid", 'p', "PID[,PID]", 0, "record these processes, with all of their threads", 0 },
+	{ "tid", 't', "TID[,TID]", 0, "record these threads", 0 },
+	{ "all", 'a', NULL, 0, "record the whole machine", 0 },
+	{ "cgroup", KEY_CGROUP, "PATH", 0, "record the processes of this cgroup", 0 },
+	{ "duration", 'd', "SECONDS", 0, "stop after this long, e.g. 10 or 0.5", 0 },
+	{ "output", 'o', "FILE", 0, "the trace to write; default: " CLI_DEFAULT_FILE, 0 },
+	{ "buffer", 'm', "SIZE", 0, "buffer of each CPU, a power of two: 64K to 32M", 0 },
+	{ "user", KEY_USER, "NAME", 0, "run the command as this user", 0 },
+	{ "no-bpf", KEY_NO_BPF, NULL, 0, "only counters and /proc, as without privilege", 0 },
+	{},
+};
+
+static error_t set_target(struct options *o, struct argp_state *state, const char *option,
+			  enum record_what what)
+{
+	if (o->target)
+		return cli_refuse(state, "%s and %s together: name one target", o->target, option);
+	o->target = option;
+	o->record.what = what;
+	return 0;
+}
+
+/* "12,34" into o->ids. */
+static error_t parse_ids(struct options *o, struct argp_state *state, const char *list)
+{
+	const char *kind = o->record.what == RECORD_TIDS ? "thread" : "process";
+	size_t room = 1;
+
+	for (const char *c = list; *c; c++)
+		room += *c == ',';
+	free(o->ids);
+	o->ids = calloc(room, sizeof(*o->ids));
+	if (!o->ids)
+		return cli_refuse(state, "out of memory");
+	o->record.nr_ids = 0;
+	while (true) {
+		size_t len = strcspn(list, ",");
+		char word[16];
+		uint64_t id;
+
+		snprintf(word, sizeof(word), "%.*s", (int)(len < 15 ? len : 15), list);
+		if (!cli_number(word, 1, PID_LIMIT, &id))
+			return cli_refuse(state,
+					  "'%.*s' is no %s id: give numbers such as 1234,1235",
+					  (int)(len < 40 ? len : 40), list, kind);
+		o->ids[o->record.nr_ids++] = (pid_t)id;
+		if (!list[len])
+			return 0;
+		list += len + 1;
+	}
+}
+
+static error_t parse_duration(struct options *o, struct argp_state *state, const char *arg)
+{
+	char *end;
+	double seconds = strtod(arg, &end);
+
+	if (end == arg || *end || strspn(arg, "0123456789.") != strlen(arg) || !isfinite(seconds) ||
+	    seconds < 1e-6 || seconds > SECONDS_MAX)
+		return cli_refuse(
+			state, "'%.40s' is no duration: give seconds above 0, e.g. 10 or 0.5", arg);
+	o->record.duration_ns = (uint64_t)(seconds * (double)NSEC_PER_SEC + 0.5);
+	return 0;
+}
+
+static error_t parse_buffer(struct options *o, struct argp_state *state, const char *arg)
+{
+	static const char units[] = "KM";
+	size_t len = strlen(arg);
+	const char *unit = len ? strchr(units, arg[len - 1]) : NULL;
+	uint64_t bytes = 0;
+	char digits[24];
+
+	if (unit)
+		len--;
+	snprintf(digits, sizeof(digits), "%.*s", (int)(len < 20 ? len : 20), arg);
+	if (cli_number(digits, 1, BUFFER_MAX, &bytes) && unit)
+		bytes <<= 10 * (unit - units + 1);
+	if (bytes < BUFFER_MIN || bytes > BUFFER_MAX || (bytes & (bytes - 1)))
+		return cli_refuse(state,
+				  "'%.40s' is no buffer size: give a power of two from 64K to 32M",
+				  arg);
+	o->record.buffer_bytes = bytes;
+	return 0;
+}
+
+/* The whole, once all options are known. */
+static error_t check(struct options *o, struct argp_state *state)
+{
+	if (!o->target && !o->record.argv)
+		return cli_refuse(state,
+				  "nothing to record: give a command, -p PID, -t TID, --cgroup "
+				  "PATH or -a");
+	if (o->target && o->record.what != RECORD_ALL && o->record.argv)
+		return cli_refuse(state, "%s and the command '%.64s' together: name one target",
+				  o->target, o->record.argv[0]);
+	if (o->record.user && !o->record.argv)
+		return cli_refuse(state, "--user needs a command to run");
+	if (o->record.argv && !*o->record.argv[0])
+		return cli_refuse(state, "the command's name is empty");
+	return 0;
+}
+
+static error_t parse_target(int key, char *arg, struct options *o, struct argp_state *state)
+{
+	error_t r;
+
+	switch (key) {
+	case 'p':
+		r = set_target(o, state, "-p", RECORD_PIDS);
+		return r ? r : parse_ids(o, state, arg);
+	case 't':
+		r = set_target(o, state, "-t", RECORD_TIDS);
+		return r ? r : parse_ids(o, state, arg);
+	case 'a':
+		return o->record.what == RECORD_ALL ? 0 : set_target(o, state, "-a", RECORD_ALL);
+	default:
+		o->cgroup = arg;
+		return set_target(o, state, "--cgroup", RECORD_PIDS);
+	}
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'p':
+	case 't':
+	case 'a':
+	case KEY_CGROUP:
+		return parse_target(key, arg, o, state);
+	case 'd':
+		return parse_duration(o, state, arg);
+	case 'm':
+		return parse_buffer(o, state, arg);
+	case 'o':
+		if (!*arg)
+			return cli_refuse(state, "the name of the file to write is empty");
+		o->record.output = arg;
+		return 0;
+	case KEY_USER:
+		o->record.user = arg;
+		return 0;
+	case KEY_NO_BPF:
+		o->record.no_bpf = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		o->record.argv = state->argv + cli_end_options(state);
+		return 0;
+	case ARGP_KEY_END:
+		return check(o, state);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct cli_options usage = {
+	.command = "record",
+	.options = option_table,
+	.parser = parse_option,
+	.args_doc = "[--] COMMAND [ARG...]\n-p PID|-t TID|--cgroup PATH|-a",
+	.doc = "Records what every thread of a program does, from scheduler events, into a trace.",
+	.in_order = true,
+};
+
+/* One line when someone looks, or when the trace is less than was asked for. */
+static void show_result(const struct options *o, const struct record_result *result)
+{
+	const char *file = o->record.output;
+
+	if (!result->bpf)
+		cli_note("recorded without BPF, so without scheduler events (%s); '%s' holds what "
+			 "counters and /proc tell",
+			 result->why_not, file);
+	if (result->lost)
+		cli_note("%" PRIu64 " events were lost: the report shows when; larger buffers: -m",
+			 result->lost);
+	if (result->bpf && isatty(STDERR_FILENO))
+		cli_note("recorded %.3f s, %" PRIu64
+			 " events, %.1f MB, in '%s'; now: whyscale report%s%s",
+			 (double)result->wall_ns / 1e9, result->events, (double)result->bytes / 1e6,
+			 file, strcmp(file, CLI_DEFAULT_FILE) ? " -i " : "",
+			 strcmp(file, CLI_DEFAULT_FILE) ? file : "");
+}
+
+static int record(struct options *o)
+{
+	struct record_result result = {};
+	struct err err = {};
+	int r = 0;
+
+	if (o->cgroup)
+		r = cgroup_pids(o->cgroup, &o->ids, &o->record.nr_ids, &err);
+	o->record.ids = o->ids;
+	if (!r)
+		r = record_run(&o->record, &result, &err);
+	if (r) {
+		int status = cli_fail(&err);
+
+		return result.exit_status == 126 || result.exit_status == 127 ? result.exit_status :
+										status;
+	}
+	show_result(o, &result);
+	return result.exit_status;
+}
+
+static int record_main(int argc, char **argv)
+{
+	struct options o = { .record = { .output = CLI_DEFAULT_FILE, .stdout_fd = -1 } };
+	int status;
+
+	if (cli_parse(&usage, argc, argv, &o, &status))
+		status = record(&o);
+	free(o.ids);
+	return status;
+}
+
+const struct cmd cmd_record = {
+	.name = "record",
+	.summary = "record what every thread of a program does",
+	.run = record_main,
+};

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The controller: starts a command stopped (or attaches to what runs), attaches the probes, drains, writes the trace. */
+#ifndef WHYSCALE_RECORD_RECORD_H
+#define WHYSCALE_RECORD_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+enum record_what { RECORD_COMMAND, RECORD_PIDS, RECORD_TIDS, RECORD_ALL };
+
+struct record_options {
+	enum record_what what;
+	char *const *argv;	/* RECORD_COMMAND, and an optional command beside RECORD_ALL: NULL-ended, run through PATH */
+	const char *user;	/* run the command as this user; NULL: as the caller */
+	const pid_t *ids;	/* RECORD_PIDS, RECORD_TIDS */
+	size_t nr_ids;
+	uint64_t duration_ns;	/* stop after this long; 0: until the command ends or a signal comes */
+	const char *output;	/* path of the trace */
+	size_t buffer_bytes;	/* of each CPU, a power of two; 0: the default */
+	bool no_bpf;		/* do not use BPF even where it works: counters and /proc only */
+	int stdout_fd;		/* the command's standard output; -1: ours */
+};
+
+/* What happened, for the line that `record` prints at its end. */
+struct record_result {
+	bool bpf;		/* the scheduler's probes ran; else only counters and /proc */
+	char why_not[256];	/* bpf is false: why */
+	int exit_status;	/* of the command as a shell gives it (128 + signal); 0 without a command */
+	bool interrupted;	/* by a signal to us */
+	uint64_t wall_ns;	/* from letting the command run to its end */
+	uint64_t events, bytes;	/* records (about), file size */
+	uint64_t lost;		/* dropped records */
+};
+
+/*
+ * Records until the command has ended, the duration is over or SIGINT/SIGTERM comes. The file belongs to the caller of sudo and is
+ * 0600; a file of that name that was there becomes NAME.old. Errors: the output cannot be written; -ENOENT or
+ * -EACCES with ret->exit_status 127 or 126 when the command does not exist or may not run; -ESRCH no such process; what
+ * was recorded up to an error is kept. Without the privilege for BPF it records what it can (result.bpf false).
+ */
+int record_run(const struct record_options *opts, struct record_result *ret, struct err *err);
+
+#endif

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""py-single: one thread, the interpreter's own, counts everything. The baseline of the Python strategies."""
+
+
+def run(shares):
+    t0_ns = now_ns()
+    done = [work(index, share) for index, share in enumerate(shares)]
+    return summed(t0_ns, done)
+
+
+main(run)

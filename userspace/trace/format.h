@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The trace file, version 1. Little-endian throughout.
+ *
+ *   +--------+-------+-------+-------+-----+-------+-------+
+ *   | header | chunk | chunk | chunk | ... | chunk | chunk |
+ *   +--------+-------+-------+-------+-----+-------+-------+
+ *              META    EVENTS  EVENTS         ROUND   META
+ *              (start) cpu 0   cpu 1                  (end)
+ *
+ * header  struct file_header. `flags` has FILE_INCOMPLETE until the recording is closed; the last thing the recorder does is
+ *         to clear it.
+ * chunk   struct chunk_header, then `stored_bytes` of zstd, which unpack to `raw_bytes`. `checksum` is
+ *         XXH3-64 of the header with its checksum field 0, then of the stored bytes. A reader stops at the first chunk
+ *         that is cut or whose checksum is wrong, and says so.
+ *
+ * META    a JSON object. The first one (right after the header): {program, version, command[], kernel, arch, machine{cpus,
+ *         online[]}, clock{epoch_ns, realtime_ns}, target{pid}, started}. The last one: {drops{...}, cost{...}, counters{...},
+ *         cgroups{id: path}, exit{...}, ended_ns}. Later keys add to or replace earlier ones.
+ * EVENTS  records of one CPU (bpf/events.h) in the order they were reserved, turned on their side so that like stands by like:
+ *
+ *           +------------+---------+------------------+------------------+-----+
+ *           | nr_records | word 0s | kind 1's word 1s | kind 1's word 2s | ... |    raw_bytes = 8 + 8 * all words
+ *           +------------+---------+------------------+------------------+-----+
+ *              8 bytes    a column: of its n words first the n lowest bytes, then the n next ones ... the n highest
+ *
+ *         The columns come by kind, then by word; how long each one is follows from the word 0s. A word 0 holds, in
+ *         place of the time, the difference to the record before it (the first: to `time`, so 0), zigzag-coded (0, -1, 1, -2
+ *         ... as 0, 1, 2, 3). `time` of the chunk header is the first record's full time. No time is above INT64_MAX.
+ *         Measured (tests/bench/bench_trace.c): columns.h.
+ * ROUND   `time` is a moment, in ns since the epoch, such that every record older than it stands before this chunk: what a reader
+ *         that merges the CPUs by time may now let go. It has no bytes.
+ *
+ * A chunk type that a reader does not know is skipped. A version that is newer is refused.
+ */
+#ifndef WHYSCALE_TRACE_FORMAT_H
+#define WHYSCALE_TRACE_FORMAT_H
+
+#include <stdint.h>
+
+#define FILE_MAGIC "WHYSCALE"
+#define FILE_VERSION 1
+#define FILE_INCOMPLETE 0x1u
+#define FILE_MAX_CPUS 65536u
+
+struct file_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t flags;
+	uint32_t nr_cpus; /* every chunk's cpu is below it; 1 to FILE_MAX_CPUS */
+	uint32_t reserved[3];
+};
+
+enum chunk_type {
+	CHUNK_META = 1,
+	CHUNK_EVENTS = 2,
+	CHUNK_ROUND = 3,
+};
+
+#define CHUNK_MAGIC 0x4b434857u /* "WHCK" */
+#define CHUNK_MAX_RAW (8u << 20)
+
+struct chunk_header {
+	uint32_t magic;
+	uint16_t type;
+	uint16_t cpu; /* EVENTS: whose records */
+	uint32_t stored_bytes;
+	uint32_t raw_bytes;
+	uint64_t time; /* ns since the epoch */
+	uint64_t checksum;
+};
+
+#endif
