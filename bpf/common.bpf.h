@@ -54,15 +54,14 @@ struct local {
 	u32 serial;
 	u32 seq;
 	u8 state;
-	bool need_first; /* BK_FIRST is to be written at its next switch-out */
+	u8 books;	 /* BK_FIRST or BK_END: to be written at its next switch-out */
 	bool no_inherit; /* -t: its children are not ours */
 	u16 wait_cpu;	 /* 1 + the CPU whose `waiting` it is counted in */
 	u16 waking_cpu;	 /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
 	u32 prio_key;
 	u32 nr_cpus;
 	u64 cpus;
-	/* the kernel's books as of the last switch-out */
-	u64 nvcsw, nivcsw, exec_ns, delay_ns, pcount;
+	u64 delay_ns, pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
 	u64 steal_ns, steal_mark;
 };
 

@@ -38,9 +38,27 @@ static __always_inline bool steal_known(void)
 	return bpf_core_field_exists(((struct rq *)0)->prev_steal_time_rq);
 }
 
-static __always_inline u64 task_rq_steal(struct task_struct *p)
+static __always_inline u64 rq_steal(struct task_struct *p)
 {
 	return steal_known() ? p->se.cfs_rq->rq->prev_steal_time_rq : 0;
+}
+
+/* 6.2 lets a program look at any address as at a type (a35b9af4ec2c): a plain load instead of a helper's checked copy. */
+extern void *bpf_rdonly_cast(void *obj, u32 btf_id) __ksym __weak;
+
+static __always_inline u32 read_u32(u64 addr)
+{
+	u32 value = 0;
+
+	if (bpf_rdonly_cast) {
+		struct thread_info *at;
+
+		at = bpf_rdonly_cast((void *)(addr - bpf_core_field_offset(struct thread_info, flags)),
+				     bpf_core_type_id_kernel(struct thread_info));
+		return at->flags;
+	}
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)addr);
+	return value;
 }
 
 #if defined(__TARGET_ARCH_x86)

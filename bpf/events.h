@@ -186,12 +186,11 @@ struct ev_name {
  */
 #define BK_FIRST 0x01
 #define BK_DEAD 0x02		/* read at the switch with TASK_DEAD */
-#define BK_END 0x04		/* read when the recording ended; as of the thread's last switch-out */
+#define BK_END 0x04		/* read when the recording ended, off the CPU: as of the thread's last switch-out */
 #define BK_STEAL 0x08		/* steal_ns is known */
-#define BK_MORE 0x10		/* BK_END: the kernel counts more switches than reached a probe; how many, in `unseen` */
 struct ev_books {
 	ev_u64 w0;
-	ev_u32 who, unseen;
+	ev_u32 who, pad;
 	ev_u64 nvcsw, nivcsw;	/* voluntary, involuntary switches */
 	ev_u64 nr_migrations;
 	ev_u64 exec_ns;		/* se.sum_exec_runtime */
@@ -262,14 +261,18 @@ struct ev_lost {
 struct buf_header {
 	ev_u64 head;
 	ev_u64 runs;		/* BPF programs run on this CPU that found work to do */
-	ev_u64 waiting;		/* tracked threads waiting on this CPU's run queue */
+	ev_u64 waiting_here;	/* tracked threads waiting on this CPU's run queue is the sum of both: */
 	ev_u64 preempt_count;	/* kernel address of this CPU's preempt_count, 0: not found yet */
 	ev_u64 lost_first, lost_last;
 	ev_u64 lost[DROP_NR];	/* not yet written as EV_LOST */
 	ev_u64 dropped[DROP_NR]; /* all */
-	ev_u64 pad[6];
+	ev_u64 cur_task;	/* address of the task that got this CPU at the last switch seen */
+	ev_u32 cur_who, pad0;	/* and its who */
+	ev_u64 pad[4];
 	ev_u64 tail;		/* a cache line that user space writes */
 	ev_u64 pad2[7];
+	ev_u64 waiting_remote;	/* what this CPU, and what other CPUs added (atomic) and took away */
+	ev_u64 pad3[7];
 };
 
 #endif

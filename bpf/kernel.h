@@ -63,6 +63,7 @@ struct pt_regs {
 #endif
 
 struct thread_info {
+	unsigned long flags;
 	u32 cpu;
 	u32 status;	   /* x86 */
 	int preempt_count; /* arm64 */

@@ -78,8 +78,7 @@ static __always_inline u32 waker_context(struct buf *b)
 #else
 	if (unlikely(!b->h.preempt_count))
 		b->h.preempt_count = (u64)cur->se.cfs_rq->rq + preempt_count_delta;
-	if (bpf_probe_read_kernel(&count, sizeof(count), (void *)b->h.preempt_count))
-		return 0;
+	count = read_u32(b->h.preempt_count);
 #endif
 	/* bits 8-15 soft interrupts (odd: being served), 16-19 hard ones, 20-23 NMI: include/linux/preempt.h */
 	return WK_CONTEXT | (count & 0x00ff0000 ? WK_HARDIRQ : 0) | (count & 0x100 ? WK_SOFTIRQ : 0);
@@ -87,24 +86,44 @@ static __always_inline u32 waker_context(struct buf *b)
 
 /* ---- the count of tracked threads that wait on a CPU ---- */
 
-static __always_inline void wait_begin(struct local *l, struct buf *b, u32 cpu)
-{
-	if (!b || l->wait_cpu)
-		return;
-	l->wait_cpu = cpu + 1;
-	__sync_fetch_and_add(&b->h.waiting, 1);
-}
-
-static __always_inline void wait_end(struct local *l)
+/*
+ * The count is the sum of what the CPU itself has added, which needs no atomic as interrupts are off, and of what others have; each
+ * part alone may be negative.
+ */
+static __always_inline void count_waiting(struct buf *here, u32 here_cpu, u32 cpu, s64 change)
 {
 	struct buf *b;
 
-	if (!l->wait_cpu)
+	if (likely(cpu == here_cpu)) {
+		here->h.waiting_here += change;
 		return;
-	b = buf_of(l->wait_cpu - 1);
-	l->wait_cpu = 0;
+	}
+	b = buf_of(cpu);
 	if (b)
-		__sync_fetch_and_add(&b->h.waiting, -1);
+		__sync_fetch_and_add(&b->h.waiting_remote, change);
+}
+
+static __always_inline void wait_begin(struct local *l, struct buf *here, u32 here_cpu, u32 cpu)
+{
+	if (l->wait_cpu)
+		return;
+	l->wait_cpu = cpu + 1;
+	count_waiting(here, here_cpu, cpu, 1);
+}
+
+static __always_inline void wait_end(struct local *l, struct buf *here, u32 here_cpu)
+{
+	u32 cpu = l->wait_cpu;
+
+	if (!cpu)
+		return;
+	l->wait_cpu = 0;
+	count_waiting(here, here_cpu, cpu - 1, -1);
+}
+
+static __always_inline bool someone_waits(const struct buf *b)
+{
+	return b->h.waiting_here + b->h.waiting_remote;
 }
 
 /* ---- records ---- */
@@ -145,16 +164,7 @@ static __always_inline void check_task(struct buf *b, struct task_struct *p, str
 		write_task(b, p, l);
 }
 
-static __always_inline void remember_books(struct task_struct *p, struct local *l)
-{
-	l->nvcsw = p->nvcsw;
-	l->nivcsw = p->nivcsw;
-	l->exec_ns = p->se.sum_exec_runtime;
-	l->delay_ns = p->sched_info.run_delay;
-	l->pcount = p->sched_info.pcount;
-}
-
-/* The books as remembered, so that they agree with the switches written. */
+/* For a thread that is off the CPU, or just leaving: the books then agree with the switches written. */
 static __noinline int write_books(struct buf *b, struct task_struct *p, struct local *l, u32 flags)
 {
 	struct ev_books *rec;
@@ -165,17 +175,13 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 	if (!rec)
 		return 0;
 	rec->who = l->serial;
-	rec->unseen = 0;
-	if (flags & BK_END && p->nvcsw + p->nivcsw > l->nvcsw + l->nivcsw && !p->on_cpu) {
-		rec->unseen = p->nvcsw + p->nivcsw - l->nvcsw - l->nivcsw;
-		flags |= BK_MORE;
-	}
-	rec->nvcsw = l->nvcsw;
-	rec->nivcsw = l->nivcsw;
+	rec->pad = 0;
+	rec->nvcsw = p->nvcsw;
+	rec->nivcsw = p->nivcsw;
 	rec->nr_migrations = p->se.nr_migrations;
-	rec->exec_ns = l->exec_ns;
-	rec->delay_ns = l->delay_ns;
-	rec->pcount = l->pcount;
+	rec->exec_ns = p->se.sum_exec_runtime;
+	rec->delay_ns = p->sched_info.run_delay;
+	rec->pcount = p->sched_info.pcount;
 	rec->steal_ns = l->steal_ns;
 	rec->utime_ns = p->utime;
 	rec->stime_ns = p->stime;
@@ -230,26 +236,27 @@ struct leave {
 
 /* What prev's record says, and what is kept of it until it comes back. */
 static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struct task_struct *p,
-					      struct local *l, u32 state)
+					      struct local *l, u32 state, u64 steal)
 {
 	struct leave out = { preempt ? SW_PREEMPT : 0, 0 };
 
 	if (unlikely(l->state != LOCAL_ON_CPU)) {
 		if (l->state != LOCAL_UNKNOWN)
 			write_missed_in(b, p, l);
-		wait_end(l);
-		l->steal_mark = task_rq_steal(p);
+		wait_end(l, b, bpf_get_smp_processor_id());
+		l->steal_mark = steal;
 	}
 	l->seq++;
-	l->steal_ns += task_rq_steal(p) - l->steal_mark;
-	remember_books(p, l);
+	l->steal_ns += steal - l->steal_mark;
+	l->delay_ns = p->sched_info.run_delay;
+	l->pcount = p->sched_info.pcount;
 	out.how = how_of(p);
 	if (p->on_rq && !task_delayed(p)) {
 		out.flags |= SW_RUNNABLE;
 		if (task_throttled(p))
 			out.flags |= SW_THROTTLED;
 		l->state = LOCAL_QUEUED;
-		wait_begin(l, b, bpf_get_smp_processor_id());
+		wait_begin(l, b, bpf_get_smp_processor_id(), bpf_get_smp_processor_id());
 	} else {
 		out.flags |= (in_iowait(p) ? SW_IOWAIT : 0) | (state & TASK_FROZEN ? SW_FROZEN : 0);
 		l->state = LOCAL_BLOCKED;
@@ -259,26 +266,26 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	return out;
 }
 
-static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct local *l)
+static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct local *l, u64 steal)
 {
 	if (unlikely(l->state == LOCAL_BLOCKED))
 		write_missed_wake(b, p, l);
-	wait_end(l);
+	wait_end(l, b, bpf_get_smp_processor_id());
 	l->state = LOCAL_ON_CPU;
 	l->waking_cpu = 0;
-	l->steal_mark = task_rq_steal(p);
+	l->steal_mark = steal;
 }
 
 static __always_inline void after_switch(struct buf *b, struct task_struct *p, struct local *l, u32 state)
 {
 	if (unlikely(state & TASK_DEAD)) {
 		write_books(b, p, l, BK_DEAD);
-		wait_end(l);
+		wait_end(l, b, bpf_get_smp_processor_id());
 		return;
 	}
-	if (unlikely(l->need_first)) {
-		l->need_first = false;
-		write_books(b, p, l, BK_FIRST);
+	if (unlikely(l->books)) {
+		write_books(b, p, l, l->books);
+		l->books = 0;
 	}
 	check_task(b, p, l);
 }
@@ -291,24 +298,28 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev, str
 	struct ev_switch *rec;
 	struct leave out = {};
 	struct buf *b;
+	u64 steal;
 
 	from = prev->pid ? local_of(prev) : NULL;
 	to = next->pid ? local_of(next) : NULL;
 	b = buf_here();
 	if (!b)
 		return 0;
+	b->h.cur_task = (u64)next;
+	b->h.cur_who = who_of(next, to);
 	if (!from) {
 		barrier(); /* else the compiler makes one test of two pointers, which the verifier forbids */
-		if (!to && !idle && !b->h.waiting)
+		if (!to && !idle && !someone_waits(b))
 			return 0;
 	}
 	flush_lost(b);
+	steal = rq_steal(prev);
 	if (from)
-		out = leave_cpu(b, preempt, prev, from, state);
+		out = leave_cpu(b, preempt, prev, from, state, steal);
 	else
 		name_untracked(b, prev);
 	if (to)
-		get_cpu(b, next, to);
+		get_cpu(b, next, to, steal);
 	else
 		name_untracked(b, next);
 	rec = RESERVE(b, ev_switch);
@@ -316,7 +327,7 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev, str
 		u64 now = now_ns();
 
 		rec->prev = who_of(prev, from);
-		rec->next = who_of(next, to);
+		rec->next = b->h.cur_who;
 		*(u64 *)&rec->state = (state & 0xff) | out.how << 8 | (u64)(from ? (u16)from->seq : 0) << 32 |
 				      (u64)(to ? to->seq : 0) << 48;
 		COMMIT(rec, now, EV_SWITCH, out.flags);
@@ -341,6 +352,14 @@ int BPF_PROG(switch_without_state, bool preempt, struct task_struct *prev, struc
 
 /* ---- wake-ups ---- */
 
+/* The current task's who: as the last switch on this CPU told, or looked up where that was not seen. */
+static __always_inline u32 current_who(struct buf *b)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+
+	return likely(b->h.cur_task == (u64)cur) ? b->h.cur_who : who_of(cur, local_of(cur));
+}
+
 /*
  * A wake-up of a thread that is on a run queue changes nothing: no record. on_rq may be read just before the thread takes
  * itself off; then sched_wakeup tells (WU_NO_WAKE).
@@ -349,7 +368,6 @@ SEC("tp_btf/sched_waking")
 int BPF_PROG(waking, struct task_struct *p)
 {
 	struct local *l = local_of(p);
-	struct task_struct *cur;
 	bool delayed;
 	struct ev_wake *rec;
 	struct buf *b;
@@ -366,13 +384,12 @@ int BPF_PROG(waking, struct task_struct *p)
 		l->waking_cpu = 0;
 		return 0;
 	}
-	cur = bpf_get_current_task_btf();
 	rec = RESERVE(b, ev_wake);
 	if (!rec)
 		return 0;
 	now = now_ns();
 	rec->wakee = l->serial;
-	rec->waker = who_of(cur, local_of(cur));
+	rec->waker = current_who(b);
 	rec->seq = l->seq;
 	rec->cpu = task_cpu(p);
 	rec->pad = 0;
@@ -399,7 +416,7 @@ static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
 	cpu = task_cpu(p);
 	if (l->state == LOCAL_BLOCKED || flags & WU_NEW) {
 		l->state = LOCAL_QUEUED;
-		wait_begin(l, cpu == here ? b : buf_of(cpu), cpu);
+		wait_begin(l, b, here, cpu);
 	}
 	if (task_throttled(p))
 		flags |= WU_THROTTLED;
@@ -411,10 +428,8 @@ static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
 	if (!rec)
 		return 0;
 	if (!l->waking_cpu && !(flags & WU_NEW)) {
-		struct task_struct *cur = bpf_get_current_task_btf();
-
 		flags |= WU_NO_WAKE;
-		rec->waker = who_of(cur, local_of(cur));
+		rec->waker = current_who(b);
 	} else {
 		rec->waker = 0;
 	}
@@ -457,8 +472,8 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 		return 0;
 	flush_lost(b);
 	if (l->wait_cpu) {
-		wait_end(l);
-		wait_begin(l, buf_of(dest_cpu), dest_cpu);
+		wait_end(l, b, bpf_get_smp_processor_id());
+		wait_begin(l, b, bpf_get_smp_processor_id(), dest_cpu);
 	}
 	rec = RESERVE(b, ev_migrate);
 	if (!rec)
@@ -639,7 +654,8 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 	rec->clone_flags = 0;
 	rec->how = flags & SN_BLOCKED ? how_of(p) : EV_NO_SYSCALL;
 	rec->state = state;
-	remember_books(p, l);
+	l->delay_ns = p->sched_info.run_delay;
+	l->pcount = p->sched_info.pcount;
 	if (l->state == LOCAL_UNKNOWN && l->seq == seq)
 		l->state = flags & SN_ON_CPU ? LOCAL_ON_CPU : flags & SN_BLOCKED ? LOCAL_BLOCKED : LOCAL_UNKNOWN;
 	else
@@ -648,8 +664,8 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 	if (flags & SN_BLOCKED && !p->on_rq)
 		write_books(b, p, l, BK_FIRST);
 	else
-		l->need_first = true;
-	l->steal_mark = task_rq_steal(p);
+		l->books = BK_FIRST;
+	l->steal_mark = rq_steal(p);
 }
 
 SEC("iter/task")
@@ -677,6 +693,10 @@ int snapshot(struct bpf_iter__task *ctx)
 	return 0;
 }
 
+/*
+ * Off the CPU, the books are as of the last switch-out. On it they are not: then the next switch-out writes them, and the recorder
+ * makes one happen by visiting every CPU.
+ */
 SEC("iter/task")
 int final_books(struct bpf_iter__task *ctx)
 {
@@ -690,7 +710,11 @@ int final_books(struct bpf_iter__task *ctx)
 	if (!l || p->__state & TASK_DEAD)
 		return 0;
 	b = buf_here();
-	if (b)
+	if (!b)
+		return 0;
+	if (p->on_cpu || l->books)
+		l->books |= BK_END;
+	else
 		write_books(b, p, l, BK_END);
 	return 0;
 }

@@ -26,7 +26,7 @@ enum probe_mode { PROBE_COMMAND, PROBE_PIDS, PROBE_TIDS, PROBE_ALL };
 /* What the probes of one recording share. The recorder fills the first part; the scheduler probe the second. */
 struct probe_env {
 	enum probe_mode mode;
-	const pid_t *ids;		/* PROBE_COMMAND: one, the stopped child; then tgids or tids */
+	const pid_t *ids;		/* PROBE_PIDS, PROBE_TIDS */
 	size_t nr_ids;
 	pid_t command;			/* the stopped child, beside any mode; 0: none */
 	unsigned int nr_cpus;		/* possible CPUs */

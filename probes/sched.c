@@ -9,6 +9,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,6 @@ static char last_warning[256];
 
 static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	if (getenv("DBG")) { va_list a2; va_copy(a2, ap); vfprintf(stderr, fmt, a2); va_end(a2); }
 	if (level == LIBBPF_WARN) {
 		vsnprintf(last_warning, sizeof(last_warning), fmt, ap);
 		last_warning[strcspn(last_warning, "\n")] = '\0';
@@ -306,11 +306,33 @@ static int sched_start(void *state, struct err *err)
 	return r ? r : iterate(s->skel->progs.snapshot, "the snapshot", err);
 }
 
+/* Being run on a CPU switches out what ran there, and that switch writes its books. */
+static void visit_cpus(const struct probe_env *env)
+{
+	cpu_set_t *all = CPU_ALLOC(env->nr_cpus), *one = CPU_ALLOC(env->nr_cpus);
+	size_t size = CPU_ALLOC_SIZE(env->nr_cpus);
+
+	if (all && one && !sched_getaffinity(0, size, all)) {
+		for (unsigned int cpu = 0; cpu < env->nr_cpus; cpu++) {
+			CPU_ZERO_S(size, one);
+			CPU_SET_S(cpu, size, one);
+			if (env->online[cpu] && CPU_ISSET_S(cpu, size, all))
+				sched_setaffinity(0, size, one);
+		}
+		sched_setaffinity(0, size, all);
+	}
+	CPU_FREE(all);
+	CPU_FREE(one);
+}
+
 static int sched_stop(void *state, struct err *err)
 {
 	struct sched *s = state;
+	int r = iterate(s->skel->progs.final_books, "the kernel's books", err);
 
-	return iterate(s->skel->progs.final_books, "the kernel's books", err);
+	if (!r)
+		visit_cpus(s->env);
+	return r;
 }
 
 /* ---- what it counted ---- */

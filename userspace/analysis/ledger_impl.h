@@ -32,7 +32,7 @@ struct thread_table {
 
 /* What a CPU does now, and when it last wrote a record. */
 struct cpu_state {
-	uint32_t who;
+	uint32_t who; /* since since_ns, if who_known */
 	bool who_known;
 	uint64_t since_ns;
 	uint64_t record_ns;
@@ -90,7 +90,7 @@ void interval_untracked(struct ledger *l, struct thread *t, uint64_t to_ns);
 void interval_lost(struct ledger *l, struct thread *t, uint64_t to_ns);
 /* Closes it where no further event comes: at the end of the recording. */
 void interval_finish(struct ledger *l, struct thread *t, uint64_t end_ns);
-int lost_add(struct ledger *l, unsigned int cpu, const struct ev_lost *rec);
+void lost_add(struct ledger *l, unsigned int cpu, const struct ev_lost *rec);
 bool lost_within(const struct ledger *l, uint64_t from_ns, uint64_t to_ns);
 
 /* thread_state.c */
@@ -113,6 +113,9 @@ void thread_set_seq(struct thread *t, uint16_t seq, uint16_t lost);
 /* thread_wake.c */
 void thread_wake(struct ledger *l, struct thread *t, const struct ev_wake *rec);
 void thread_wakeup(struct ledger *l, struct thread *t, const struct ev_wake *rec);
+
+/* ledger_event.c */
+int ledger_dispatch(struct ledger *l, const struct trace_event *ev);
 
 /* cpu.c */
 void cpu_switch(struct ledger *l, unsigned int cpu, const struct ev_switch *sw);

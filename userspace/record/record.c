@@ -83,7 +83,7 @@ static int index_of_sched(void)
 /* Opens what works here. Without the scheduler probe /proc is watched instead. */
 static int open_probes(struct recording *rec, struct err *err)
 {
-	for (int i = 0; probes[i] && i < MAX_PROBES; i++) {
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++) {
 		struct err why = {};
 		bool sched = i == index_of_sched();
 		int r;
@@ -106,13 +106,14 @@ static int open_probes(struct recording *rec, struct err *err)
 		return 0;
 	if (rec->opts->what == RECORD_ALL)
 		return err_set(err, -EPERM, "cannot record the whole machine: %s", rec->result->why_not);
-	return proc_watch_new(rec->env.ids, rec->env.nr_ids, rec->opts->what == RECORD_TIDS, rec->env.epoch_ns,
-			      &rec->watch, err);
+	return rec->target.pid ? proc_watch_new(&rec->target.pid, 1, false, rec->env.epoch_ns, &rec->watch, err) :
+				 proc_watch_new(rec->env.ids, rec->env.nr_ids, rec->opts->what == RECORD_TIDS,
+						rec->env.epoch_ns, &rec->watch, err);
 }
 
 static int start_probes(struct recording *rec, struct err *err)
 {
-	for (int i = 0; probes[i] && i < MAX_PROBES; i++)
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
 		if (rec->opened[i] && probes[i]->start && probes[i]->start(rec->state[i], err))
 			return err_context(err, "probe %s", probes[i]->name);
 	return 0;
@@ -120,7 +121,7 @@ static int start_probes(struct recording *rec, struct err *err)
 
 static int stop_probes(struct recording *rec, struct err *err)
 {
-	for (int i = 0; probes[i] && i < MAX_PROBES; i++)
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
 		if (rec->opened[i] && probes[i]->stop && probes[i]->stop(rec->state[i], err))
 			return err_context(err, "probe %s", probes[i]->name);
 	return 0;
@@ -128,7 +129,7 @@ static int stop_probes(struct recording *rec, struct err *err)
 
 static void close_probes(struct recording *rec)
 {
-	for (int i = 0; probes[i] && i < MAX_PROBES; i++)
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
 		if (rec->opened[i])
 			probes[i]->close(rec->state[i]);
 	memset(rec->opened, 0, sizeof(rec->opened));
@@ -186,10 +187,6 @@ static int hold_command(struct recording *rec, struct err *err)
 	if (r)
 		return r;
 	rec->env.command = rec->target.pid;
-	if (opts->what == RECORD_COMMAND) {
-		rec->env.ids = &rec->target.pid;
-		rec->env.nr_ids = 0; /* the BPF programs know it as env.command */
-	}
 	return 0;
 }
 
@@ -355,7 +352,7 @@ static json_t *meta_end(struct recording *rec)
 
 	if (meta)
 		json_object_set_new(meta, "began_ns", json_integer(rec->begin_ns - rec->env.epoch_ns));
-	for (int i = 0; meta && probes[i] && i < MAX_PROBES; i++)
+	for (int i = 0; meta && i < MAX_PROBES && probes[i]; i++)
 		if (rec->opened[i] && probes[i]->meta)
 			probes[i]->meta(rec->state[i], meta);
 	if (meta && rec->watch)

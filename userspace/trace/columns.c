@@ -98,9 +98,9 @@ static int columns_room(struct columns *c, size_t nr_words)
 {
 	uint64_t *words;
 
-	if (nr_words <= c->cap_words)
+	if (c->words && nr_words <= c->cap_words)
 		return 0;
-	words = realloc(c->words, nr_words * sizeof(*words));
+	words = realloc(c->words, (nr_words + 1) * sizeof(*words));
 	if (!words)
 		return -ENOMEM;
 	c->words = words;

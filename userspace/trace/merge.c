@@ -142,9 +142,11 @@ static int held_sort(struct merge *m, struct held *h)
 	to = h->words = m->spare;
 	for (size_t i = 0; i < nr; i++) {
 		const uint64_t *from = unsorted + m->entries[i].at;
+		size_t left = entry_words(from);
 
-		for (size_t left = entry_words(from); left; left--)
+		do
 			*to++ = *from++;
+		while (--left);
 	}
 	h->cap = m->cap_spare;
 	m->spare = unsorted;
@@ -186,7 +188,7 @@ static int heap_build(struct merge *m, uint64_t before_ns)
 	for (unsigned int cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct held *h = &m->cpus[cpu];
 
-		if (h->pos == h->end)
+		if (h->pos >= h->end)
 			continue;
 		if (held_sort(m, h))
 			return -ENOMEM;

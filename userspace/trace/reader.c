@@ -202,7 +202,7 @@ static int header_check(struct trace_reader *r, const char *path, struct err *er
 	rc = pread_all(r->fd, h, sizeof(*h), 0);
 	if (rc && rc != -ENODATA)
 		return err_sys(err, rc, "cannot read %.200s", path);
-	if (rc || memcmp(h->magic, FILE_MAGIC, sizeof(h->magic)) || !h->version)
+	if (rc || memcmp(h->magic, FILE_MAGIC, sizeof(h->magic)) != 0 || !h->version)
 		return err_set(
 			err, -EINVAL,
 			"%.200s is not a whyscale trace: make one with `whyscale record -o FILE -- CMD`",

@@ -130,11 +130,12 @@ def interpreter():
 
 def write_result(fd, result):
     data = json.dumps(result).encode() + b"\n"
-    try:
-        while data:
-            data = data[os.write(fd, data):]
-    except OSError as error:
-        raise RuntimeError("cannot write the result: " + error.strerror)
+    while data:
+        data = data[os.write(fd, data):]
+
+
+def reason(error):
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def fail(why):
@@ -154,7 +155,10 @@ def main(run):
         result = run(shares)
         if result["counted"] != count:
             raise RuntimeError("counted %d instead of %d" % (result["counted"], count))
-        result.update(interpreter(), name=NAME, workers=workers, count=count)
-        write_result(result_fd, result)
     except Exception as error:
-        fail(str(error) or type(error).__name__)
+        fail("cannot count with %d workers: %s" % (workers, reason(error)))
+    result.update(interpreter(), name=NAME, workers=workers, count=count)
+    try:
+        write_result(result_fd, result)
+    except OSError as error:
+        fail("cannot write the result: " + reason(error))

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A record to its handler: the switches and wake-ups go to the machine, the others say something about a thread. */
+#include <string.h>
+
+#include "analysis/ledger_impl.h"
+
+/*
+ * The words of each kind; 0: the kind cannot be. The reader has checked them against the record, but a trace is
+ * untrusted, and this costs nothing.
+ */
+static const uint8_t kind_words[EV_KIND_NR] = {
+	[EV_SWITCH] = EV_WORDS_OF(struct ev_switch), [EV_WAKE] = EV_WORDS_OF(struct ev_wake),
+	[EV_WAKEUP] = EV_WORDS_OF(struct ev_wake),   [EV_MIGRATE] = EV_WORDS_OF(struct ev_migrate),
+	[EV_FORK] = EV_WORDS_OF(struct ev_thread),   [EV_SNAP] = EV_WORDS_OF(struct ev_thread),
+	[EV_EXEC] = EV_WORDS_OF(struct ev_exec),     [EV_EXIT] = EV_WORDS_OF(struct ev_exit),
+	[EV_NAME] = EV_WORDS_OF(struct ev_name),     [EV_BOOKS] = EV_WORDS_OF(struct ev_books),
+	[EV_TASK] = EV_WORDS_OF(struct ev_task),     [EV_MISSED] = EV_WORDS_OF(struct ev_missed),
+	[EV_LOST] = EV_WORDS_OF(struct ev_lost),
+};
+
+/*
+ * The living thread that a record is about; NULL where there is none: idle, not ours, dead, or impossible. Its life begins with
+ * its first record, if `begins`.
+ */
+static int find_living(struct ledger *l, uint32_t who, bool begins, struct thread **ret_thread)
+{
+	struct thread *t;
+	int r;
+
+	*ret_thread = NULL;
+	if (who == WHO_IDLE || who & WHO_UNTRACKED)
+		return 0;
+	r = thread_find(l, who, &t);
+	if (r || !t || t->ended)
+		return r;
+	if (!t->started && (begins || t->unannounced))
+		thread_begin(t, l->now_ns);
+	*ret_thread = t;
+	return 0;
+}
+
+static int on_switch(struct ledger *l, const struct ev_switch *rec, unsigned int cpu)
+{
+	struct thread *t;
+	int r = find_living(l, rec->prev, true, &t);
+
+	if (t)
+		thread_switch_out(l, t, rec, cpu);
+	if (!r)
+		r = find_living(l, rec->next, true, &t);
+	if (!r && t)
+		thread_switch_in(l, t, rec, cpu);
+	cpu_switch(l, cpu, rec);
+	return r;
+}
+
+static int on_wake(struct ledger *l, const struct ev_wake *rec)
+{
+	struct thread *t;
+	int r = find_living(l, rec->wakee, true, &t);
+
+	if (!t)
+		return r;
+	if (EV_KIND(rec->w0) == EV_WAKE)
+		thread_wake(l, t, rec);
+	else
+		thread_wakeup(l, t, rec);
+	return 0;
+}
+
+static int on_migrate(struct ledger *l, const struct ev_migrate *rec)
+{
+	struct thread *t;
+	int r = find_living(l, rec->who, false, &t);
+
+	if (!t)
+		return r;
+	t->migrations++;
+	t->audit.migrations++;
+	t->cpu = rec->to;
+	t->cpu_known = true;
+	return 0;
+}
+
+/* The state that the snapshot found. */
+static void snap_state(struct ledger *l, struct thread *t, const struct ev_thread *rec)
+{
+	unsigned int snap = EV_FLAGS(rec->w0);
+	unsigned int flags = 0;
+
+	if (snap & SN_IOWAIT)
+		flags |= SW_IOWAIT;
+	if (snap & SN_FROZEN)
+		flags |= SW_FROZEN;
+	if (snap & SN_ON_CPU)
+		thread_set_state(l, t, l->now_ns, ST_ONCPU, CLASS_ONCPU);
+	else if (snap & SN_BLOCKED)
+		thread_set_state(l, t, l->now_ns, ST_BLOCKED,
+				 class_of_wait(l->arch, flags, rec->state, rec->how));
+}
+
+/* EV_FORK and EV_SNAP. Its seq begins at 0. A thread that was met before keeps the state that it has. */
+static int on_thread(struct ledger *l, const struct ev_thread *rec)
+{
+	bool fork = EV_KIND(rec->w0) == EV_FORK;
+	struct thread *t;
+	int r = thread_find(l, rec->who, &t);
+
+	if (r || !t)
+		return r;
+	t->parent = rec->parent;
+	t->clone_flags = fork ? rec->clone_flags : 0;
+	t->kthread = !fork && EV_FLAGS(rec->w0) & SN_KTHREAD;
+	t->has_first |= fork;
+	if (t->unannounced && !t->started) {
+		if (fork || !(EV_FLAGS(rec->w0) & SN_TARGET))
+			thread_begin(t, l->now_ns);
+		thread_set_tid(l, t, rec->tid, rec->tgid);
+		t->seq_known = true;
+		if (fork)
+			thread_set_state(l, t, l->now_ns, ST_NEW, CLASS_RUNQ_WAKEUP);
+		else
+			snap_state(l, t, rec);
+		t->enqueued_ns = l->now_ns;
+	} else {
+		thread_set_tid(l, t, rec->tid, rec->tgid);
+	}
+	t->unannounced = false;
+	return thread_set_name(t, l->now_ns, rec->comm);
+}
+
+static int on_exec(struct ledger *l, const struct ev_exec *rec)
+{
+	struct thread *t;
+	int r = find_living(l, rec->who, true, &t);
+
+	if (!t)
+		return r;
+	t->exec = true;
+	thread_set_tid(l, t, rec->tid, rec->tgid);
+	memcpy(t->file, rec->file, sizeof(t->file));
+	t->file[sizeof(t->file) - 1] = 0;
+	return thread_set_name(t, l->now_ns, rec->comm);
+}
+
+static int on_exit_begun(struct ledger *l, const struct ev_exit *rec)
+{
+	struct thread *t;
+	int r = find_living(l, rec->who, true, &t);
+
+	if (t) {
+		t->exited = true;
+		t->exit_code = rec->code;
+	}
+	return r;
+}
+
+static int on_name(struct ledger *l, const struct ev_name *rec)
+{
+	struct thread *t;
+	int r = find_living(l, rec->who, false, &t);
+
+	return t ? thread_set_name(t, l->now_ns, rec->comm) : r;
+}
+
+/* From here on we count what the books count. */
+static void books_first(struct ledger *l, struct thread *t, const struct ev_books *rec)
+{
+	t->first = *rec;
+	t->has_first = true;
+	memset(&t->audit, 0, sizeof(t->audit));
+	t->runq_pending_ns = 0;
+	t->audit_from_ns = l->now_ns;
+}
+
+static int on_books(struct ledger *l, const struct ev_books *rec)
+{
+	unsigned int flags = EV_FLAGS(rec->w0);
+	struct thread *t;
+	int r = thread_find(l, rec->who, &t);
+
+	if (r || !t)
+		return r;
+	if (flags & BK_FIRST && !t->ended)
+		books_first(l, t, rec);
+	if (!(flags & (BK_DEAD | BK_END)))
+		return 0;
+	t->last = *rec;
+	t->has_last = true;
+	if (flags & BK_DEAD && t->started && !t->ended) {
+		interval_lost(l, t, l->now_ns); /* its last switch was dropped */
+		thread_die(l, t, l->now_ns);
+	}
+	return 0;
+}
+
+static int on_task(struct ledger *l, const struct ev_task *rec)
+{
+	struct thread *t;
+	int r = find_living(l, rec->who, false, &t);
+
+	if (!t)
+		return r;
+	t->has_task = true;
+	t->policy = rec->policy;
+	t->nice = rec->nice;
+	t->rt_priority = rec->rt_priority;
+	t->nr_allowed = rec->nr_cpus;
+	t->cgroup = rec->cgroup;
+	memcpy(t->allowed, rec->cpus, sizeof(t->allowed));
+	return 0;
+}
+
+static int on_missed(struct ledger *l, const struct ev_missed *rec)
+{
+	struct thread *t;
+	int r = find_living(l, rec->who, true, &t);
+
+	if (t) {
+		t->missed.time_ns = l->now_ns;
+		t->missed.flags = EV_FLAGS(rec->w0);
+		t->missed.arrivals = rec->arrivals;
+		t->missed.arrival_ns = rec->arrival_ns;
+		t->missed.queue_ns = rec->queue_ns;
+	}
+	return r;
+}
+
+int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
+{
+	const void *rec = ev->rec;
+	unsigned int kind = EV_KIND(ev->rec[0]);
+
+	if (kind >= EV_KIND_NR || !kind_words[kind] || EV_WORDS(ev->rec[0]) < kind_words[kind]) {
+		l->malformed++;
+		return 0;
+	}
+	switch (kind) {
+	case EV_SWITCH:
+		return on_switch(l, rec, ev->cpu);
+	case EV_WAKE:
+	case EV_WAKEUP:
+		return on_wake(l, rec);
+	case EV_MIGRATE:
+		return on_migrate(l, rec);
+	case EV_FORK:
+	case EV_SNAP:
+		return on_thread(l, rec);
+	case EV_EXEC:
+		return on_exec(l, rec);
+	case EV_EXIT:
+		return on_exit_begun(l, rec);
+	case EV_NAME:
+		return on_name(l, rec);
+	case EV_BOOKS:
+		return on_books(l, rec);
+	case EV_TASK:
+		return on_task(l, rec);
+	case EV_MISSED:
+		return on_missed(l, rec);
+	default:
+		lost_add(l, ev->cpu, rec);
+		return 0;
+	}
+}

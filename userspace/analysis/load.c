@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A trace, loaded: see load.h. */
+#include "analysis/load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct pass {
+	struct loaded *loaded;
+	trace_event_fn also;
+	void *arg;
+};
+
+static int out_of_memory(const struct loaded *l, struct err *err)
+{
+	return err_set(err, -ENOMEM, "out of memory while reading %.200s", l->path);
+}
+
+int load_open(const char *path, struct loaded **ret_loaded, struct err *err)
+{
+	struct loaded *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return err_set(err, -ENOMEM, "out of memory");
+	l->path = path;
+	r = trace_open(path, &l->reader, err);
+	if (r)
+		goto fail;
+	l->raw_meta = trace_meta(l->reader);
+	r = load_meta_decode(l->raw_meta, &l->meta);
+	if (r) {
+		out_of_memory(l, err);
+		goto fail;
+	}
+	r = ledger_new(syscall_arch_by_name(l->meta.arch), l->meta.nr_cpus, &l->ledger, err);
+	if (r)
+		goto fail;
+	*ret_loaded = l;
+	return 0;
+fail:
+	load_free(l);
+	return r;
+}
+
+static int take_event(void *arg, const struct trace_event *ev)
+{
+	struct pass *pass = arg;
+	int r = ledger_event(pass->loaded->ledger, ev);
+
+	pass->loaded->events++;
+	return r || !pass->also ? r : pass->also(pass->arg, ev);
+}
+
+/* The threads of the ledger that have lived. */
+static int collect_threads(struct loaded *l)
+{
+	size_t nr = ledger_nr_threads(l->ledger);
+
+	l->threads = calloc(nr + 1, sizeof(*l->threads));
+	if (!l->threads)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++) {
+		const struct thread *t = ledger_thread(l->ledger, i);
+
+		if (t->started)
+			l->threads[l->nr_threads++] = t;
+	}
+	return 0;
+}
+
+static void sum_up(struct loaded *l)
+{
+	l->begin_ns = l->nr_threads ? UINT64_MAX : 0;
+	for (size_t i = 0; i < l->nr_threads; i++) {
+		const struct thread *t = l->threads[i];
+
+		if (t->start_ns < l->begin_ns)
+			l->begin_ns = t->start_ns;
+		if (t->end_ns > l->end_ns)
+			l->end_ns = t->end_ns;
+		for (int c = 0; c < CLASS_NR; c++)
+			l->ledger_ns[c] += t->ledger_ns[c];
+		l->missed_switches += t->audit.missed_switch_ins;
+		l->missed_wakeups += t->audit.missed_wakeups;
+	}
+	if (!l->nr_threads)
+		l->end_ns = l->meta.ended_ns;
+	if (l->end_ns < l->begin_ns)
+		l->end_ns = l->begin_ns;
+}
+
+/* The file's end tells the whole; without it there is what the events say. */
+static void count_lost(struct loaded *l)
+{
+	uint64_t spans = 0, closing;
+	size_t nr;
+	const struct lost_span *lost = ledger_lost(l->ledger, &nr);
+
+	for (size_t i = 0; i < nr; i++)
+		for (int d = 0; d < DROP_NR; d++)
+			spans += lost[i].count[d];
+	closing = l->meta.dropped_full + l->meta.dropped_storage + l->meta.dropped_no_buffer;
+	l->lost_events = closing > spans ? closing : spans;
+}
+
+int load_run(struct loaded *l, trace_event_fn also, void *arg, struct err *err)
+{
+	struct pass pass = { .loaded = l, .also = also, .arg = arg };
+	int r = trace_each(l->reader, take_event, &pass, err);
+
+	if (r == -ENOMEM && !err->code)
+		return out_of_memory(l, err);
+	if (r)
+		return r;
+	l->state = *trace_state(l->reader);
+	ledger_finish(l->ledger, l->meta.ended_ns);
+	r = l->events || l->meta.bpf ? collect_threads(l) : load_book_threads(l);
+	if (r)
+		return out_of_memory(l, err);
+	sum_up(l);
+	if (!l->from_books)
+		audit_all(l->ledger, &l->audit);
+	count_lost(l);
+	return 0;
+}
+
+int load_trace(const char *path, struct loaded **ret_loaded, struct err *err)
+{
+	struct loaded *l;
+	int r = load_open(path, &l, err);
+
+	if (r)
+		return r;
+	r = load_run(l, NULL, NULL, err);
+	if (r)
+		load_free(l);
+	else
+		*ret_loaded = l;
+	return r;
+}
+
+void load_free(struct loaded *l)
+{
+	if (!l)
+		return;
+	free(l->threads);
+	free(l->book_threads);
+	free(l->meta.command);
+	ledger_free(l->ledger);
+	trace_close(l->reader);
+	free(l);
+}
+
+void load_free_p(struct loaded **l)
+{
+	load_free(*l);
+}
+
+const char *load_cgroup(const struct loaded *l, uint64_t id)
+{
+	char key[24];
+
+	snprintf(key, sizeof(key), "%" PRIu64, id);
+	return json_string_value(json_object_get(json_object_get(l->raw_meta, "cgroups"), key));
+}

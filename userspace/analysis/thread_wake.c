@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A thread's machine, the wake-ups.
+ *
+ * EV_WAKE makes a thread runnable; EV_WAKEUP, later and perhaps from another CPU, says that it is on a run queue now, from
+ * where the kernel's run_delay counts. An EV_WAKE of a thread that may still be on its CPU (WK_ON_CPU, or we have not seen its
+ * switch-out) is kept as woken_early until the next record of the thread says what it was.
+ */
+#include "analysis/ledger_impl.h"
+
+static void keep_wake(struct thread *t, const struct ev_wake *rec, uint64_t now)
+{
+	t->woken_early = true;
+	t->wake_ns = now;
+	t->wake_seq = rec->seq;
+}
+
+/* Switches of the thread are missing before this wake-up, or all that was before it is unknown. */
+static void wake_after_loss(struct ledger *l, struct thread *t, const struct ev_wake *rec,
+			    uint16_t ahead)
+{
+	interval_lost(l, t, l->now_ns);
+	thread_set_seq(t, rec->seq, ahead);
+	if (EV_FLAGS(rec->w0) & WK_ON_CPU) {
+		thread_set_state(l, t, l->now_ns, ST_UNKNOWN, CLASS_UNTRACKED);
+		keep_wake(t, rec, l->now_ns);
+		return;
+	}
+	thread_enqueue(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
+	t->awaiting_wakeup = true;
+}
+
+static void wake_blocked(struct ledger *l, struct thread *t, const struct ev_wake *rec)
+{
+	/*
+	 * Seen on a CPU, and no switch-out since: either the last one is just being finished, or a wake-up and a switch-in were
+	 * lost and this is about the next one.
+	 */
+	if (EV_FLAGS(rec->w0) & WK_ON_CPU) {
+		keep_wake(t, rec, l->now_ns);
+		return;
+	}
+	interval_close(l, t, l->now_ns, t->class);
+	thread_enqueue(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
+	t->awaiting_wakeup = true;
+}
+
+void thread_wake(struct ledger *l, struct thread *t, const struct ev_wake *rec)
+{
+	uint16_t ahead = thread_ahead(t, rec->seq);
+
+	if (t->state == ST_UNKNOWN || ahead > 1 || (ahead && t->state != ST_ONCPU) ||
+	    (ahead && t->woken_early))
+		wake_after_loss(l, t, rec, ahead);
+	else if (t->state == ST_BLOCKED)
+		wake_blocked(l, t, rec);
+	else if (t->state == ST_ONCPU || t->since_ns != l->now_ns)
+		keep_wake(t, rec, l->now_ns);
+}
+
+static void wakeup_queued(struct ledger *l, struct thread *t, const struct ev_wake *rec)
+{
+	bool first = t->state == ST_NEW || t->awaiting_wakeup;
+
+	t->woken_early = false;
+	if (t->state == ST_NEW)
+		thread_enqueue(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
+	if (!first)
+		return;
+	t->awaiting_wakeup = false;
+	t->enqueued_ns = l->now_ns;
+	if (!(EV_FLAGS(rec->w0) & WU_THROTTLED))
+		return;
+	interval_close(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
+	thread_enqueue(l, t, l->now_ns, CLASS_THROTTLED);
+}
+
+static enum ledger_class wakeup_class(const struct ev_wake *rec)
+{
+	return EV_FLAGS(rec->w0) & WU_THROTTLED ? CLASS_THROTTLED : CLASS_RUNQ_WAKEUP;
+}
+
+static void wakeup_blocked(struct ledger *l, struct thread *t, const struct ev_wake *rec)
+{
+	enum ledger_class class = wakeup_class(rec);
+
+	if (t->woken_early) {
+		interval_close(l, t, t->wake_ns, t->class);
+		if (class == CLASS_THROTTLED)
+			interval_close(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
+	} else if (EV_FLAGS(rec->w0) & WU_NO_WAKE) {
+		interval_close(l, t, l->now_ns, t->class);
+	} else {
+		interval_lost(l, t, l->now_ns); /* its EV_WAKE was dropped */
+	}
+	thread_enqueue(l, t, l->now_ns, class);
+}
+
+/* After a loss. Without an EV_WAKE before it, it may be a thread that runs already. */
+static void wakeup_after_loss(struct ledger *l, struct thread *t, const struct ev_wake *rec,
+			      uint16_t ahead)
+{
+	unsigned int flags = EV_FLAGS(rec->w0);
+
+	interval_lost(l, t, l->now_ns);
+	thread_set_seq(t, rec->seq, ahead);
+	if (flags & WU_NO_WAKE && !(flags & WU_NEW))
+		thread_set_state(l, t, l->now_ns, ST_UNKNOWN, CLASS_UNTRACKED);
+	else
+		thread_enqueue(l, t, l->now_ns, wakeup_class(rec));
+}
+
+void thread_wakeup(struct ledger *l, struct thread *t, const struct ev_wake *rec)
+{
+	uint16_t ahead = thread_ahead(t, rec->seq);
+
+	if (ahead || t->state == ST_UNKNOWN)
+		wakeup_after_loss(l, t, rec, ahead);
+	else if (t->state == ST_BLOCKED)
+		wakeup_blocked(l, t, rec);
+	else if (t->state == ST_ONCPU)
+		t->woken_early = false; /* it was woken before it left its CPU, and stays there */
+	else
+		wakeup_queued(l, t, rec);
+}

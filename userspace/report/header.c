@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The head of every report for people: what was recorded, whether the file is whole, what is missing, the audit, the
+ * cost of recording.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "report/escape.h"
+#include "report/report.h"
+#include "report/text.h"
+#include "report/units.h"
+
+#define COMMAND_MAX 400
+#define SPANS_MAX 6
+
+static void show_command(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	char command[COMMAND_MAX], status[48] = "";
+	const struct load_meta *m = &l->meta;
+
+	if (m->has_exit && m->exit_status)
+		snprintf(status, sizeof(status), " (exit status %" PRId64 ")", m->exit_status);
+	if (*m->command)
+		text_field(out, o->width, "command", "%s%s",
+			   escape_terminal(command, sizeof(command), m->command, SIZE_MAX, false),
+			   status);
+	else
+		text_field(out, o->width, "command", "none: what ran already was recorded");
+}
+
+static void show_machine(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	char wall[UNITS_SIZE], cpus[UNITS_SIZE], kernel[128], arch[64], started[64];
+	const struct load_meta *m = &l->meta;
+
+	units_count(cpus, sizeof(cpus), m->nr_online, "CPU");
+	text_field(out, o->width, "measured", "%s on %s; Linux %s %s%s%s",
+		   units_time(wall, l->end_ns - l->begin_ns), m->nr_online ? cpus : "? CPUs",
+		   escape_terminal(kernel, sizeof(kernel), m->kernel, 80, true),
+		   escape_terminal(arch, sizeof(arch), m->arch, 30, true),
+		   *m->started ? "; started " : "",
+		   *m->started ? escape_terminal(started, sizeof(started), m->started, 40, true) :
+				 "");
+}
+
+static void show_file(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	char path[COMMAND_MAX], bytes[UNITS_SIZE], damage[160] = "";
+	const struct trace_state *s = &l->state;
+
+	if (s->damaged)
+		snprintf(damage, sizeof(damage),
+			 "; DAMAGED at byte %" PRIu64 ": only what lay before it was read",
+			 s->damaged_at);
+	text_field(out, o->width, "file", "%s, %s, %" PRIu64 " events%s%s",
+		   escape_terminal(path, sizeof(path), l->path, SIZE_MAX, false),
+		   units_bytes(bytes, s->bytes), l->events,
+		   s->incomplete ? "; INCOMPLETE: the recorder was killed, or its disk was full" :
+				   "",
+		   damage);
+}
+
+/* "CPU 0 from 0.100000 to 0.200000 s (12)", the first few. */
+static void show_spans(const struct loaded *l, char *buf, size_t size)
+{
+	size_t nr, len = 0;
+	const struct lost_span *span = ledger_lost(l->ledger, &nr);
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < nr && i < SPANS_MAX && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len,
+					"%sCPU %u from %.6f to %.6f s (%" PRIu64 ")",
+					i ? ", " : ": ", span[i].cpu,
+					(double)span[i].first_ns / 1e9,
+					(double)span[i].last_ns / 1e9,
+					span[i].count[DROP_FULL] + span[i].count[DROP_STORAGE]);
+	if (nr > SPANS_MAX && len < size)
+		snprintf(buf + len, size - len, " and %zu more spans", nr - SPANS_MAX);
+}
+
+static void show_lost(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	const struct load_meta *m = &l->meta;
+	char spans[640], causes[200] = "";
+
+	if (!l->lost_events) {
+		text_field(out, o->width, "lost", "no events");
+	} else {
+		if (m->dropped_full + m->dropped_storage + m->dropped_no_buffer)
+			snprintf(causes, sizeof(causes),
+				 " (buffer full %" PRIu64 ", no memory for a thread %" PRIu64
+				 ", a CPU without buffer %" PRIu64 ")",
+				 m->dropped_full, m->dropped_storage, m->dropped_no_buffer);
+		show_spans(l, spans, sizeof(spans));
+		text_field(out, o->width, "lost",
+			   "%" PRIu64 " events%s%s; what they would have told is `untracked`",
+			   l->lost_events, causes, spans);
+	}
+	if (l->missed_switches || l->missed_wakeups)
+		text_field(out, o->width, "missed",
+			   "%" PRIu64 " switches and %" PRIu64 " wake-ups never reached a probe; "
+			   "found from the kernel's books",
+			   l->missed_switches, l->missed_wakeups);
+}
+
+static void show_audit(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	_cleanup_(free_p) char *audit = report_audit(l);
+
+	text_field(out, o->width, "audit:", "%s", audit ? audit : "out of memory");
+}
+
+static void show_cost(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	const struct load_cost *c = &l->meta.cost;
+	char bpf[UNITS_SIZE], each[UNITS_SIZE], cpu[UNITS_SIZE], share[UNITS_SIZE];
+	char misses[64] = "", programs[160] = "";
+	uint64_t room = (l->end_ns - l->begin_ns) * l->meta.nr_online;
+
+	if (!c->known) {
+		text_field(out, o->width, "cost", "not known: the recording was not closed");
+		return;
+	}
+	if (c->recursion_misses)
+		snprintf(misses, sizeof(misses), "; %" PRIu64 " runs skipped (nested)",
+			 c->recursion_misses);
+	if (c->bpf_known)
+		snprintf(programs, sizeof(programs),
+			 "BPF programs %s in %" PRIu64 " runs (%s each%s); ",
+			 units_time(bpf, c->bpf_ns), c->bpf_runs,
+			 units_time(each, c->bpf_runs ? c->bpf_ns / c->bpf_runs : 0),
+			 c->bpf_estimated ? ", estimated from a sample" : "");
+	text_field(out, o->width, "cost",
+		   "%srecorder %s of CPU time; together %s of the CPUs' time%s", programs,
+		   units_time(cpu, c->recorder_cpu_ns),
+		   units_percent(share, c->bpf_ns + c->recorder_cpu_ns, room), misses);
+}
+
+void report_header(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	char why[300];
+
+	show_command(l, o, out);
+	show_machine(l, o, out);
+	show_file(l, o, out);
+	if (l->from_books)
+		text_field(
+			out, o->width, "limits",
+			"recorded without BPF%s%s: only on-CPU and run-queue time are known "
+			"(runq_wakeup holds all of the latter); no other class can be seen, the rest "
+			"is `untracked`",
+			*l->meta.why_not ? ", because " : "",
+			escape_terminal(why, sizeof(why), l->meta.why_not, 280, false));
+	else
+		show_lost(l, o, out);
+	show_audit(l, o, out);
+	show_cost(l, o, out);
+}
