@@ -690,6 +690,7 @@ static int expect_order(void *arg, const struct trace_event *ev)
 {
 	volatile uint64_t word = 0;
 
+	assert_true(ev->cpu < 3);
 	assert_true(ev->time_ns >= *(uint64_t *)arg && ev->time_ns <= INT64_MAX);
 	*(uint64_t *)arg = ev->time_ns;
 	for (unsigned int k = 0; k < EV_WORDS(ev->rec[0]); k++)
@@ -735,6 +736,33 @@ static void test_hostile_chunks(void **state)
 		trace_close(r);
 		close(fd);
 	}
+	free_small(&s);
+}
+
+/* A chunk whose checksum is right, and which unpacks to fewer bytes than it says. */
+static void test_wrong_raw_bytes(void **state)
+{
+	struct trace_state st = { 0 };
+	struct chunk_header h;
+	struct small s;
+	size_t at = sizeof(struct file_header);
+	int fd;
+
+	(void)state;
+	make_small(&s);
+	memcpy(&h, s.bytes + at, sizeof(h));
+	at += sizeof(h) + h.stored_bytes; /* META; then comes the first EVENTS */
+	memcpy(&h, s.bytes + at, sizeof(h));
+	assert_int_equal(h.type, CHUNK_EVENTS);
+	h.raw_bytes += 8;
+	memcpy(s.bytes + at, &h, sizeof(h));
+	chunk_seal(s.bytes + at);
+	fd = file_of(s.bytes, s.len);
+	assert_true(read_damaged(&s, fd, at, &st));
+	assert_true(st.damaged);
+	assert_int_equal(st.damaged_at, at);
+	assert_int_equal(st.events, 0);
+	close(fd);
 	free_small(&s);
 }
 
@@ -830,6 +858,25 @@ static void test_killed_recorder(void **state)
 	close(fd);
 }
 
+static void test_full_time(void **state)
+{
+	static const struct {
+		uint64_t near, time, full;
+	} table[] = {
+		{ 0, 5, 5 },
+		{ 5, 3, 3 },
+		{ 0, (1ull << 47) + 5, (1ull << 47) + 5 },
+		{ 10, (1ull << 48) - 1, (1ull << 48) - 1 },
+		{ (1ull << 48) - 1, 4, (1ull << 48) + 4 },
+		{ (1ull << 48) + 4, (1ull << 48) - 1, (1ull << 48) - 1 },
+		{ (9ull << 48) + 4, 1000, (9ull << 48) + 1000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(table); i++)
+		assert_int_equal(columns_full_time(table[i].near, table[i].time), table[i].full);
+}
+
 /* Columns alone: every number of records around the eights that are turned at once. */
 static void test_columns(void **state)
 {
@@ -864,6 +911,7 @@ static void test_columns(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_full_time),
 		cmocka_unit_test(test_columns),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_whole_buffer_at_once),
@@ -876,6 +924,7 @@ int main(void)
 		cmocka_unit_test(test_cut_at_every_byte),
 		cmocka_unit_test(test_every_byte_flipped),
 		cmocka_unit_test(test_hostile_chunks),
+		cmocka_unit_test(test_wrong_raw_bytes),
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_cannot_write),
 		cmocka_unit_test(test_killed_recorder),

@@ -3,8 +3,8 @@
  * The audit: equality of counts, and of times within the tolerance that DESIGN.md section 3 gives.
  *
  * A difference is explained (AUDIT_MISSED) only by what is on record: switch-outs that we dropped (gaps in the thread's seq) or
- * that the kernel counts and no probe saw (BK_MORE) explain exactly that many switches; migrations and times
- * have no such number, so any loss that can have touched the thread explains them.
+ * that no probe saw (it got a CPU that it had never left) explain exactly that many switches; migrations and times have no such
+ * number, so any loss that can have touched the thread explains them.
  */
 #include "analysis/audit.h"
 
@@ -22,13 +22,13 @@ static bool touched(const struct thread *t)
 	const struct thread_counts *c = &t->audit;
 
 	return t->untracked_losses || t->unannounced || t->lost_near || c->lost_switches ||
-	       c->missed_switch_ins || c->missed_wakeups || c->missed_migrations ||
-	       t->last.unseen;
+	       c->missed_switch_ins || c->missed_switch_outs || c->missed_wakeups ||
+	       c->missed_migrations;
 }
 
 static enum audit_result switches_result(const struct thread *t, const struct audit *a)
 {
-	uint64_t known = t->audit.lost_switches + t->last.unseen;
+	uint64_t known = t->audited.lost_switches + t->audited.missed_switch_outs;
 
 	if (a->voluntary[0] == a->voluntary[1] && a->involuntary[0] == a->involuntary[1])
 		return AUDIT_OK;
@@ -36,8 +36,10 @@ static enum audit_result switches_result(const struct thread *t, const struct au
 		return AUDIT_DIFFERS;
 	if ((uint64_t)a->missed_switches == known)
 		return AUDIT_MISSED;
-	/* What was dropped after the thread's last record leaves no gap in its seq. */
-	return (uint64_t)a->missed_switches > known && t->lost_near ? AUDIT_MISSED : AUDIT_DIFFERS;
+	/* What was dropped after the thread's last record leaves no gap; several missed ones in a row show as one. */
+	if ((uint64_t)a->missed_switches > known && (t->lost_near || t->audited.missed_switch_outs))
+		return AUDIT_MISSED;
+	return AUDIT_DIFFERS;
 }
 
 static enum audit_result migrations_result(const struct thread *t, const struct audit *a)
@@ -62,9 +64,9 @@ static void compare_times(const struct thread *t, struct audit *a)
 	const struct ev_books *first = &t->first, *last = &t->last;
 	uint64_t ours, kernel;
 
-	a->oncpu_ns[0] = t->audit.oncpu_ns;
+	a->oncpu_ns[0] = t->audited.oncpu_ns;
 	a->oncpu_ns[1] = last->exec_ns - first->exec_ns;
-	a->runq_ns[0] = t->audit.runq_ns;
+	a->runq_ns[0] = t->audited.runq_ns;
 	a->runq_ns[1] = last->delay_ns - first->delay_ns;
 	if (EV_FLAGS(last->w0) & BK_STEAL)
 		a->steal_ns = last->steal_ns - first->steal_ns;
@@ -83,11 +85,11 @@ void audit_thread(const struct thread *t, struct audit *ret_audit)
 	*a = (struct audit){ .all = AUDIT_NONE };
 	if (!t->has_first || !t->has_last)
 		return;
-	a->voluntary[0] = t->audit.voluntary;
+	a->voluntary[0] = t->audited.voluntary;
 	a->voluntary[1] = last->nvcsw - first->nvcsw;
-	a->involuntary[0] = t->audit.involuntary;
+	a->involuntary[0] = t->audited.involuntary;
 	a->involuntary[1] = last->nivcsw - first->nivcsw;
-	a->migrated[0] = t->audit.migrations;
+	a->migrated[0] = t->audited.migrations;
 	a->migrated[1] = last->nr_migrations - first->nr_migrations;
 	a->missed_switches = (int64_t)(a->voluntary[1] + a->involuntary[1] - a->voluntary[0] -
 				       a->involuntary[0]);

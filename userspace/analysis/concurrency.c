@@ -28,14 +28,16 @@ static void advance(struct counting *c, uint64_t time_ns)
 	c->since_ns = time_ns;
 }
 
-/* The first of a thread's windows that is ours, by its number, or -1. */
+/* The oldest of a thread's windows that is ours (new ones go to the front), by its number, or -1. */
 static ptrdiff_t worker_of(const struct counting *c, const struct thread *t)
 {
+	ptrdiff_t i = -1;
+
 	for (const struct ledger_window *w = t->windows; w; w = w->next) {
 		if (w >= c->windows && w < c->windows + c->result.nr_workers)
-			return w - c->windows;
+			i = w - c->windows;
 	}
-	return -1;
+	return i;
 }
 
 static enum doing doing_of(enum thread_state state, enum ledger_class class)

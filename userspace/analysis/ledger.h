@@ -41,6 +41,7 @@ struct thread_counts {
 	uint64_t migrations;
 	uint64_t switch_ins;
 	uint64_t missed_switch_ins;		/* from EV_MISSED */
+	uint64_t missed_switch_outs;		/* it got a CPU that it had not left: at least one no probe saw */
 	uint64_t missed_wakeups;
 	uint64_t missed_migrations;		/* it was seen on a CPU to which nothing had moved it */
 	uint64_t lost_switches;			/* switch-outs that we dropped, from the gaps in its seq */
@@ -82,7 +83,8 @@ struct thread {
 
 	uint64_t ledger_ns[CLASS_NR];
 	uint64_t voluntary, involuntary, yields, migrations; /* all that was seen, for the report */
-	struct thread_counts audit;		/* since books.first */
+	struct thread_counts audit;		/* since books.first, to the end */
+	struct thread_counts audited;		/* as of the moment at which `last` was read */
 	struct ev_books first, last;		/* BK_FIRST (zeros for a thread that we saw being made) and BK_DEAD or BK_END */
 	bool has_first, has_last;
 	uint64_t untracked_losses;		/* intervals that a lost or missed event turned into untracked */

@@ -99,7 +99,7 @@ static void snap_state(struct ledger *l, struct thread *t, const struct ev_threa
 				 class_of_wait(l->arch, flags, rec->state, rec->how));
 }
 
-/* EV_FORK and EV_SNAP. Its seq begins at 0. A thread that was met before keeps the state that it has. */
+/* EV_FORK and EV_SNAP. Where the state is known the seq is 0. A thread that was met before keeps the state that it has. */
 static int on_thread(struct ledger *l, const struct ev_thread *rec)
 {
 	bool fork = EV_KIND(rec->w0) == EV_FORK;
@@ -116,7 +116,7 @@ static int on_thread(struct ledger *l, const struct ev_thread *rec)
 		if (fork || !(EV_FLAGS(rec->w0) & SN_TARGET))
 			thread_begin(t, l->now_ns);
 		thread_set_tid(l, t, rec->tid, rec->tgid);
-		t->seq_known = true;
+		t->seq_known = fork || EV_FLAGS(rec->w0) & (SN_ON_CPU | SN_BLOCKED);
 		if (fork)
 			thread_set_state(l, t, l->now_ns, ST_NEW, CLASS_RUNQ_WAKEUP);
 		else
@@ -185,12 +185,13 @@ static int on_books(struct ledger *l, const struct ev_books *rec)
 		books_first(l, t, rec);
 	if (!(flags & (BK_DEAD | BK_END)))
 		return 0;
-	t->last = *rec;
-	t->has_last = true;
 	if (flags & BK_DEAD && t->started && !t->ended) {
 		interval_lost(l, t, l->now_ns); /* its last switch was dropped */
 		thread_die(l, t, l->now_ns);
 	}
+	t->last = *rec;
+	t->has_last = true;
+	t->audited = t->audit;
 	return 0;
 }
 

@@ -83,7 +83,8 @@ static void sum_up(struct loaded *l)
 			l->end_ns = t->end_ns;
 		for (int c = 0; c < CLASS_NR; c++)
 			l->ledger_ns[c] += t->ledger_ns[c];
-		l->missed_switches += t->audit.missed_switch_ins;
+		l->missed_switches += t->audit.missed_switch_ins + t->audit.missed_switch_outs;
+		l->missed_migrations += t->audit.missed_migrations;
 		l->missed_wakeups += t->audit.missed_wakeups;
 	}
 	if (!l->nr_threads)

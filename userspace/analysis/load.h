@@ -69,8 +69,9 @@ struct loaded {
 		end_ns; /* first and last moment of any thread, since the epoch; wall time is the difference */
 	uint64_t ledger_ns[CLASS_NR]; /* sum over the threads */
 	struct audit_total audit;
-	uint64_t lost_events;                     /* records dropped by us */
-	uint64_t missed_switches, missed_wakeups; /* never reached a probe; inferred */
+	uint64_t lost_events; /* records dropped by us */
+	uint64_t missed_switches, missed_wakeups,
+		missed_migrations; /* never reached a probe; inferred */
 };
 
 /* Opens `path` (must outlive the result) and decodes META. Errors as trace_open(). */

@@ -305,6 +305,13 @@ static void close_missed_wakeup(struct ledger *l, struct thread *t, uint64_t now
 	close_runq(l, t, now, CLASS_RUNQ_WAKEUP);
 }
 
+/* It gets a CPU, and has not left the one it had: that switch-out no probe saw. */
+static void close_missed_out(struct ledger *l, struct thread *t, uint64_t now)
+{
+	t->audit.missed_switch_outs++;
+	interval_untracked(l, t, now);
+}
+
 static void close_before_in(struct ledger *l, struct thread *t, uint64_t now, uint16_t ahead)
 {
 	struct missed m = take_missed(t, now, MI_WAKEUP);
@@ -317,7 +324,7 @@ static void close_before_in(struct ledger *l, struct thread *t, uint64_t now, ui
 	else if (t->state == ST_BLOCKED && ahead == 0 && t->woken_early)
 		close_blocked(l, t, t->wake_ns, now);
 	else if (t->state == ST_ONCPU && ahead == 0)
-		interval_untracked(l, t, now); /* a switch-out that no probe saw */
+		close_missed_out(l, t, now);
 	else
 		interval_lost(l, t, now);
 }

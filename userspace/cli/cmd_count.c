@@ -2,14 +2,12 @@
 /*
  * whyscale count: one counting strategy, alone and not recorded.
  *
- * With --result this process itself becomes the strategy, so that a recorder can start exactly it. Without, a child
- * does, and this process reads the result, checks it and shows it.
+ * With --result this process itself becomes the strategy, so that a recorder can start exactly it.
+ * Without, a child does, and this process reads the result, checks it and shows it.
  */
-#include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,18 +15,16 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "cli/cli.h"
 #include "cli/cmd.h"
 #include "strategy/strategy.h"
 #include "strategy/strategy_args.h"
 #include "strategy/strategy_result.h"
 
-#define EXIT_BAD_INPUT 2
-
 struct options {
 	struct strategy_job job;
 	const char *result; /* --result: a path, "-" for standard output */
 	bool json;
-	struct err err; /* why the arguments are refused */
 };
 
 enum option_key {
@@ -38,7 +34,6 @@ enum option_key {
 	KEY_RESULT,
 	KEY_JSON,
 	KEY_FULL,
-	KEY_HELP,
 };
 
 static const struct argp_option option_table[] = {
@@ -51,21 +46,33 @@ static const struct argp_option option_table[] = {
 	{ "json", KEY_JSON, NULL, 0, "show the result as JSON", 0 },
 	{ "result", KEY_RESULT, "FILE", 0, "write the result's JSON there (-: standard output)",
 	  0 },
-	{ "help", KEY_HELP, NULL, 0, "show this help", 0 },
 	{},
 };
 
-/* Keeps the first refusal: getopt's own, without a sentence, comes as ARGP_KEY_ERROR. */
+static error_t parse_strategy(struct options *options, struct argp_state *state, const char *arg)
+{
+	struct err err = {};
+
+	if (options->job.strategy)
+		return cli_refuse(state, "'%.64s' is one strategy too many; name one", arg);
+	options->job.strategy = strategy_find(arg, &err);
+	return options->job.strategy ? 0 : cli_refuse_err(state, &err);
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *options = state->input;
-	struct err *err = &options->err;
+	struct err err = {};
 
 	switch (key) {
 	case KEY_COUNT:
-		return strategy_parse_count(arg, &options->job.count, err) ? EINVAL : 0;
+		if (strategy_parse_count(arg, &options->job.count, &err))
+			return cli_refuse_err(state, &err);
+		return 0;
 	case KEY_WORKERS:
-		return strategy_parse_workers(arg, &options->job.workers, err) ? EINVAL : 0;
+		if (strategy_parse_workers(arg, &options->job.workers, &err))
+			return cli_refuse_err(state, &err);
+		return 0;
 	case KEY_FULL:
 		options->job.full = true;
 		return 0;
@@ -78,24 +85,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_RESULT:
 		options->result = arg;
 		return 0;
-	case KEY_HELP:
-		argp_help(state->root_argp, stdout, ARGP_HELP_STD_HELP, state->name);
-		exit(0);
 	case ARGP_KEY_ARG:
-		if (options->job.strategy)
-			return err_set(err, -EINVAL, "'%.64s' is one strategy too many; name one",
-				       arg),
-			       EINVAL;
-		options->job.strategy = strategy_find(arg, err);
-		return options->job.strategy ? 0 : EINVAL;
+		return parse_strategy(options, state, arg);
 	case ARGP_KEY_NO_ARGS:
-		return err_set(err, -EINVAL, "name a strategy: %s", strategy_names()), EINVAL;
-	case ARGP_KEY_ERROR:
-		if (!err->code)
-			err_set(err, -EINVAL,
-				"the option '%.64s' is unknown, or lacks its value; see --help",
-				state->argv[state->next > 1 ? state->next - 1 : 0]);
-		return 0;
+		return cli_refuse(state, "name a strategy: %s", strategy_names());
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -103,14 +96,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static int fail(const struct err *err, int status)
 {
-	fprintf(stderr, "whyscale count: %s\n", err->msg);
+	cli_note("%s", err->msg);
 	return status;
 }
 
 /* The whole of this process becomes the strategy; what it finds goes to a file. */
 static int run_here(struct options *options)
 {
-	struct err *err = &options->err;
+	struct err err = {};
 	_cleanup_(close_p) int fd = -1;
 
 	if (!strcmp(options->result, "-"))
@@ -118,42 +111,44 @@ static int run_here(struct options *options)
 	else
 		fd = open(options->result, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		err_sys(err, -errno, "cannot write the result to '%.200s'", options->result);
-		return fail(err, EXIT_BAD_INPUT);
+		err_sys(&err, -errno, "cannot write the result to '%.200s'", options->result);
+		return fail(&err, CLI_BAD_INPUT);
 	}
 	options->job.result_fd = fd;
-	if (strategy_run(&options->job, err))
-		return fail(err, strategy_exit_status(err->code));
+	if (strategy_run(&options->job, &err))
+		return fail(&err, strategy_exit_status(err.code));
 	return 0;
 }
 
-/* Runs the strategy in a child. Returns the exit status: when it is not 0, the child has said why. */
+/*
+ * Runs the strategy in a child. Returns the exit status: when it is not 0, the child has said why.
+ */
 static int run_child(struct options *options)
 {
-	struct err *err = &options->err;
+	struct err err = {};
 	int status;
 	pid_t pid = fork();
 
 	if (pid < 0) {
-		err_sys(err, -errno, "cannot start a process");
-		return fail(err, 1);
+		err_sys(&err, -errno, "cannot start a process");
+		return fail(&err, CLI_SYSTEM_FAULT);
 	}
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		if (!strategy_run(&options->job, err))
+		if (!strategy_run(&options->job, &err))
 			_exit(0);
-		_exit(fail(err, strategy_exit_status(err->code)));
+		_exit(fail(&err, strategy_exit_status(err.code)));
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR) {
-			err_sys(err, -errno, "cannot wait for %s", options->job.strategy->name);
-			return fail(err, 1);
+			err_sys(&err, -errno, "cannot wait for %s", options->job.strategy->name);
+			return fail(&err, CLI_SYSTEM_FAULT);
 		}
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	err_set(err, -ECHILD, "%s was ended by signal %d (%s)", options->job.strategy->name,
+	err_set(&err, -ECHILD, "%s was ended by signal %d (%s)", options->job.strategy->name,
 		WTERMSIG(status), strsignal(WTERMSIG(status)));
-	return fail(err, 128 + WTERMSIG(status));
+	return fail(&err, 128 + WTERMSIG(status));
 }
 
 /* 1234567 as "1,234,567"; the longest count has 19 digits and 6 commas. */
@@ -191,38 +186,43 @@ static int run_and_show(struct options *options)
 {
 	_cleanup_(strategy_result_free) struct strategy_result result = {};
 	_cleanup_(close_p) int fd = memfd_create("result", MFD_CLOEXEC);
-	struct err *err = &options->err;
+	struct err err = {};
 	int status;
 
 	if (fd < 0) {
-		err_sys(err, -errno, "cannot create a file in memory");
-		return fail(err, 1);
+		err_sys(&err, -errno, "cannot create a file in memory");
+		return fail(&err, CLI_SYSTEM_FAULT);
 	}
 	options->job.result_fd = fd;
 	status = run_child(options);
 	if (status)
 		return status;
-	if (strategy_result_read(fd, &result, err)) {
-		err_context(err, "%s", options->job.strategy->name);
-		return fail(err, 1);
+	if (strategy_result_read(fd, &result, &err)) {
+		err_context(&err, "%s", options->job.strategy->name);
+		return fail(&err, CLI_SYSTEM_FAULT);
 	}
-	return show(options, &result, err) ? fail(err, 1) : 0;
+	return show(options, &result, &err) ? fail(&err, CLI_SYSTEM_FAULT) : 0;
 }
+
+static const struct cli_options spec = {
+	.command = "count",
+	.options = option_table,
+	.parser = parse_option,
+	.args_doc = "STRATEGY",
+	.doc = "Runs one counting strategy, without recording it.\v"
+	       "whyscale run runs all of them, recorded and explained.",
+};
 
 static int count_run(int argc, char **argv)
 {
-	static char name[] = "whyscale count";
 	struct options options = {};
-	char doc[512];
-	struct argp argp = { option_table, parse_option, "STRATEGY", doc, NULL, NULL, NULL };
+	struct err err = {};
+	int status;
 
-	snprintf(doc, sizeof(doc), "Runs one counting strategy, without recording it.\v%s.",
-		 strategy_names());
-	argv[0] = name;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &options))
-		return fail(&options.err, EXIT_BAD_INPUT);
-	if (strategy_args_check(&options.job, &options.err))
-		return fail(&options.err, strategy_exit_status(options.err.code));
+	if (!cli_parse(&spec, argc, argv, &options, &status))
+		return status;
+	if (strategy_args_check(&options.job, &err))
+		return fail(&err, strategy_exit_status(err.code));
 	return options.result ? run_here(&options) : run_and_show(&options);
 }
 

@@ -15,17 +15,21 @@
 
 #define NAMED_MAX 5
 
+static uint64_t magnitude(int64_t value)
+{
+	return value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+}
+
 static void write_time(FILE *out, const struct audit *sum)
 {
 	uint64_t ours = sum->oncpu_ns[0] + sum->runq_ns[0];
 	uint64_t kernels = sum->oncpu_ns[1] + sum->runq_ns[1];
-	uint64_t difference =
-		(uint64_t)(sum->difference_ns < 0 ? -sum->difference_ns : sum->difference_ns);
+
 	char a[UNITS_SIZE], b[UNITS_SIZE], c[UNITS_SIZE];
 
 	ours -= sum->steal_ns < ours ? sum->steal_ns : ours;
 	fprintf(out, "on-CPU + run queue %s against %s (%s)", units_time(a, ours),
-		units_time(b, kernels), units_percent(c, difference, kernels));
+		units_time(b, kernels), units_percent(c, magnitude(sum->difference_ns), kernels));
 	fprintf(out, "%s",
 		sum->time == AUDIT_DIFFERS ? ", beyond the tolerance in some" :
 					     ", within tolerance");
@@ -66,8 +70,7 @@ static void write_counts(FILE *out, const struct audit *a)
 	}
 	if (a->time == AUDIT_DIFFERS)
 		fprintf(out, "%stime by %s%s, tolerance %s", gap, a->difference_ns < 0 ? "-" : "+",
-			units_time(difference, (uint64_t)(a->difference_ns < 0 ? -a->difference_ns :
-										 a->difference_ns)),
+			units_time(difference, magnitude(a->difference_ns)),
 			units_time(tolerance, a->tolerance_ns));
 }
 

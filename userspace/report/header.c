@@ -98,11 +98,13 @@ static void show_lost(const struct loaded *l, const struct report_options *o, FI
 			   "%" PRIu64 " events%s%s; what they would have told is `untracked`",
 			   l->lost_events, causes, spans);
 	}
-	if (l->missed_switches || l->missed_wakeups)
-		text_field(out, o->width, "missed",
-			   "%" PRIu64 " switches and %" PRIu64 " wake-ups never reached a probe; "
-			   "found from the kernel's books",
-			   l->missed_switches, l->missed_wakeups);
+	if (l->missed_switches || l->missed_wakeups || l->missed_migrations)
+		text_field(
+			out, o->width, "missed",
+			"%" PRIu64 " switches, %" PRIu64 " wake-ups and %" PRIu64
+			" migrations never reached a probe; found from the kernel's books and from "
+			"what followed",
+			l->missed_switches, l->missed_wakeups, l->missed_migrations);
 }
 
 static void show_audit(const struct loaded *l, const struct report_options *o, FILE *out)

@@ -32,7 +32,8 @@ struct maker {
 	struct entry *entries;
 	struct process *processes;
 	size_t nr_processes;
-	size_t left; /* threads that may still have a row */
+	size_t left;   /* threads that may still have a row */
+	bool only_ran; /* threads that never ran have none */
 	struct report_rows *out;
 };
 
@@ -139,6 +140,7 @@ static void add_thread(struct report_row *row, const struct thread *t, bool from
 	row->voluntary += t->voluntary;
 	row->involuntary += t->involuntary;
 	row->yields += t->yields;
+	row->yielded_ns += t->yielded_ns;
 	row->migrations += t->migrations;
 	if (audit.all > row->audit)
 		row->audit = audit.all;
@@ -176,7 +178,7 @@ static void add_process(struct maker *m, const struct process *p)
 		const struct thread *t = m->entries[p->first + i].thread;
 		struct report_row row = { .kind = ROW_THREAD, .indented = true, .thread = t };
 
-		if (!m->left) {
+		if (!m->left || (m->only_ran && !ran(t))) {
 			add_thread(&more, t, from_books);
 			continue;
 		}
@@ -194,7 +196,7 @@ static void add_processes(struct maker *m)
 
 	for (size_t i = 0; i < m->nr_processes; i++) {
 		const struct process *p = &m->processes[i];
-		bool fits = m->left > 0;
+		bool fits = m->left > 0 && (p->ran || !m->only_ran);
 
 		if (fits)
 			add_process(m, p);
@@ -226,6 +228,7 @@ int rows_make(const struct loaded *l, size_t max_threads, struct report_rows *re
 	if (!entries || !processes || !ret_rows->row)
 		return err_set(err, -ENOMEM, "out of memory while sorting the threads");
 	m.left = max_threads;
+	m.only_ran = nr > max_threads;
 	m.out = ret_rows;
 	for (size_t i = 0; i < nr; i++)
 		entries[i].thread = l->threads[i];

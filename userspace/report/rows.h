@@ -26,6 +26,7 @@ struct report_row {
 	bool same_scheduling; /* policy, nice, CPUs and cgroup of all of them equal that thread's */
 	uint64_t life_ns, ledger_ns[CLASS_NR];
 	uint64_t voluntary, involuntary, yields, migrations;
+	uint64_t yielded_ns;     /* of runq_preempted, what followed a sched_yield */
 	enum audit_result audit; /* the worst */
 };
 
@@ -34,7 +35,10 @@ struct report_rows {
 	size_t nr;
 };
 
-/* max_threads: how many threads get a row of their own. Threads that never ran come last in any case. */
+/*
+ * max_threads: how many threads get a row of their own. Threads that never ran come last, and have no row when there are more
+ * than that.
+ */
 int rows_make(const struct loaded *l, size_t max_threads, struct report_rows *ret_rows,
 	      struct err *err);
 void rows_free(struct report_rows *rows);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* c-single: one thread, the process's own, counts everything. The baseline of the C strategies. */
-#include <errno.h>
-
-#include "strategy/clock.h"
+#include "base/clock.h"
 #include "strategy/count_loop.h"
 #include "strategy/strategy.h"
 #include "strategy/strategy_result.h"
@@ -15,9 +13,9 @@ STRATEGY_RUN(c_single)
 
 	if (rc)
 		return rc;
-	ret->t0_ns = clock_ns(CLOCK_MONOTONIC);
+	ret->t0_ns = monotonic_ns();
 	count_worker_run(job->count, NULL, &ret->worker[0]);
 	ret->counted = ret->worker[0].counted;
-	ret->t1_ns = clock_ns(CLOCK_MONOTONIC);
+	ret->t1_ns = monotonic_ns();
 	return 0;
 }

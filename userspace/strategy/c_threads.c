@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * c-threads: POSIX threads, one share of the count each. A worker keeps its counter in a register and writes its
- * account once, at the end: no lock, nothing shared, so what is lost is lost to the scheduler or to the machine.
+ * c-threads: POSIX threads, one share of the count each. A worker keeps its counter in a register
+ * and writes its account once, at the end: no lock, nothing shared, so what is lost is lost to the
+ * scheduler or to the machine.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "strategy/clock.h"
+#include "base/clock.h"
 #include "strategy/count_loop.h"
 #include "strategy/strategy.h"
 #include "strategy/strategy_result.h"
@@ -32,7 +33,10 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Starts the threads in order; *ret_started says how many there are to join, also when one could not be started. */
+/*
+ * Starts the threads in order; *ret_started says how many there are to join, also when one could
+ * not be started.
+ */
 static int threads_start(struct thread *threads, unsigned int nr, unsigned int *ret_started,
 			 struct err *err)
 {
@@ -68,13 +72,13 @@ STRATEGY_RUN(c_threads)
 		threads[i].stop = &stop;
 		threads[i].worker = &ret->worker[i];
 	}
-	ret->t0_ns = clock_ns(CLOCK_MONOTONIC);
+	ret->t0_ns = monotonic_ns();
 	rc = threads_start(threads, job->workers, &started, err);
 	atomic_store(&stop, rc != 0);
 	for (unsigned int i = 0; i < started; i++) {
 		pthread_join(threads[i].id, NULL);
 		ret->counted += ret->worker[i].counted;
 	}
-	ret->t1_ns = clock_ns(CLOCK_MONOTONIC);
+	ret->t1_ns = monotonic_ns();
 	return rc;
 }

@@ -8,11 +8,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "strategy/clock.h"
+#include "base/clock.h"
 #include "strategy/count_loop.h"
 
 #define ROUNDS 4
@@ -34,13 +33,13 @@ struct loop {
 static void count_for(struct loop *loop)
 {
 	int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	int64_t begin = clock_ns(CLOCK_MONOTONIC);
+	int64_t begin = monotonic_ns();
 	int64_t now = begin;
 	uint64_t turns = 0;
 
 	while (now - begin < loop->duration_ns) {
 		turns += count_to(TURNS);
-		now = clock_ns(CLOCK_MONOTONIC);
+		now = monotonic_ns();
 	}
 	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	loop->rate = (double)turns * 1e9 / (double)(now - begin);
@@ -125,7 +124,10 @@ static int allowed_cpus(unsigned int max, int **ret_cpus, unsigned int *ret_nr, 
 	return 0;
 }
 
-/* The eighth number of the first line of /proc/stat, which counts clock ticks; -1 if it is not there. */
+/*
+ * The eighth number of the first line of /proc/stat, which counts clock ticks; -1 if it is not
+ * there.
+ */
 static int64_t steal_now_ns(void)
 {
 	_cleanup_(fclose_p) FILE *f = fopen("/proc/stat", "re");
@@ -183,7 +185,8 @@ int capacity_measure(unsigned int nr, uint64_t budget_ns, struct capacity *ret, 
 	*ret = (struct capacity){ .steal_ns = -1 };
 	if (allowed_cpus(nr, &cpus, &ret->cpus, err))
 		return err->code;
-	loops = calloc(ret->cpus, sizeof(*loops));
+	if (ret->cpus)
+		loops = calloc(ret->cpus, sizeof(*loops));
 	if (!loops)
 		return err_sys(err, -ENOMEM, "cannot measure what %u CPUs are worth", ret->cpus);
 	if (measure_rounds(cpus, (int64_t)(budget_ns / (2 * ROUNDS)), loops, ret, err))

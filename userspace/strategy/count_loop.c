@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The one loop that every C strategy counts with: a difference between strategies is then the strategy's, not the
- * compiler's (the article's two C programs ran unlike loops: one compared with a constant, one with memory).
+ * The one loop that every C strategy counts with: a difference between strategies is then the
+ * strategy's, not the compiler's (the article's two C programs ran unlike loops: one compared with
+ * a constant, one with memory).
  */
 #include "strategy/count_loop.h"
 
@@ -10,15 +11,16 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
-#include "strategy/clock.h"
+#include "base/clock.h"
 #include "strategy/strategy_result.h"
 
 #define SLICE ((uint64_t)1 << 25) /* turns between two looks at the stop flag: 4 to 25 ms */
 
 /*
- * This really counts at any optimisation level: the empty asm claims, in every turn, to have changed `i` in its
- * register, so the compiler can neither replace the loop by `i = n` nor join two turns into one. `register` keeps
- * the counter out of memory at -O0 too, where a turn would otherwise cost a store and a load that waits for it.
+ * This really counts at any optimisation level: the empty asm claims, in every turn, to have
+ * changed `i` in its register, so the compiler can neither replace the loop by `i = n` nor join two
+ * turns into one. `register` keeps the counter out of memory at -O0 too, where a turn would
+ * otherwise cost a store and a load that waits for it.
  */
 __attribute__((noinline)) uint64_t count_to(uint64_t n)
 {
@@ -44,8 +46,9 @@ static uint64_t count_slices(uint64_t share, const atomic_bool *stop)
 }
 
 /*
- * The thread's time on a CPU and in the run queue, by the kernel's own books; needs no privilege. -1 if there is no
- * CONFIG_SCHED_INFO. The kernel brings the first number up to date at ticks and switches only (4 ms at HZ=250).
+ * The thread's time on a CPU and in the run queue, by the kernel's own books; needs no privilege.
+ * -1 if there is no CONFIG_SCHED_INFO. The kernel brings the first number up to date at ticks and
+ * switches only (4 ms at HZ=250).
  */
 static void schedstat_read(int64_t *ret_exec_ns, int64_t *ret_delay_ns)
 {
@@ -77,11 +80,11 @@ void count_worker_run(uint64_t share, const atomic_bool *stop, struct strategy_w
 	ret->tid = (pid_t)syscall(SYS_gettid);
 	schedstat_read(&exec_ns, &delay_ns);
 	cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	ret->begin_ns = clock_ns(CLOCK_MONOTONIC);
+	ret->begin_ns = monotonic_ns();
 
 	ret->counted = count_slices(share, stop);
 
-	ret->end_ns = clock_ns(CLOCK_MONOTONIC);
+	ret->end_ns = monotonic_ns();
 	ret->cpu_ns = since(cpu_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
 	schedstat_read(&exec_end_ns, &delay_end_ns);
 	ret->exec_ns = since(exec_ns, exec_end_ns);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Running a Python strategy. The program is built into whyscale; it reaches the interpreter through a memfd, so
- * that nothing has to be installed, found, or removed, and no argument is pages long:
+ * Running a Python strategy. The program is built into whyscale; it reaches the interpreter through
+ * a memfd, so that nothing has to be installed, found, or removed, and no argument is pages long:
  *
  *   python3 -c BOOT NAME SOURCE_FD COUNT WORKERS RESULT_FD
  *                        |
  *                        +--> memfd: py/common.py NUL py/NAME.py
  *
- * BOOT compiles the two parts under their own names: these are what tracebacks and flame graphs show.
+ * BOOT compiles the two parts under their own names: these are what tracebacks and flame graphs
+ * show.
  */
 #include "strategy/python.h"
 
@@ -32,8 +33,9 @@ __asm__(".pushsection .rodata\n"
 	".popsection\n");
 
 /*
- * `-c` puts the current directory first in sys.path: a threading.py that lies there by chance would be imported.
- * So that entry goes; the environment (PYTHON_GIL, PYTHONPERFSUPPORT, a venv) stays in force.
+ * `-c` puts the current directory first in sys.path: a threading.py that lies there by chance would
+ * be imported. So that entry goes; the environment (PYTHON_GIL, PYTHONPERFSUPPORT, a venv) stays in
+ * force.
  */
 static const char boot[] =
 	"import os, sys\n"
@@ -91,7 +93,7 @@ int python_find(const char *python, char ret_path[PATH_MAX], struct err *err)
 			python);
 	else if (rc)
 		err_set(err, rc,
-			"the Python interpreter '%.200s' may not be executed; name another with --python PATH",
+			"the Python interpreter '%.200s' may not be executed; use --python PATH",
 			python);
 	return rc;
 }

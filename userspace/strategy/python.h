@@ -10,8 +10,8 @@
 struct strategy_job;
 
 /*
- * Finds the interpreter as a shell would: a name in PATH, or what contains a slash as it is. Returns -ENOENT if
- * there is none and -EACCES if it may not be executed.
+ * Finds the interpreter as a shell would: a name in PATH, or what contains a slash as it is.
+ * Returns -ENOENT if there is none and -EACCES if it may not be executed.
  */
 int python_find(const char *python, char ret_path[PATH_MAX], struct err *err);
 

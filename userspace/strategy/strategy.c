@@ -10,8 +10,8 @@
 #include "strategy/strategy_result.h"
 
 /*
- * A Python program is embedded by the assembler, with a NUL behind it. The path is relative to the top directory,
- * where make runs the compiler.
+ * A Python program is embedded by the assembler, with a NUL behind it. The path is relative to the
+ * top directory, where make runs the compiler.
  */
 #define DECLARE_C(id, py) STRATEGY_RUN(id);
 #define DECLARE_PYTHON(id, py)                                  \
@@ -83,8 +83,9 @@ const struct strategy *strategy_baseline(const struct strategy *strategy)
 }
 
 /*
- * Measured at 0.13 to 0.8 ns a turn in C and 18 to 50 ns in Python: C takes the article's count anyway, as less
- * would be over before there is something to see; Python sets the length of the whole run.
+ * Measured at 0.13 to 0.8 ns a turn in C and 18 to 50 ns in Python: C takes the article's count
+ * anyway, as less would be over before there is something to see; Python sets the length of the
+ * whole run.
  */
 uint64_t strategy_default_count(const struct strategy *strategy, bool full)
 {

@@ -2,13 +2,16 @@
 /*
  * The counting strategies: seven ways to count to the same number.
  *
- *   strategies.def --> struct strategy --(with a count, workers, a Python: struct strategy_job)--> strategy_run()
- *                                                                                                     |
- *   whyscale run, count <-- struct strategy_result <-- strategy_result_read() <-- JSON in result_fd <-+
+ *   strategies.def -> struct strategy -> struct strategy_job (a count, workers, a Python)
+ *                                              |
+ *                                        strategy_run(), in the process that is measured
+ *                                              |
+ *   struct strategy_result <- strategy_result_read() <- JSON in the job's result_fd
  *
- * strategy_run() turns the *calling process* into the strategy: a C strategy counts in it, a Python one execs the
- * interpreter in it. So a recorder forks, attaches to the child, and lets the child call strategy_run(); there is
- * no process between them. What each worker counted, and when, comes back as JSON (strategy_result.h).
+ * strategy_run() turns the *calling process* into the strategy: a C strategy counts in it, a Python
+ * one execs the interpreter in it. So a recorder forks, attaches to the child, and lets the child
+ * call strategy_run(); there is no process between them. What each worker counted, and when, comes
+ * back as JSON (strategy_result.h).
  */
 #ifndef WHYSCALE_STRATEGY_STRATEGY_H
 #define WHYSCALE_STRATEGY_STRATEGY_H
@@ -40,7 +43,10 @@ struct strategy {
 	const char *source; /* Python: the program, without py/common.py */
 };
 
-/* One strategy with its parameters. What is 0 or NULL is given its default by strategy_args_check(). */
+/*
+ * One strategy with its parameters. What is 0 or NULL is given its default by
+ * strategy_args_check().
+ */
 struct strategy_job {
 	const struct strategy *strategy;
 	uint64_t count;
@@ -60,7 +66,10 @@ const char *strategy_language_name(const struct strategy *strategy);
 /* The i-th strategy in the order of strategies.def, NULL behind the last. */
 const struct strategy *strategy_at(size_t i);
 
-/* The strategy of that name, or NULL and a sentence (err->code -EINVAL) that lists the names there are. */
+/*
+ * The strategy of that name, or NULL and a sentence (err->code -EINVAL) that lists the names there
+ * are.
+ */
 const struct strategy *strategy_find(const char *name, struct err *err);
 
 /* The baseline of the strategy's language (itself, if it is that). */
@@ -69,17 +78,24 @@ const struct strategy *strategy_baseline(const struct strategy *strategy);
 /* "c-single, c-threads, ...": all names, for messages and help. A static string. */
 const char *strategy_names(void);
 
-/* The count without --count: the whole run takes about half a minute; `full` gives the article's figures. */
+/*
+ * The count without --count: the whole run takes about half a minute; `full` gives the article's
+ * figures.
+ */
 uint64_t strategy_default_count(const struct strategy *strategy, bool full);
 
-/* What worker `index` of `workers` counts: an equal share; the first ones take one more each of a remainder. */
+/*
+ * What worker `index` of `workers` counts: an equal share; the first ones take one more each of a
+ * remainder.
+ */
 uint64_t strategy_share(uint64_t count, unsigned int workers, unsigned int index);
 
 /*
- * Makes this process the strategy: counts, checks the sum, and writes the result as the last act (see above).
- * C: returns 0 when the result is written. Python: returns only when the interpreter cannot be executed; the
- * process then exits with 0 and the result written, 1 and a sentence on stderr, or 2 if it is older than 3.6.
- * The job has been through strategy_args_check(). Fails with a sentence; strategy_exit_status() tells the status.
+ * Makes this process the strategy: counts, checks the sum, and writes the result as the last act
+ * (see above). C: returns 0 when the result is written. Python: returns only when the interpreter
+ * cannot be executed; the process then exits with 0 and the result written, 1 and a sentence on
+ * stderr, or 2 if it is older than 3.6. The job has been through strategy_args_check(). Fails with
+ * a sentence; strategy_exit_status() tells the status.
  */
 int strategy_run(const struct strategy_job *job, struct err *err);
 

@@ -19,8 +19,8 @@
 #define RESERVED_PIDS 300
 
 /*
- * Decimal digits with single underscores between them. Returns -EINVAL for anything else and -ERANGE over
- * `max`; max is below 2^63, so the arithmetic cannot overflow.
+ * Decimal digits with single underscores between them. Returns -EINVAL for anything else and
+ * -ERANGE over `max`; max is below 2^63, so the arithmetic cannot overflow.
  */
 static int parse_digits(const char *text, uint64_t max, uint64_t *ret)
 {
@@ -54,17 +54,19 @@ int strategy_parse_count(const char *text, uint64_t *ret, struct err *err)
 			       "the count %.64s is too big; the most is 2^62 = %" PRIu64, text,
 			       STRATEGY_COUNT_MAX);
 	if (rc)
-		return err_set(
-			err, -EINVAL,
-			"the count '%.64s' is not a positive whole number; write digits, such as 1000000",
-			text);
+		return err_set(err, -EINVAL,
+			       "the count '%.64s' is not a positive whole number, such as 1000000",
+			       text);
 	if (!value)
 		return err_set(err, -EINVAL, "the count is 0; there is nothing to count below 1");
 	*ret = value;
 	return 0;
 }
 
-/* The first number in a file of one line; UINT64_MAX if there is none ("max" in a cgroup means just that). */
+/*
+ * The first number in a file of one line; UINT64_MAX if there is none ("max" in a cgroup means just
+ * that).
+ */
 static uint64_t read_limit(const char *path)
 {
 	_cleanup_(fclose_p) FILE *f = fopen(path, "re");
@@ -75,7 +77,9 @@ static uint64_t read_limit(const char *path)
 	return value;
 }
 
-/* How many threads the system has now: the number behind the slash in "0.12 0.10 0.09 1/234 5678". */
+/*
+ * How many threads the system has now: the number behind the slash in "0.12 0.10 0.09 1/234 5678".
+ */
 static uint64_t threads_now(void)
 {
 	_cleanup_(fclose_p) FILE *f = fopen("/proc/loadavg", "re");
@@ -129,6 +133,13 @@ uint64_t strategy_max_workers(const char **ret_limit)
 	return max;
 }
 
+static int too_many(const char *workers, const char *limit, uint64_t max, struct err *err)
+{
+	return err_set(err, -EINVAL,
+		       "%.64s workers are too many for this system: %s leaves room for %" PRIu64,
+		       workers, limit, max);
+}
+
 int strategy_parse_workers(const char *text, unsigned int *ret, struct err *err)
 {
 	const char *limit;
@@ -137,14 +148,11 @@ int strategy_parse_workers(const char *text, unsigned int *ret, struct err *err)
 	int rc = parse_digits(text, STRATEGY_COUNT_MAX, &value);
 
 	if (rc == -ERANGE || (!rc && value > max))
-		return err_set(
-			err, -EINVAL,
-			"%.64s workers are more than this system allows: %s leaves room for %" PRIu64,
-			text, limit, max);
+		return too_many(text, limit, max, err);
 	if (rc)
 		return err_set(
 			err, -EINVAL,
-			"the number of workers '%.64s' is not a positive whole number; write digits, such as 4",
+			"the number of workers '%.64s' is not a positive whole number, such as 4",
 			text);
 	if (!value)
 		return err_set(err, -EINVAL, "the number of workers is 0; at least 1 must count");
@@ -173,25 +181,22 @@ unsigned int strategy_default_workers(void)
 
 int strategy_args_check(struct strategy_job *job, struct err *err)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], workers[16];
 	const char *limit;
 	uint64_t max = strategy_max_workers(&limit);
 
 	if (!job->count)
 		job->count = strategy_default_count(job->strategy, job->full);
 	if (job->count > STRATEGY_COUNT_MAX)
-		return err_set(err, -EINVAL,
-			       "the count %" PRIu64 " is too big; the most is 2^62 = %" PRIu64,
-			       job->count, STRATEGY_COUNT_MAX);
+		return err_set(err, -EINVAL, "the count %" PRIu64 " is too big; the most is 2^62",
+			       job->count);
 	if (!job->workers)
 		job->workers = strategy_default_workers();
 	if (job->strategy->single)
 		job->workers = 1;
+	snprintf(workers, sizeof(workers), "%u", job->workers);
 	if (job->workers > max)
-		return err_set(
-			err, -EINVAL,
-			"%u workers are more than this system allows: %s leaves room for %" PRIu64,
-			job->workers, limit, max);
+		return too_many(workers, limit, max, err);
 	if (job->strategy->language != STRATEGY_PYTHON)
 		return 0;
 	if (!job->python)

@@ -159,7 +159,10 @@ static int get_int(const json_t *object, const char *key, int64_t min, int64_t m
 	return 0;
 }
 
-/* A worker's numbers, in one table: the key, the least value (-1: may be null), where the number goes. */
+/*
+ * A worker's numbers, in one table: the key, the least value (-1: may be null), where the number
+ * goes.
+ */
 static int worker_from_json(const json_t *json, size_t index, struct strategy_worker *ret,
 			    struct err *err)
 {
@@ -215,7 +218,7 @@ static int result_from_json(const json_t *root, struct strategy_result *ret, str
 {
 	const json_t *array = json_object_get(root, "worker");
 	const char *name = json_string_value(json_object_get(root, "name"));
-	int64_t nr, count, counted;
+	int64_t nr = 0, count = 0, counted = 0;
 
 	if (!name)
 		return err_set(err, -EPROTO, "the strategy's result lacks 'name'");

@@ -3,8 +3,8 @@
  * Turns the records of one chunk into columns and back (format.h draws them).
  *
  * Why columns: a field stands beside the same field of the record before, and its high bytes, which hardly change, beside
- * one another. Measured on 2 M events of a `perf bench sched pipe`-like stream and of a messaging-like one (800 threads at
- * random), bytes an event, ns an event to pack, ns to unpack, one core of a Xeon VM:
+ * one another. Measured with a prototype on 2 M made-up events, one stream like `perf bench sched pipe` and one of 800 threads
+ * that wake one another at random; bytes an event, ns an event to pack, ns to unpack, one core of a Xeon VM:
  *
  *   chunks of 256 KiB              pipe: level 1        level 3          messaging: level 1    level 3
  *   records as they are, delta     5.4  54 ns  26 ns    5.6  71  29      9.8  95  36          9.8  124  37
@@ -13,7 +13,8 @@
  *   columns by kind and word       3.5  46 ns  22 ns    4.6  67  23      8.2  79  32          8.3  107  32
  *   ... and by byte (this)         1.7  26 ns  15 ns    1.7  25  14      6.0  42  23          6.0   45  21
  *
- * Chunks of 1 MiB save 0.3 to 0.4 bytes more, and cost each CPU four times the memory.
+ * Chunks of 1 MiB save 0.3 to 0.5 bytes more, and cost each CPU four times the memory. What writer and reader cost
+ * as they are now: tests/bench/bench_trace.c.
  */
 #ifndef WHYSCALE_TRACE_COLUMNS_H
 #define WHYSCALE_TRACE_COLUMNS_H

@@ -27,7 +27,7 @@
  *         The columns come by kind, then by word; how long each one is follows from the word 0s. A word 0 holds, in
  *         place of the time, the difference to the record before it (the first: to `time`, so 0), zigzag-coded (0, -1, 1, -2
  *         ... as 0, 1, 2, 3). `time` of the chunk header is the first record's full time. No time is above INT64_MAX.
- *         Measured (tests/bench/bench_trace.c): columns.h.
+ *         Why this way, with figures: columns.h.
  * ROUND   `time` is a moment, in ns since the epoch, such that every record older than it stands before this chunk: what a reader
  *         that merges the CPUs by time may now let go. It has no bytes.
  *

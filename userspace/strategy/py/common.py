@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What every Python strategy shares: the loop, a worker's account of itself, and the result.
 
-A strategy's file defines run(shares), where shares[i] is what worker i counts, and ends with main(run). It lets each
-worker call work(i, shares[i]), collects what these return, and returns summed(t0, done). For Python 3.6 and later;
-this file must compile on older ones too, to say so. Line by line it is the article's, where the article is right.
+A strategy's file defines run(shares), where shares[i] is what worker i counts, and ends with
+main(run). It lets each worker call work(i, shares[i]), collects what these return, and returns
+summed(t0_ns, done). For Python 3.6 and later; this file must compile on older ones too, to say so.
 """
 import sys
 
 NAME = sys.argv[1]
 
 if sys.version_info < (3, 6):
-    sys.stderr.write("%s: needs Python 3.6 or newer, but this interpreter is %s\n" % (NAME, sys.version.split()[0]))
+    sys.stderr.write("%s: needs Python 3.6 or newer, but this interpreter is %s\n"
+                     % (NAME, sys.version.split()[0]))
     sys.exit(2)
 
 import json
@@ -56,7 +57,7 @@ def schedstat_open():
 
 
 def schedstat_read(fd):
-    """[ns on a CPU, ns in the run queue] of the thread that opened fd, [None, None] if the kernel does not say."""
+    """[ns on a CPU, ns in the run queue] of the thread that opened fd; [None, None]: unknown."""
     try:
         return [int(word) for word in os.pread(fd, 96, 0).split()[:2]]
     except (OSError, TypeError, ValueError):
@@ -70,8 +71,8 @@ def since(before, after):
 def work(index, share):
     """One worker: counts its share and says when, on what thread, and for how much CPU time.
 
-    The file stays open during the loop because opening one gives the interpreter lock away: at the end of the loop,
-    that would put the wait for the lock between the loop and the reading.
+    The file stays open during the loop because opening one gives the interpreter lock away: at the
+    end of the loop, that would put the wait for the lock between the loop and the reading.
     """
     fd = schedstat_open()
     stat = schedstat_read(fd)
@@ -93,23 +94,24 @@ def work(index, share):
 
 
 def summed(t0_ns, done, manager_pid=None):
-    """The result: call it when all workers have been joined. `done` is what work() returned, by index."""
+    """The result, when all workers have been joined; `done` is what work() returned, by index."""
     for index, worker in enumerate(done):
         if worker is None:
             raise RuntimeError("worker %d ended without a result" % index)
     counted = sum(worker["counted"] for worker in done)
-    return {"counted": counted, "t0_ns": t0_ns, "t1_ns": now_ns(), "worker": done, "manager_pid": manager_pid}
+    return {"counted": counted, "t0_ns": t0_ns, "t1_ns": now_ns(), "worker": done,
+            "manager_pid": manager_pid}
 
 
 def end_children():
-    """Ends the processes that multiprocessing has started: nothing is left running when a run fails."""
+    """Ends what multiprocessing has started: nothing is left running when a run fails."""
     if "multiprocessing" in sys.modules:
         for child in sys.modules["multiprocessing"].active_children():
             child.terminate()
 
 
 def end_on_signals():
-    """Ctrl-C and a plain kill end the children too, then this process by the same signal, without a traceback."""
+    """Ctrl-C and a plain kill end the children too, then this process by that very signal."""
     leader = os.getpid()
 
     def end(signum, _frame):
@@ -123,9 +125,9 @@ def end_on_signals():
 
 
 def interpreter():
+    name = sys.implementation.name.replace("cpython", "CPython")
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()  # 3.13
-    return {"interpreter": "%s %s" % (sys.implementation.name.replace("cpython", "CPython"), sys.version.split()[0]),
-            "gil": gil}
+    return {"interpreter": "%s %s" % (name, sys.version.split()[0]), "gil": gil}
 
 
 def write_result(fd, result):

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""py-process-pool: concurrent.futures.ProcessPoolExecutor. Shares and results travel through the pool's queues.
+"""py-process-pool: concurrent.futures.ProcessPoolExecutor.
 
-"fork" is named because Python 3.14 no longer takes it by default; 3.6 has no such argument, and forks.
+Shares and results travel through the pool's queues. "fork" is named because Python 3.14 no longer
+takes it by default; 3.6 has no such argument, and forks.
 """
 import concurrent.futures
 import multiprocessing
 
 
 def run(shares):
-    context = {"mp_context": multiprocessing.get_context("fork")} if sys.version_info >= (3, 7) else {}
+    context = {}
+    if sys.version_info >= (3, 7):
+        context["mp_context"] = multiprocessing.get_context("fork")
     t0_ns = now_ns()
     pool = concurrent.futures.ProcessPoolExecutor(max_workers=len(shares), **context)
     futures = [pool.submit(work, index, share) for index, share in enumerate(shares)]

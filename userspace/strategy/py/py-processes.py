@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""py-processes: multiprocessing.Process, one per share, each with an interpreter and a lock of its own.
+"""py-processes: multiprocessing.Process, one per share, each with an interpreter lock of its own.
 
-They answer through a Manager's dict, as in the article: a further process that holds the dict and counts nothing. The
-clock starts when it is there. "fork" is named because Python 3.14 no longer takes it by default.
+They answer through a Manager's dict, as in the article: a further process that holds the dict and
+counts nothing. The clock starts when it is there. "fork" is named because Python 3.14 no longer
+takes it by default.
 """
 import multiprocessing
 
@@ -16,7 +17,8 @@ def run(shares):
     with context.Manager() as manager:
         done = manager.dict()
         t0_ns = now_ns()
-        processes = [context.Process(target=worker, args=pair + (done,)) for pair in enumerate(shares)]
+        processes = [context.Process(target=worker, args=(index, share, done))
+                     for index, share in enumerate(shares)]
         for process in processes:
             process.start()
         for process in processes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""py-single: one thread, the interpreter's own, counts everything. The baseline of the Python strategies."""
+"""py-single: one thread, the interpreter's own, counts everything. The Python baseline."""
 
 
 def run(shares):

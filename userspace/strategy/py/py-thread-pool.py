@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""py-thread-pool: concurrent.futures.ThreadPoolExecutor. The pool decides which of its threads takes a share."""
+"""py-thread-pool: concurrent.futures.ThreadPoolExecutor.
+
+The pool decides which of its threads takes a share: a quick one may take two.
+"""
 import concurrent.futures
 
 

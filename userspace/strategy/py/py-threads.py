@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""py-threads: threading.Thread, one per share. All of them need the one interpreter lock to count."""
+"""py-threads: threading.Thread, one per share. To count, each needs the one interpreter lock."""
 import threading
 
 

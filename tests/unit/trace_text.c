@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Traces as text: see trace_text.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "trace_text.h"
+
+#define MAX_ARGS 16
+
+/* A line, split. seq: switch-outs so far of each thread. */
+struct line {
+	uint64_t time;
+	unsigned int cpu;
+	bool dropped;
+	char *arg[MAX_ARGS];
+	unsigned int nr;
+	uint16_t *seq;
+	struct ledger *ledger;
+};
+
+static uint32_t who_of(const char *name)
+{
+	if (!strcmp(name, "idle"))
+		return WHO_IDLE;
+	if (name[0] == 'u')
+		return WHO_UNTRACKED | (uint32_t)strtoul(name + 1, NULL, 10);
+	if (name[0] < 'A' || name[0] > 'Z')
+		fail_msg("no such thread: %s", name);
+	return (uint32_t)(name[0] - 'A' + 1);
+}
+
+static uint16_t *seq_of(const struct line *line, uint32_t who)
+{
+	static uint16_t none;
+
+	return who & WHO_UNTRACKED ? &none : &line->seq[who];
+}
+
+static bool has(const struct line *line, const char *word)
+{
+	for (unsigned int i = 0; i < line->nr; i++) {
+		if (!strcmp(line->arg[i], word))
+			return true;
+	}
+	return false;
+}
+
+/* The value of "key=value", or `otherwise`. */
+static uint64_t value(const struct line *line, const char *key, uint64_t otherwise)
+{
+	size_t len = strlen(key);
+
+	for (unsigned int i = 0; i < line->nr; i++) {
+		if (!strncmp(line->arg[i], key, len) && line->arg[i][len] == '=')
+			return strtoull(line->arg[i] + len + 1, NULL, 10);
+	}
+	return otherwise;
+}
+
+static uint64_t number(const struct line *line, unsigned int i)
+{
+	return i < line->nr ? strtoull(line->arg[i], NULL, 10) : 0;
+}
+
+static void put(const struct line *line, void *rec, unsigned int kind, unsigned int flags,
+		size_t bytes)
+{
+	struct trace_event ev = { .time_ns = line->time, .cpu = line->cpu, .rec = rec };
+
+	*(uint64_t *)rec = EV_WORD0(line->time, bytes / 8, kind, flags);
+	if (!line->dropped)
+		assert_int_equal(ledger_event(line->ledger, &ev), 0);
+}
+
+/* "S:futex,1,2" as state, flags and how. */
+static unsigned int parse_state(const char *text, uint8_t *ret_state, uint32_t *ret_how)
+{
+	static const struct {
+		char letter;
+		uint8_t state, flags;
+	} letters[] = {
+		{ 'S', EV_STATE_INTERRUPTIBLE, 0 },
+		{ 'D', EV_STATE_UNINTERRUPTIBLE, 0 },
+		{ 'T', EV_STATE_STOPPED, 0 },
+		{ 'F', 0, SW_FROZEN },
+		{ 'I', EV_STATE_UNINTERRUPTIBLE, SW_IOWAIT },
+		{ 'X', EV_STATE_DEAD, 0 },
+		{ 'P', 0, SW_PREEMPT | SW_RUNNABLE },
+		{ 'R', 0, SW_RUNNABLE },
+		{ 'Y', 0, SW_RUNNABLE },
+		{ 'Q', 0, SW_PREEMPT | SW_RUNNABLE | SW_THROTTLED },
+	};
+	char call[32] = "";
+	unsigned int arg1 = 0, arg2 = 0;
+	int nr = EV_NO_SYSCALL;
+
+	if (text[1] == ':')
+		sscanf(text + 2, "%31[^,],%u,%u", call, &arg1, &arg2);
+	if (text[0] == 'Y')
+		strcpy(call, "sched_yield");
+	if (call[0])
+		nr = syscall_number(ARCH_X86_64, call);
+	assert_true(nr >= 0);
+	*ret_how = EV_HOW(nr, arg2, arg1);
+	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
+		if (letters[i].letter == text[0]) {
+			*ret_state = letters[i].state;
+			return letters[i].flags;
+		}
+	}
+	fail_msg("no such state: %s", text);
+	return 0;
+}
+
+static void put_switch(const struct line *line)
+{
+	struct ev_switch rec = { .next = who_of(line->arg[1]) };
+	char *slash = strchr(line->arg[0], '/');
+	unsigned int flags = 0;
+	uint32_t how = EV_NO_SYSCALL;
+
+	rec.prev = who_of(line->arg[0]);
+	if (slash)
+		flags = parse_state(slash + 1, &rec.state, &how);
+	rec.how[0] = (uint8_t)how;
+	rec.how[1] = (uint8_t)(how >> 8);
+	rec.how[2] = (uint8_t)(how >> 16);
+	rec.prev_seq = ++*seq_of(line, rec.prev);
+	rec.next_seq = *seq_of(line, rec.next);
+	put(line, &rec, EV_SWITCH, flags, sizeof(rec));
+}
+
+static void put_wake(const struct line *line, unsigned int kind)
+{
+	struct ev_wake rec = { .wakee = who_of(line->arg[0]), .cpu = (uint16_t)line->cpu };
+	unsigned int flags = 0;
+
+	rec.seq = (uint16_t)value(line, "seq", *seq_of(line, rec.wakee));
+	if (kind == EV_WAKE) {
+		rec.waker = line->nr > 2 ? who_of(line->arg[2]) : 0;
+		flags |= has(line, "oncpu") ? WK_ON_CPU : 0;
+		flags |= has(line, "delayed") ? WK_DELAYED : 0;
+	} else {
+		flags |= has(line, "new") ? WU_NEW : 0;
+		flags |= has(line, "throttled") ? WU_THROTTLED : 0;
+		flags |= has(line, "nowake") ? WU_NO_WAKE : 0;
+	}
+	put(line, &rec, kind, flags, sizeof(rec));
+}
+
+static void put_fork(const struct line *line)
+{
+	struct ev_thread rec = {
+		.who = who_of(line->arg[2]),
+		.parent = who_of(line->arg[0]),
+		.tid = (uint32_t)value(line, "tid", 0),
+		.tgid = 1,
+		.comm = "child",
+	};
+
+	put(line, &rec, EV_FORK, 0, sizeof(rec));
+}
+
+static void put_snap(const struct line *line)
+{
+	struct ev_thread rec = {
+		.who = who_of(line->arg[0]),
+		.tid = (uint32_t)value(line, "tid", 0),
+		.tgid = 1,
+		.comm = "old",
+	};
+	unsigned int flags = 0;
+
+	flags |= has(line, "oncpu") ? SN_ON_CPU : 0;
+	flags |= has(line, "target") ? SN_TARGET | SN_BLOCKED : 0;
+	flags |= has(line, "blocked") ? SN_BLOCKED : 0;
+	if (flags & SN_BLOCKED)
+		parse_state(line->arg[line->nr - 1], &rec.state, &rec.how);
+	put(line, &rec, EV_SNAP, flags, sizeof(rec));
+}
+
+static void put_books(const struct line *line)
+{
+	struct ev_books rec = {
+		.who = who_of(line->arg[0]),
+		.nvcsw = value(line, "v", 0),
+		.nivcsw = value(line, "i", 0),
+		.nr_migrations = value(line, "m", 0),
+		.exec_ns = value(line, "exec", 0),
+		.delay_ns = value(line, "delay", 0),
+		.steal_ns = value(line, "steal", 0),
+	};
+	unsigned int flags = value(line, "steal", 0) ? BK_STEAL : 0;
+
+	flags |= has(line, "first") ? BK_FIRST : 0;
+	flags |= has(line, "dead") ? BK_DEAD : 0;
+	flags |= has(line, "end") ? BK_END : 0;
+	put(line, &rec, EV_BOOKS, flags, sizeof(rec));
+}
+
+static void put_missed(const struct line *line)
+{
+	struct ev_missed rec = {
+		.who = who_of(line->arg[0]),
+		.arrivals = (uint32_t)value(line, "n", 1),
+		.arrival_ns = value(line, "arrival", 0),
+		.queue_ns = value(line, "queue", 0),
+	};
+
+	put(line, &rec, EV_MISSED, has(line, "in") ? MI_SWITCH_IN : MI_WAKEUP, sizeof(rec));
+}
+
+static void put_about_thread(const struct line *line, const char *event)
+{
+	struct ev_exec exec = { .who = who_of(line->arg[0]), .tgid = 1, .comm = "new" };
+	struct ev_exit exit_rec = { .who = who_of(line->arg[0]) };
+	struct ev_name name = { .who = who_of(line->arg[0]), .tgid = 1 };
+	struct ev_migrate migrate = { .who = who_of(line->arg[0]) };
+
+	if (!strcmp(event, "exec")) {
+		exec.tid = (uint32_t)value(line, "tid", 0);
+		put(line, &exec, EV_EXEC, 0, sizeof(exec));
+	} else if (!strcmp(event, "exit")) {
+		put(line, &exit_rec, EV_EXIT, 0, sizeof(exit_rec));
+	} else if (!strcmp(event, "name")) {
+		snprintf(name.comm, sizeof(name.comm), "%s", line->arg[1]);
+		put(line, &name, EV_NAME, 0, sizeof(name));
+	} else if (!strcmp(event, "migrate")) {
+		migrate.from = (uint16_t)number(line, 1);
+		migrate.to = (uint16_t)number(line, 2);
+		put(line, &migrate, EV_MIGRATE, 0, sizeof(migrate));
+	} else {
+		fail_msg("no such event: %s", event);
+	}
+}
+
+static void put_lost(const struct line *line)
+{
+	struct ev_lost rec = {
+		.first_time = number(line, 0),
+		.last_time = number(line, 1),
+		.count = { [DROP_FULL] = number(line, 2) },
+	};
+
+	put(line, &rec, EV_LOST, 0, sizeof(rec));
+}
+
+static void put_event(const struct line *line, const char *event)
+{
+	if (!strcmp(event, "switch"))
+		put_switch(line);
+	else if (!strcmp(event, "wake"))
+		put_wake(line, EV_WAKE);
+	else if (!strcmp(event, "wakeup"))
+		put_wake(line, EV_WAKEUP);
+	else if (!strcmp(event, "fork"))
+		put_fork(line);
+	else if (!strcmp(event, "snap"))
+		put_snap(line);
+	else if (!strcmp(event, "books"))
+		put_books(line);
+	else if (!strcmp(event, "missed"))
+		put_missed(line);
+	else if (!strcmp(event, "lost"))
+		put_lost(line);
+	else
+		put_about_thread(line, event);
+}
+
+static void feed_line(struct ledger *l, char *text, uint16_t *seq)
+{
+	struct line line = { .seq = seq, .ledger = l, .dropped = *text == '!' };
+	char *save = NULL, *time, *cpu, *event, *word;
+
+	time = strtok_r(text + line.dropped, " \t", &save);
+	if (!time || *time == '#')
+		return;
+	cpu = strtok_r(NULL, " \t", &save);
+	event = strtok_r(NULL, " \t", &save);
+	if (!cpu || !event || sscanf(cpu, "cpu%u", &line.cpu) != 1)
+		fail_msg("not an event: %s", time);
+	line.time = strtoull(time, NULL, 10);
+	while (line.nr < MAX_ARGS && (word = strtok_r(NULL, " \t", &save)))
+		line.arg[line.nr++] = word;
+	put_event(&line, event);
+}
+
+void trace_text_feed(struct ledger *l, const char *text)
+{
+	_cleanup_(free_p) char *copy = strdup(text);
+	uint16_t seq[32] = { 0 };
+	char *save = NULL;
+
+	assert_non_null(copy);
+	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		feed_line(l, line, seq);
+}
+
+char *trace_text_show(const struct ledger *l)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_non_null(f);
+	for (size_t i = 0; i < ledger_nr_threads(l); i++) {
+		const struct thread *t = ledger_thread(l, i);
+
+		fprintf(f, "%c %" PRIu64 "-%" PRIu64, 'A' + (int)t->serial - 1, t->start_ns,
+			t->end_ns);
+		for (int c = 0; c < CLASS_NR; c++) {
+			if (t->ledger_ns[c])
+				fprintf(f, " %s=%" PRIu64, class_name(c), t->ledger_ns[c]);
+		}
+		fprintf(f, " v=%" PRIu64 " i=%" PRIu64 "\n", t->voluntary, t->involuntary);
+	}
+	fclose(f);
+	return text;
+}

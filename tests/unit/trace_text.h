@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Traces as text, so that a test case can be read. One event a line, "TIME cpuN EVENT":
+ *
+ *   100 cpu0 snap A tid=7 oncpu | blocked S:read | target S:read | queued
+ *   100 cpu0 fork A > B tid=8
+ *   100 cpu0 switch A/S:nanosleep B	prev/state next
+ *   100 cpu0 wake A by B [oncpu] [delayed] [seq=N]
+ *   100 cpu0 wakeup A [new] [throttled] [nowake] [seq=N]
+ *   100 cpu0 migrate A 0 1			from, to
+ *   100 cpu0 exec A tid=7 | exit A | name A worker
+ *   100 cpu0 missed A in arrival=50 queue=20 n=1 | missed A wakeup queue=5
+ *   100 cpu0 books A first|dead|end v=1 i=2 m=3 exec=400 delay=50
+ *   100 cpu0 lost 20 80 5			first, last, records
+ *
+ * Threads are A to Z (serials 1 to 26), `idle`, or u77 (a foreign tid). States of prev: S and D (interruptible or not) with
+ * :call,arg1,arg2; T stopped; F frozen; I iowait; X dead; and, still runnable, P preempted, R at a tick, Y sched_yield, Q throttled.
+ * The seqs are counted here. "!" in front of a line: it happened, but its record was dropped. "#": a comment.
+ */
+#ifndef WHYSCALE_TESTS_TRACE_TEXT_H
+#define WHYSCALE_TESTS_TRACE_TEXT_H
+
+#include "analysis/ledger.h"
+
+/* Feeds a text to a ledger (x86-64). A line that cannot be read fails the test. */
+void trace_text_feed(struct ledger *l, const char *text);
+
+/*
+ * What a ledger says, one thread a line, in order of serial: "A 100-900 oncpu=300 sleep=500 v=1 i=0", classes of 0 ns
+ * left out. The caller frees it.
+ */
+char *trace_text_show(const struct ledger *l);
+
+#endif

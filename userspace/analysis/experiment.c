@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A recorded run with its workers' reports: see experiment.h. */
+#include "analysis/experiment.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/concurrency.h"
+#include "base/cleanup.h"
+
+static uint64_t since_epoch(const struct loaded *l, int64_t ns)
+{
+	return ns > (int64_t)l->meta.epoch_ns ? (uint64_t)ns - l->meta.epoch_ns : 0;
+}
+
+static void set_windows(const struct experiment *e, struct loaded *l, struct ledger_window *windows)
+{
+	for (size_t i = 0; i < e->nr; i++) {
+		windows[i].tid = e->worker[i].tid;
+		windows[i].begin_ns = since_epoch(l, e->worker[i].begin_ns);
+		windows[i].end_ns = since_epoch(l, e->worker[i].end_ns);
+		ledger_add_window(l->ledger, &windows[i]);
+	}
+}
+
+/* What the worker read of itself, where the trace has nothing of it. The kind of its run-queue wait is not known then. */
+static void use_proc(struct experiment_worker *w)
+{
+	int64_t length = w->end_ns - w->begin_ns, rest;
+
+	if (w->exec_ns < 0 || w->delay_ns < 0)
+		return;
+	w->from_proc = true;
+	memset(w->ledger_ns, 0, sizeof(w->ledger_ns));
+	w->ledger_ns[CLASS_ONCPU] = (uint64_t)(w->exec_ns < length ? w->exec_ns : length);
+	rest = length - (int64_t)w->ledger_ns[CLASS_ONCPU];
+	w->ledger_ns[CLASS_RUNQ_WAKEUP] = (uint64_t)(w->delay_ns < rest ? w->delay_ns : rest);
+}
+
+static void take_workers(struct experiment *e, const struct ledger_window *windows)
+{
+	for (size_t i = 0; i < e->nr; i++) {
+		uint64_t sum = 0;
+
+		memcpy(e->worker[i].ledger_ns, windows[i].ledger_ns, sizeof(windows[i].ledger_ns));
+		for (int class = 0; class < CLASS_NR; class++)
+			sum += windows[i].ledger_ns[class];
+		if (!sum)
+			use_proc(&e->worker[i]);
+	}
+}
+
+static void take_totals(struct experiment *e, const struct loaded *l)
+{
+	memcpy(e->ledger_ns, l->ledger_ns, sizeof(e->ledger_ns));
+	e->nr_threads = l->nr_threads;
+	for (size_t i = 0; i < l->nr_threads; i++) {
+		e->voluntary += l->threads[i]->voluntary;
+		e->involuntary += l->threads[i]->involuntary;
+		e->migrations += l->threads[i]->migrations;
+	}
+	e->audit = l->audit;
+	e->lost_events = l->lost_events;
+	e->cost = l->meta.cost;
+	e->bpf = l->meta.bpf;
+}
+
+static int take_concurrency(struct experiment *e, const struct concurrency *c)
+{
+	if (!e->bpf)
+		return 0;
+	e->oncpu_ns = calloc(e->nr + 1, sizeof(*e->oncpu_ns));
+	if (!e->oncpu_ns)
+		return -ENOMEM;
+	for (size_t k = 0; k <= e->nr && k <= c->nr_workers; k++)
+		e->oncpu_ns[k] = c->oncpu_ns[k];
+	return 0;
+}
+
+static void concurrency_p(struct concurrency **c)
+{
+	concurrency_free(*c);
+}
+
+int experiment_load(struct experiment *e, const char *trace_path, struct err *err)
+{
+	_cleanup_(free_p) struct ledger_window *windows = calloc(e->nr + 1, sizeof(*windows));
+	_cleanup_(load_free_p) struct loaded *l = NULL;
+	_cleanup_(concurrency_p) struct concurrency *c = NULL;
+	int r;
+
+	if (!windows)
+		return err_sys(err, -ENOMEM, "cannot analyse the run");
+	r = load_open(trace_path, &l, err);
+	if (r)
+		return r;
+	set_windows(e, l, windows);
+	r = concurrency_new(l->ledger, windows, e->nr, since_epoch(l, e->t0_ns), since_epoch(l, e->t1_ns), &c, err);
+	if (r)
+		return r;
+	r = load_run(l, NULL, NULL, err);
+	if (r)
+		return r;
+	concurrency_finish(c);
+	take_workers(e, windows);
+	take_totals(e, l);
+	return take_concurrency(e, c) ? err_sys(err, -ENOMEM, "cannot analyse the run") : 0;
+}
+
+uint64_t experiment_work_ns(const struct experiment *e)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < e->nr; i++)
+		sum += e->worker[i].ledger_ns[CLASS_ONCPU];
+	return sum;
+}
+
+int experiment_stack(const struct experiment *e, uint64_t reference_ns, struct stack *ret_stack)
+{
+	_cleanup_(free_p) struct stack_worker *workers = calloc(e->nr + 1, sizeof(*workers));
+
+	if (!workers)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->nr; i++) {
+		workers[i].begin_ns = e->worker[i].begin_ns;
+		workers[i].end_ns = e->worker[i].end_ns;
+		memcpy(workers[i].ledger_ns, e->worker[i].ledger_ns, sizeof(workers[i].ledger_ns));
+	}
+	stack_make(workers, e->nr, e->t0_ns, e->t1_ns, reference_ns, ret_stack);
+	return 0;
+}
+
+void experiment_free(struct experiment *e)
+{
+	free(e->worker);
+	free(e->oncpu_ns);
+	*e = (struct experiment){};
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One recorded run of a known amount of work by workers that report when each began and ended: the trace and the report, put
+ * together.
+ */
+#ifndef WHYSCALE_ANALYSIS_EXPERIMENT_H
+#define WHYSCALE_ANALYSIS_EXPERIMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analysis/audit.h"
+#include "analysis/load.h"
+#include "analysis/stack.h"
+#include "base/err.h"
+
+struct experiment_worker {
+	uint32_t tid;			/* 0: unknown */
+	uint64_t counted;
+	int64_t begin_ns, end_ns;	/* CLOCK_MONOTONIC, absolute */
+	int64_t exec_ns, delay_ns;	/* its own reading of /proc/thread-self/schedstat; -1: unknown */
+	bool from_proc;			/* ledger_ns comes from those two */
+	uint64_t ledger_ns[CLASS_NR];	/* between begin and end */
+};
+
+struct experiment {
+	int64_t t0_ns, t1_ns;		/* absolute: the run, as the program timed it */
+	size_t nr;
+	bool one_process;		/* the workers are threads of one process */
+	struct experiment_worker *worker; /* [nr], owned */
+
+	/* filled in from the trace */
+	bool bpf;			/* scheduler events were recorded */
+	uint64_t ledger_ns[CLASS_NR];	/* all threads */
+	uint64_t voluntary, involuntary, migrations; /* all threads */
+	size_t nr_threads;
+	struct audit_total audit;
+	uint64_t *oncpu_ns;		/* [nr + 1]: t0..t1 with exactly k workers on a CPU; NULL without bpf. Owned */
+	uint64_t lost_events;
+	struct load_cost cost;
+};
+
+/* Loads the trace of this run and fills in the rest. t0, t1 and the workers' times are set before. */
+int experiment_load(struct experiment *e, const char *trace_path, struct err *err);
+
+/* On-CPU time of all workers between their begin and end, ns. */
+uint64_t experiment_work_ns(const struct experiment *e);
+
+/* reference_ns as in stack_make(). 0 or -ENOMEM. */
+int experiment_stack(const struct experiment *e, uint64_t reference_ns, struct stack *ret_stack);
+
+void experiment_free(struct experiment *e);
+
+#endif

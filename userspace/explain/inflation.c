@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The same work took more CPU time than in the reference. No scheduler event shows why: CPUs that share a core, a cache or a host are
+ * worth less together than alone. How much, a pinned loop tells that ran just before or after.
+ */
+#include "explain/finding.h"
+
+static int find(const struct facts *f, struct finding *ret)
+{
+	int64_t ns = f->stack->part_ns[STACK_INFLATION];
+	double share = facts_share(f, ns), times;
+	json_t *evidence;
+
+	if (!f->reference_ns || share < FINDING_MIN_SHARE)
+		return 0;
+	times = 1 + (double)ns / (double)f->reference_ns;
+	evidence = json_pack("{s:I,s:f,s:I,s:f,s:f,s:f}", "inflation_ns", (json_int_t)ns, "times", times,
+			     "reference_oncpu_ns", (json_int_t)f->reference_ns, "capacity_cpus", f->capacity,
+			     "capacity_min", f->capacity_min, "capacity_max", f->capacity_max);
+	if (f->capacity > 0)
+		return finding_make(ret, f, "inflation", ns, evidence,
+				    "nothing in the program: more, or less shared, physical cores",
+				    "%s: the same work took %.2f times the CPU time that it took %s alone; close to that "
+				    "run, a bare counting loop on all %u CPUs at once did the work of %.2f CPUs (%.2f to "
+				    "%.2f), with no lock, no run-queue wait and no migration.",
+				    f->name, times, f->baseline_name, f->cpus, f->capacity, f->capacity_min,
+				    f->capacity_max);
+	return finding_make(ret, f, "inflation", ns, evidence, "compare in a quiet hour, and with --repeat",
+			    "%s: the same work took %.2f times the CPU time that it took %s alone; the scheduler did "
+			    "not cause that.",
+			    f->name, times, f->baseline_name);
+}
+
+const struct cause cause_inflation = { .name = "inflation", .find = find };

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The parts of the JSON report that other outputs use as well. Each returns a new value, or NULL when out of memory (json_pack()
+ * makes NULL of a NULL part).
+ */
+#ifndef WHYSCALE_REPORT_JSON_H
+#define WHYSCALE_REPORT_JSON_H
+
+#include <jansson.h>
+
+#include "analysis/load.h"
+
+/* {"oncpu": ns, ...}: every class. */
+json_t *json_ledger(const uint64_t *ledger_ns);
+
+/* {"result", "switches":{...}, "migrations":{...}, "time":{...}}, ours beside the kernel's. */
+json_t *json_audit(const struct audit *a);
+
+/* The same of all threads, with the number of threads of each result and the sentence. */
+json_t *json_audit_total(const struct loaded *l);
+
+/* {"events", "missed", "spans":[...], causes}. */
+json_t *json_lost(const struct loaded *l);
+
+/* BPF run time, recorder CPU time; null when the recording was not closed. */
+json_t *json_cost(const struct loaded *l);
+
+#endif

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `whyscale run` for people: how long, where the workers' time went, and a sentence for each strategy. */
+#include <inttypes.h>
+
+#include "base/cleanup.h"
+#include "report/escape.h"
+#include "report/grid.h"
+#include "report/run_report.h"
+#include "report/text.h"
+#include "report/units.h"
+
+double run_entry_speedup(const struct run_entry *e)
+{
+	return e->wall_ns ? (double)e->baseline_ns / (double)e->wall_ns : 0;
+}
+
+static void head(const struct run_report *r, const struct report_options *o, FILE *out)
+{
+	text_field(out, o->width, "machine", "%u CPUs, Linux %s, %s", r->cpus, r->kernel, r->arch);
+	if (r->repeats > 1)
+		text_field(out, o->width, "repeats", "%u of each, in turns; the run with the median wall time is shown",
+			   r->repeats);
+	if (!r->bpf)
+		text_field(out, o->width, "limits",
+			   "no scheduler events: %s. On-CPU and run-queue time are the workers' own reading of "
+			   "/proc/thread-self/schedstat; locks, sync, I/O, sleep and throttling cannot be told apart "
+			   "and stand in untracked.",
+			   r->why_not);
+	fputc('\n', out);
+}
+
+static void time_cells(struct grid *g, const struct run_report *r, const struct run_entry *e)
+{
+	char wall[UNITS_SIZE], low[UNITS_SIZE], high[UNITS_SIZE];
+	double speedup = run_entry_speedup(e);
+
+	grid_cell(g, "%u", e->workers);
+	grid_cell(g, "%" PRIu64, e->counted);
+	grid_cell(g, "%s", units_time(wall, e->wall_ns));
+	if (r->repeats > 1)
+		grid_cell(g, "%s-%s", units_time(low, e->wall_min_ns), units_time(high, e->wall_max_ns));
+	else
+		grid_cell(g, "-");
+	if (e->baseline_ns) {
+		grid_cell(g, "%.2f", speedup);
+		grid_cell(g, "%.0f %%", speedup / e->workers * 100);
+	} else {
+		grid_cell(g, "-");
+		grid_cell(g, "-");
+	}
+	if (!e->run.bpf)
+		return;
+	grid_cell(g, "%" PRIu64, e->run.voluntary);
+	grid_cell(g, "%" PRIu64, e->run.involuntary);
+	grid_cell(g, "%" PRIu64, e->run.migrations);
+	grid_cell(g, "%s", report_audit_name(e->run.audit.sum.all));
+}
+
+static int times(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err)
+{
+	_cleanup_(grid_free_p) struct grid *g = grid_new();
+
+	grid_column(g, "STRATEGY", GRID_KEY);
+	grid_column(g, "WORKERS", GRID_RIGHT);
+	grid_column(g, "COUNTED", GRID_RIGHT);
+	grid_column(g, "WALL", GRID_RIGHT);
+	grid_column(g, "SPREAD", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "SPEEDUP", GRID_RIGHT);
+	grid_column(g, "EFFICIENCY", GRID_RIGHT);
+	grid_column(g, "VOL", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "INVOL", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "MIGR", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "AUDIT", GRID_OPTIONAL);
+	for (size_t i = 0; i < r->nr; i++) {
+		const struct run_entry *e = &r->entry[i];
+
+		grid_row(g, false);
+		grid_cell(g, "%s", e->name);
+		if (e->skipped)
+			grid_cell(g, "skipped");
+		else
+			time_cells(g, r, e);
+	}
+	return grid_print(g, o->width, o->colour, out, err);
+}
+
+static int stacks(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err)
+{
+	static const char *const heads[STACK_NR] = { "USEFUL", "INFLATION", "LOCK", "GIL", "KLOCK", "SYNC",
+						     "RUNQ_PREEMPTED", "RUNQ_WAKEUP", "THROTTLED", "IO", "SLEEP",
+						     "STOPPED", "BLOCKED_OTHER", "SPAWN", "IMBALANCE", "TEARDOWN",
+						     "UNTRACKED" };
+	_cleanup_(grid_free_p) struct grid *g = grid_new();
+
+	grid_column(g, "STRATEGY", GRID_KEY);
+	grid_column(g, "N", GRID_RIGHT);
+	for (int part = 0; part < STACK_NR; part++)
+		grid_column(g, heads[part], GRID_RIGHT | (part == STACK_USEFUL ? 0 : GRID_OPTIONAL));
+	for (size_t i = 0; i < r->nr; i++) {
+		const struct run_entry *e = &r->entry[i];
+
+		if (e->skipped)
+			continue;
+		grid_row(g, false);
+		grid_cell(g, "%s", e->name);
+		grid_cell(g, "%u", e->workers);
+		for (int part = 0; part < STACK_NR; part++) {
+			double share = stack_share(&e->stack, part);
+
+			if (share > -0.0005 && share < 0.0005)
+				grid_cell(g, "-");
+			else
+				grid_cell(g, "%.3f", share);
+		}
+	}
+	return grid_print(g, o->width, o->colour, out, err);
+}
+
+static void sentences(const struct run_report *r, const struct report_options *o, FILE *out)
+{
+	for (size_t i = 0; i < r->nr; i++) {
+		const struct run_entry *e = &r->entry[i];
+		const struct finding *f = e->findings.nr ? &e->findings.finding[0] : NULL;
+
+		if (e->skipped)
+			text_field(out, o->width, "skipped", "%s: %s", e->name, e->skipped);
+		else if (f && f->lost_ns > 0)
+			text_field(out, o->width, f->cause, "%s Without this, at most %.2f times as fast%s%s. What would "
+				   "help: %s.", f->sentence, f->bound, e->baseline_name ? " as " : "",
+				   e->baseline_name ? e->baseline_name : "", f->remedy);
+		else if (f)
+			text_field(out, o->width, f->cause, "%s", f->sentence);
+	}
+}
+
+static void audits(const struct run_report *r, const struct report_options *o, FILE *out)
+{
+	struct audit sum = {};
+	unsigned int threads = 0, agree = 0;
+	uint64_t bpf_ns = 0, cpu_ns = 0, lost = 0;
+	char a[UNITS_SIZE], b[UNITS_SIZE], c[UNITS_SIZE], d[UNITS_SIZE];
+
+	for (size_t i = 0; i < r->nr; i++) {
+		const struct experiment *run = &r->entry[i].run;
+
+		for (int result = AUDIT_OK; result <= AUDIT_DIFFERS; result++)
+			threads += run->audit.threads[result];
+		agree += run->audit.threads[AUDIT_OK];
+		for (int side = 0; side < 2; side++) {
+			sum.voluntary[side] += run->audit.sum.voluntary[side];
+			sum.involuntary[side] += run->audit.sum.involuntary[side];
+			sum.migrated[side] += run->audit.sum.migrated[side];
+			sum.oncpu_ns[side] += run->audit.sum.oncpu_ns[side] + run->audit.sum.runq_ns[side];
+		}
+		sum.steal_ns += run->audit.sum.steal_ns;
+		bpf_ns += run->cost.bpf_ns;
+		cpu_ns += run->cost.recorder_cpu_ns;
+		lost += run->lost_events;
+	}
+	text_field(out, o->width, "audit",
+		   "%u of %u threads agree with the kernel's own books: %" PRIu64 " voluntary, %" PRIu64
+		   " involuntary switches and %" PRIu64 " migrations here, %" PRIu64 ", %" PRIu64 " and %" PRIu64
+		   " there; on-CPU and run-queue time %s here (%s of it stolen by the host), %s there.",
+		   agree, threads, sum.voluntary[0], sum.involuntary[0], sum.migrated[0], sum.voluntary[1],
+		   sum.involuntary[1], sum.migrated[1], units_time(a, sum.oncpu_ns[0]), units_time(b, sum.steal_ns),
+		   units_time(c, sum.oncpu_ns[1]));
+	text_field(out, o->width, "cost", "BPF programs %s (estimated from timed samples), recorder %s of CPU time; %" PRIu64
+		   " events lost.", units_time(a, bpf_ns), units_time(d, cpu_ns), lost);
+}
+
+int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err)
+{
+	int ret;
+
+	head(r, o, out);
+	ret = times(r, o, out, err);
+	if (ret)
+		return ret;
+	fprintf(out, "\nOf N workers, how many did what (they sum to N):\n");
+	ret = stacks(r, o, out, err);
+	if (ret)
+		return ret;
+	fputc('\n', out);
+	sentences(r, o, out);
+	if (r->bpf)
+		audits(r, o, out);
+	return 0;
+}
