@@ -7,6 +7,13 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
+/* A window's length at most, the runs that end it earlier, and the pause behind it in lengths of the window. */
+#define ENOUGH_NS (100 * NSEC_PER_MSEC)
+#define ENOUGH_RUNS 2000
+#define PAUSE 10
+
 void bpf_cost_init(struct bpf_cost *c, struct bpf_object *object)
 {
 	*c = (struct bpf_cost){ .object = object, .stats_fd = -1 };
@@ -31,23 +38,38 @@ static void sum_info(struct bpf_object *object, uint64_t *ret_time_ns, uint64_t 
 	}
 }
 
-void bpf_cost_window(struct bpf_cost *c, bool on, uint64_t runs)
+static void open_window(struct bpf_cost *c, uint64_t runs, uint64_t now)
+{
+	uint64_t misses;
+
+	sum_info(c->object, &c->window_time_ns, &misses);
+	c->window_runs = runs;
+	c->opened_ns = now;
+	c->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+}
+
+static void close_window(struct bpf_cost *c, uint64_t runs, uint64_t now)
 {
 	uint64_t time_ns, misses;
 
-	if (on == (c->stats_fd >= 0))
+	if (c->stats_fd < 0)
 		return;
-	sum_info(c->object, &time_ns, &misses);
-	if (on) {
-		c->window_time_ns = time_ns;
-		c->window_runs = runs;
-		c->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-		return;
-	}
 	close(c->stats_fd);
 	c->stats_fd = -1;
+	sum_info(c->object, &time_ns, &misses);
 	c->timed_ns += time_ns - c->window_time_ns;
 	c->timed_runs += runs - c->window_runs;
+	c->next_ns = now + PAUSE * (now - c->opened_ns);
+}
+
+void bpf_cost_tick(struct bpf_cost *c, uint64_t runs)
+{
+	uint64_t now = monotonic_ns();
+
+	if (c->stats_fd < 0 && now >= c->next_ns)
+		open_window(c, runs, now);
+	else if (c->stats_fd >= 0 && (runs - c->window_runs >= ENOUGH_RUNS || now - c->opened_ns >= ENOUGH_NS))
+		close_window(c, runs, now);
 }
 
 int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into)
@@ -56,7 +78,7 @@ int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into)
 	json_t *more;
 	int r;
 
-	bpf_cost_window(c, false, runs);
+	close_window(c, runs, monotonic_ns());
 	sum_info(c->object, &time_ns, &misses);
 	if (c->timed_runs)
 		cost_ns = (uint64_t)((double)c->timed_ns / (double)c->timed_runs * (double)runs);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What our BPF programs cost while they run. The kernel times a program only when statistics are on, and that alone costs about as much
- * as a small program (75-80 ns a run). So they are on only in short windows, and the mean of the timed runs is taken for
+ * as a small program (30-80 ns a run). So they are on only in short windows, and the mean of the timed runs is taken for
  * all of them:
  *
  *   cost = time in the windows / runs counted by ourselves in the windows * all runs counted by ourselves
+ *
+ * A window closes when enough runs were timed, or after a while, and the next one opens after ten times its length.
  */
 #ifndef WHYSCALE_PROBES_BPF_COST_H
 #define WHYSCALE_PROBES_BPF_COST_H
@@ -18,6 +20,7 @@ struct bpf_object;
 struct bpf_cost {
 	struct bpf_object *object;
 	int stats_fd;		    /* statistics are on while it is open; -1 */
+	uint64_t opened_ns, next_ns; /* this window's beginning; when to open or close the next */
 	uint64_t window_runs;	    /* `runs` when the window opened */
 	uint64_t window_time_ns;
 	uint64_t timed_runs, timed_ns; /* in closed windows */
@@ -25,8 +28,8 @@ struct bpf_cost {
 
 void bpf_cost_init(struct bpf_cost *c, struct bpf_object *object);
 
-/* Opens or closes a window; runs: our own count of runs so far. Without the privilege it does nothing. */
-void bpf_cost_window(struct bpf_cost *c, bool on, uint64_t runs);
+/* Opens or closes a window when that is due; runs: our own count of runs so far. Without the privilege it does nothing. */
+void bpf_cost_tick(struct bpf_cost *c, uint64_t runs);
 
 /* Closes the window and adds bpf_ns, bpf_runs, bpf_sampled_runs, bpf_estimated and recursion_misses to `into`. */
 int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into);

@@ -40,6 +40,7 @@ static const struct event_kind kinds[] = {
 	{ "branch-misses", "misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES, USER_PART },
 };
 #define NR_EVENTS (sizeof(kinds) / sizeof(kinds[0]))
+#define WHY_SIZE 200 /* room for a reason */
 
 struct counter {
 	const struct probe_env *env;
@@ -232,7 +233,7 @@ static json_t *event_json(const struct counter *c, size_t i)
 {
 	const struct event *e = &c->events[i];
 	json_t *into;
-	char why[200];
+	char why[WHY_SIZE];
 
 	if (e->code) {
 		say_why_not(c, i, why, sizeof(why));
@@ -269,25 +270,44 @@ static int counter_meta(void *state, json_t *into)
 
 /* ---- the check ---- */
 
-/* Names what does not open, with the first one's reason; returns how many do. */
+/* Lists the events that `like` cannot be opened with, for the same reason. */
+static size_t list_like(const struct counter *c, size_t like, char *text, size_t size)
+{
+	char why[WHY_SIZE], other[WHY_SIZE];
+	size_t len = 0;
+
+	say_why_not(c, like, why, sizeof(why));
+	for (size_t i = 0; i < NR_EVENTS; i++) {
+		if (!c->events[i].code)
+			continue;
+		say_why_not(c, i, other, sizeof(other));
+		if (strcmp(why, other))
+			continue;
+		if (i < like)
+			return 0; /* listed with that one */
+		len += snprintf(text + len, size - len, "%s%s", len ? ", " : "", kinds[i].name);
+	}
+	return len + snprintf(text + len, size - len, ": %s", why);
+}
+
+/* "without A, B: a reason; C only in user space"; returns how many events do open. */
 static size_t describe(const struct counter *c, char *text, size_t size)
 {
-	size_t opened = 0, len = 0, first = NR_EVENTS;
-	char why[200];
+	size_t opened = 0, len = 0;
+	char part[300];
 
 	*text = '\0';
 	for (size_t i = 0; i < NR_EVENTS; i++) {
-		if (!c->events[i].code) {
-			opened++;
+		const struct event *e = &c->events[i];
+
+		opened += !e->code;
+		if (!e->code && e->no_kernel && kinds[i].view == USER_PART)
+			snprintf(part, sizeof(part), "%s only in user space", kinds[i].name);
+		else if (!e->code || !list_like(c, i, part, sizeof(part)))
 			continue;
-		}
-		first = first < NR_EVENTS ? first : i;
-		len += snprintf(text + len, size - len, "%s%s", len ? ", " : "without ",
-				kinds[i].name);
-	}
-	if (first < NR_EVENTS) {
-		say_why_not(c, first, why, sizeof(why));
-		snprintf(text + len, size - len, ": %s", why);
+		if (len < size)
+			len += snprintf(text + len, size - len, "%s%s%s", len ? "; " : "",
+					e->code ? "without " : "", part);
 	}
 	return opened;
 }

@@ -3,8 +3,6 @@
  * The scheduler probe: loads bpf/sched.bpf.c, gives the recorder its buffers, takes the snapshot of what already runs
  * and, at the end, the kernel's books of what still does.
  */
-#include "probes/sched.h"
-
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -351,11 +349,11 @@ static uint64_t total_runs(const struct sched *s)
 	return runs;
 }
 
-void sched_cost_window(void *state, bool on)
+static void sched_tick(void *state)
 {
 	struct sched *s = state;
 
-	bpf_cost_window(&s->cost, on, total_runs(s));
+	bpf_cost_tick(&s->cost, total_runs(s));
 }
 
 static int sched_meta(void *state, json_t *into)
@@ -401,6 +399,7 @@ const struct probe probe_sched = {
 	.check = sched_check,
 	.open = sched_open,
 	.start = sched_start,
+	.tick = sched_tick,
 	.stop = sched_stop,
 	.meta = sched_meta,
 	.close = sched_close,

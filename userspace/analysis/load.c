@@ -160,6 +160,26 @@ void load_free_p(struct loaded **l)
 	load_free(*l);
 }
 
+int load_check(const char *path, const json_t *meta, const struct trace_state *state,
+	       struct err *err)
+{
+	if (state->incomplete)
+		return 0;
+	if (state->damaged)
+		return err_set(
+			err, -EINVAL,
+			"'%.200s' is damaged at byte %" PRIu64
+			": only what lies before it was read; copy the file again, or record again",
+			path, state->damaged_at);
+	if (!json_is_integer(json_object_get(meta, "ended_ns")))
+		return err_set(
+			err, -EINVAL,
+			"'%.200s' was cut off: only what is left was read; copy the file again, "
+			"or record again",
+			path);
+	return 0;
+}
+
 const char *load_cgroup(const struct loaded *l, uint64_t id)
 {
 	char key[24];

@@ -89,6 +89,13 @@ int load_trace(const char *path, struct loaded **ret_loaded, struct err *err);
 void load_free(struct loaded *l);
 void load_free_p(struct loaded **l);
 
+/*
+ * Once all was read: 0, or -EINVAL and a sentence when a file that had been whole is cut or corrupt. What lay before the damage was
+ * read. A recording that was never closed (INCOMPLETE) is no error.
+ */
+int load_check(const char *path, const json_t *meta, const struct trace_state *state,
+	       struct err *err);
+
 /* The path of a cgroup by its id, or NULL. */
 const char *load_cgroup(const struct loaded *l, uint64_t id);
 

@@ -259,6 +259,7 @@ static void late_switch_out(struct ledger *l, struct thread *t, const struct ev_
 	} else if (t->state == ST_UNKNOWN && t->woken_early && t->wake_seq == t->seq) {
 		interval_untracked(l, t, l->now_ns);
 		thread_enqueue(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
+		t->awaiting_wakeup = true;
 	}
 }
 

@@ -45,16 +45,26 @@ static void wake_blocked(struct ledger *l, struct thread *t, const struct ev_wak
 	t->awaiting_wakeup = true;
 }
 
+/* One switch-out ahead and still on its CPU: that switch-out is being written; or it was, and is lost. */
+static bool on_its_way(const struct thread *t, const struct ev_wake *rec, uint16_t ahead)
+{
+	return ahead == 1 && !t->woken_early &&
+	       (t->state == ST_ONCPU || EV_FLAGS(rec->w0) & WK_ON_CPU);
+}
+
 void thread_wake(struct ledger *l, struct thread *t, const struct ev_wake *rec)
 {
 	uint16_t ahead = thread_ahead(t, rec->seq);
 
-	if (t->state == ST_UNKNOWN || ahead > 1 || (ahead && t->state != ST_ONCPU) ||
-	    (ahead && t->woken_early))
+	if (t->state == ST_UNKNOWN)
+		wake_after_loss(l, t, rec, ahead);
+	else if (on_its_way(t, rec, ahead))
+		keep_wake(t, rec, l->now_ns);
+	else if (ahead)
 		wake_after_loss(l, t, rec, ahead);
 	else if (t->state == ST_BLOCKED)
 		wake_blocked(l, t, rec);
-	else if (t->state == ST_ONCPU || t->since_ns != l->now_ns)
+	else if (t->since_ns != l->now_ns) /* else it is the one that got it here, merged too late */
 		keep_wake(t, rec, l->now_ns);
 }
 

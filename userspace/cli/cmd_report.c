@@ -110,6 +110,8 @@ static int report(const struct options *o)
 
 	if (!r)
 		r = report_print(loaded, o->forms, &o->report, stdout, &err);
+	if (!r)
+		r = load_check(loaded->path, loaded->raw_meta, &loaded->state, &err);
 	load_free(loaded);
 	return r ? cli_fail(&err) : 0;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "analysis/load.h"
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "report/script.h"
@@ -46,16 +47,6 @@ static const struct cli_options usage = {
 	.doc = "Prints every event, one a line: SECONDS cpuN COMM/TID EVENT key=value ...",
 };
 
-/* What the reader says about the file's end, since the lines do not. */
-static void show_state(const char *file, const struct trace_state *state)
-{
-	if (state->damaged)
-		cli_note("'%s' is damaged at byte %llu: this is what lies before it", file,
-			 (unsigned long long)state->damaged_at);
-	else if (state->incomplete)
-		cli_note("'%s' is incomplete: its recording was not closed", file);
-}
-
 static int print_events(const char *file, struct trace_reader *reader, bool monotonic,
 			struct err *err)
 {
@@ -75,9 +66,7 @@ static int print_events(const char *file, struct trace_reader *reader, bool mono
 		return 0; /* main() says so */
 	if (r && !err->code)
 		return err_sys(err, r, "printing the events of %.200s failed", file);
-	if (!r)
-		show_state(file, trace_state(reader));
-	return r;
+	return r ? r : load_check(file, meta, trace_state(reader), err);
 }
 
 static int script_main(int argc, char **argv)

@@ -126,7 +126,7 @@ static int record_one(const struct state *s, struct series *one, const char *tra
 					  .no_bpf = s->o->no_bpf, .stdout_fd = STDERR_FILENO };
 
 	if (!one->job.python)
-		argv[7] = STRATEGY_PYTHON_DEFAULT;
+		argv[8] = STRATEGY_PYTHON_DEFAULT;
 	snprintf(count, sizeof(count), "%" PRIu64, one->job.count);
 	snprintf(workers, sizeof(workers), "%u", one->job.workers);
 	return record_run(&options, ret, err);

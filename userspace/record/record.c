@@ -21,7 +21,6 @@
 #include "base/clock.h"
 #include "base/cpulist.h"
 #include "probes/probe.h"
-#include "probes/sched.h"
 #include "record/drain.h"
 #include "record/meta.h"
 #include "record/output.h"
@@ -39,9 +38,6 @@
 /* A round is written at the latest after this time, or with this much in memory. */
 #define ROUND_NS (500 * NSEC_PER_MSEC)
 #define ROUND_BYTES (2u << 20)
-/* One window of timed BPF runs of this length in this period; the first one at the start. */
-#define COST_WINDOW_NS (20 * NSEC_PER_MSEC)
-#define COST_PERIOD_NS NSEC_PER_SEC
 /* After a signal the command has this long to end by itself. */
 #define PATIENCE_NS NSEC_PER_SEC
 
@@ -65,27 +61,18 @@ struct recording {
 	int old_nice;
 	uint64_t cpu_begin_ns;	  /* our own CPU time */
 	uint64_t begin_ns, end_ns; /* the target ran from, to */
-	uint64_t safe_ns, last_round_ns, tick_ns, next_cost_ns;
-	bool cost_open;
+	uint64_t safe_ns, last_round_ns, tick_ns;
 	uint64_t stop_by_ns;	  /* a signal came: stop at this time at the latest */
 };
 
 /* ---- probes ---- */
-
-static int index_of_sched(void)
-{
-	for (int i = 0; probes[i]; i++)
-		if (!strcmp(probes[i]->name, "sched"))
-			return i;
-	return -1;
-}
 
 /* Opens what works here. Without the scheduler probe /proc is watched instead. */
 static int open_probes(struct recording *rec, struct err *err)
 {
 	for (int i = 0; i < MAX_PROBES && probes[i]; i++) {
 		struct err why = {};
-		bool sched = i == index_of_sched();
+		bool sched = !strcmp(probes[i]->name, "sched");
 		int r;
 
 		if (sched && rec->opts->no_bpf)
@@ -117,6 +104,13 @@ static int start_probes(struct recording *rec, struct err *err)
 		if (rec->opened[i] && probes[i]->start && probes[i]->start(rec->state[i], err))
 			return err_context(err, "probe %s", probes[i]->name);
 	return 0;
+}
+
+static void tick_probes(struct recording *rec)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
+		if (rec->opened[i] && probes[i]->tick)
+			probes[i]->tick(rec->state[i]);
 }
 
 static int stop_probes(struct recording *rec, struct err *err)
@@ -213,11 +207,8 @@ static int begin(struct recording *rec, struct err *err)
 
 	if (r)
 		return r;
-	if (rec->result->bpf)
-		sched_cost_window(rec->state[index_of_sched()], true);
-	rec->cost_open = rec->result->bpf;
+	tick_probes(rec);
 	rec->begin_ns = rec->last_round_ns = monotonic_ns();
-	rec->next_cost_ns = rec->begin_ns + COST_WINDOW_NS;
 	rec->tick_ns = TICK_MIN_NS;
 	if (!rec->target.pid)
 		return 0;
@@ -246,18 +237,6 @@ static int drain(struct recording *rec, struct err *err)
 		return 0;
 	rec->last_round_ns = now;
 	return trace_writer_round(rec->writer, rec->safe_ns, err);
-}
-
-/* Times the BPF programs now and then; see probes/bpf_cost.h. */
-static void cost_windows(struct recording *rec)
-{
-	uint64_t now = monotonic_ns();
-
-	if (!rec->result->bpf || now < rec->next_cost_ns)
-		return;
-	rec->cost_open = !rec->cost_open;
-	sched_cost_window(rec->state[index_of_sched()], rec->cost_open);
-	rec->next_cost_ns = now + (rec->cost_open ? COST_WINDOW_NS : COST_PERIOD_NS - COST_WINDOW_NS);
 }
 
 /* Ctrl-C reaches the command through the terminal; a signal sent to us alone is passed on. The second one ends all. */
@@ -329,7 +308,7 @@ static int follow(struct recording *rec, struct err *err)
 		take_signals(rec);
 		if (rec->watch)
 			proc_watch_look(rec->watch);
-		cost_windows(rec);
+		tick_probes(rec);
 		if (rec->result->bpf)
 			r = drain(rec, err);
 	}

@@ -86,7 +86,11 @@ static void show_lost(const struct loaded *l, const struct report_options *o, FI
 	char spans[640], causes[200] = "";
 
 	if (!l->lost_events) {
-		text_field(out, o->width, "lost", "no events");
+		text_field(
+			out, o->width, "lost", "%s",
+			m->has_end ?
+				"no events" :
+				"not known: the end of the file, where it is written, is missing");
 	} else {
 		if (m->dropped_full + m->dropped_storage + m->dropped_no_buffer)
 			snprintf(causes, sizeof(causes),
@@ -118,7 +122,7 @@ static void show_cost(const struct loaded *l, const struct report_options *o, FI
 {
 	const struct load_cost *c = &l->meta.cost;
 	char bpf[UNITS_SIZE], each[UNITS_SIZE], cpu[UNITS_SIZE], share[UNITS_SIZE];
-	char misses[64] = "", programs[160] = "";
+	char misses[64] = "", programs[160] = "", whole[80] = "";
 	uint64_t room = (l->end_ns - l->begin_ns) * l->meta.nr_online;
 
 	if (!c->known) {
@@ -134,10 +138,12 @@ static void show_cost(const struct loaded *l, const struct report_options *o, FI
 			 units_time(bpf, c->bpf_ns), c->bpf_runs,
 			 units_time(each, c->bpf_runs ? c->bpf_ns / c->bpf_runs : 0),
 			 c->bpf_estimated ? ", estimated from a sample" : "");
+	if (room && c->bpf_ns + c->recorder_cpu_ns < room)
+		snprintf(whole, sizeof(whole), "; together %s of the CPUs' time",
+			 units_percent(share, c->bpf_ns + c->recorder_cpu_ns, room));
 	text_field(out, o->width, "cost",
-		   "%srecorder %s of CPU time; together %s of the CPUs' time%s", programs,
-		   units_time(cpu, c->recorder_cpu_ns),
-		   units_percent(share, c->bpf_ns + c->recorder_cpu_ns, room), misses);
+		   "%srecorder %s of CPU time, its start and end included%s%s", programs,
+		   units_time(cpu, c->recorder_cpu_ns), whole, misses);
 }
 
 void report_header(const struct loaded *l, const struct report_options *o, FILE *out)
