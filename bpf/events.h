@@ -217,7 +217,7 @@ struct ev_task {
 };
 
 /*
- * EV_MISSED, 4 words, in front of the EV_SWITCH that showed it (same time, same CPU). No BPF program runs while some
+ * EV_MISSED, 4 words, just before the EV_SWITCH that showed it, on the same CPU. No BPF program runs while some
  * tasks are current, so a switch or wake-up there is not seen; sched_info tells the rest. All in ns before this record.
  */
 #define MI_SWITCH_IN 0x01	/* prev was not known to run: it got its CPU `arrival_ns` ago, after `queue_ns` of waiting */

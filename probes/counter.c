@@ -187,14 +187,15 @@ static void say_refused(const struct event_kind *kind, char *text, size_t size)
 
 	if (!file_read_text("/proc/sys/kernel/perf_event_paranoid", &paranoid, &none))
 		level = atoi(paranoid);
-	if (level >= 3)
+	if (level >= 2 && kind->view == USER_NONE)
+		snprintf(text, size,
+			 "it happens in the kernel, which with kernel.perf_event_paranoid=%d only "
+			 "root (CAP_PERFMON) may look into",
+			 level);
+	else if (level >= 3)
 		snprintf(text, size,
 			 "kernel.perf_event_paranoid is %d: only root (CAP_PERFMON) may count",
 			 level);
-	else if (level == 2 && kind->view == USER_NONE)
-		snprintf(text, size,
-			 "it happens in the kernel, which with kernel.perf_event_paranoid=2 only "
-			 "root (CAP_PERFMON) may look into");
 	else
 		snprintf(text, size,
 			 "the kernel refuses it: the process is another user's, or a security "

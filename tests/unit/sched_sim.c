@@ -20,6 +20,7 @@ struct task {
 	bool in_seen;		/* a probe saw the switch-in */
 	bool exiting;
 	uint64_t enqueued_ns, in_ns, since_ns;
+	uint64_t hole_ns;	/* of the last event that no probe saw */
 	enum ledger_class class;
 	uint64_t exec_ns, delay_ns;
 };
@@ -211,6 +212,7 @@ static void do_wake(struct sim *s, struct task *t, unsigned int cpu)
 {
 	if (s->opt->holes && !rnd(s, 6)) {
 		t->wake_seen = false;
+		t->hole_ns = s->now;
 		become(s, t, CLASS_RUNQ_WAKEUP);
 		enqueue(s, t);
 		return;
@@ -325,11 +327,13 @@ static void arrive(struct sim *s, struct task *t, unsigned int cpu, bool seen)
 	s->cpu[cpu].running = t;
 	if (!t)
 		return;
+	if (!seen && t->wake_seen)
+		t->hole_ns = s->now;
+	t->wake_seen |= seen;
 	t->in_seen = seen;
 	t->in_ns = s->now;
 	t->delay_ns += s->now - t->enqueued_ns;
 	t->doing = RUNNING;
-	truth(s, t)->switch_ins++;
 	become(s, t, CLASS_ONCPU);
 }
 
@@ -489,6 +493,11 @@ static void step(struct sim *s)
 /* Threads that are there when the recording begins. */
 static void snapshot(struct sim *s)
 {
+	if (s->opt->holes) {
+		struct ev_missed rec = { .who = WHO_UNTRACKED | 1 };
+
+		put(s, 0, &rec, EV_MISSED, MI_WAKEUP, sizeof(rec));
+	}
 	for (unsigned int i = 0; i < 3; i++) {
 		struct task *t = task_new(s);
 		struct ev_thread rec = { .who = t->serial, .tid = t->tid, .tgid = 100 };
@@ -518,6 +527,8 @@ static void finish(struct sim *s)
 			continue;
 		if (t->doing != RUNNING)
 			put_books(s, t, 0, BK_END);
+		if (!t->wake_seen || !t->in_seen)
+			truth(s, t)->hole_ns = t->hole_ns;
 		become(s, t, CLASS_UNTRACKED);
 		truth(s, t)->end_ns = s->now;
 	}

@@ -31,7 +31,7 @@ struct sim_thread {
 	size_t nr, cap;
 	uint64_t ledger_ns[CLASS_NR];
 	uint64_t voluntary, involuntary, yields, migrations;
-	uint64_t switch_ins;
+	uint64_t hole_ns;	/* since when nobody can know what it does: not told before the end; or 0 */
 };
 
 struct sim_event {

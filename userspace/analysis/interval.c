@@ -9,14 +9,18 @@
  *
  * A CPU says that it dropped records (EV_LOST) in front of the first record that had room again. So what a CPU may have dropped
  * is known up to its last record; after that record it may have dropped anything that it has not told yet. A CPU that never
- * wrote a record had room. The earliest possible loss is the minimum of both over all CPUs.
+ * wrote a record had room. The earliest possible loss is the minimum of both over all CPUs. On a machine where events also
+ * miss the probes (EV_MISSED was met) nothing bounds when: there all of the interval is untracked.
  */
 #include <string.h>
 
 #include "analysis/ledger_impl.h"
 
-/* How far a record may stand after a later one of its CPU: programs nest, and an interrupt takes that long at most. */
-#define NEST_NS 100000
+/*
+ * How far before its place a lost record may belong: programs nest, so a record may stand after a later one of its CPU; and the
+ * wake-up that ends a wait may come before the switch-out that begins it.
+ */
+#define SLACK_NS 1000000
 
 /* Adds the part of [from, to) that lies in each of the thread's windows. */
 static void windows_add(struct ledger_window *w, uint64_t from_ns, uint64_t to_ns,
@@ -60,6 +64,14 @@ void interval_untracked(struct ledger *l, struct thread *t, uint64_t to_ns)
 		interval_close(l, t, to_ns, CLASS_UNTRACKED);
 }
 
+/* The moment from which on a lost record can matter to the thread's open interval. */
+static uint64_t matters_from(const struct thread *t)
+{
+	if (t->state != ST_BLOCKED)
+		return t->since_ns;
+	return t->since_ns > SLACK_NS ? t->since_ns - SLACK_NS : 0;
+}
+
 /* The start of the earliest known span of lost records that overlaps [from, to], or UINT64_MAX. */
 static uint64_t earliest_known(const struct ledger *l, uint64_t from_ns, uint64_t to_ns)
 {
@@ -85,7 +97,7 @@ static uint64_t earliest_untold(const struct ledger *l)
 		if (l->cpu_time[i].seen && l->cpu[i].record_ns < first)
 			first = l->cpu[i].record_ns;
 	}
-	return first > NEST_NS ? first - NEST_NS : 0;
+	return first > SLACK_NS ? first - SLACK_NS : 0;
 }
 
 static void close_from_loss(struct ledger *l, struct thread *t, uint64_t first_ns, uint64_t to_ns)
@@ -99,16 +111,19 @@ static void close_from_loss(struct ledger *l, struct thread *t, uint64_t first_n
 
 void interval_lost(struct ledger *l, struct thread *t, uint64_t to_ns)
 {
-	uint64_t known = t->state == ST_UNKNOWN ? UINT64_MAX : earliest_known(l, t->since_ns, to_ns);
-	uint64_t untold = known == UINT64_MAX ? 0 : earliest_untold(l);
+	uint64_t known = UINT64_MAX, untold = 0;
 
+	if (t->state != ST_UNKNOWN && !l->holes)
+		known = earliest_known(l, matters_from(t), to_ns);
 	/* Without a known span the loss has another cause, and nothing says when. */
-	close_from_loss(l, t, known == UINT64_MAX || untold < known ? untold : known, to_ns);
+	if (known != UINT64_MAX)
+		untold = earliest_untold(l);
+	close_from_loss(l, t, untold < known ? untold : known, to_ns);
 }
 
 void interval_finish(struct ledger *l, struct thread *t, uint64_t end_ns)
 {
-	uint64_t known = earliest_known(l, t->since_ns, end_ns);
+	uint64_t known = earliest_known(l, matters_from(t), end_ns);
 
 	/* Every CPU has told by now. */
 	if (known != UINT64_MAX) {

@@ -217,6 +217,7 @@ static int on_missed(struct ledger *l, const struct ev_missed *rec)
 	struct thread *t;
 	int r = find_living(l, rec->who, true, &t);
 
+	l->holes = true;
 	if (t) {
 		t->missed.time_ns = l->now_ns;
 		t->missed.flags = EV_FLAGS(rec->w0);

@@ -52,6 +52,7 @@ struct ledger {
 	enum syscall_arch arch;
 	unsigned int yield_nr; /* of sched_yield */
 	bool begun;
+	bool holes; /* EV_MISSED was met: some events never reach a probe here */
 	uint64_t first_ns, now_ns;
 	uint64_t malformed;
 

@@ -169,7 +169,7 @@ int load_book_threads(struct loaded *l)
 		struct thread *t = &l->book_threads[l->nr_threads];
 		const json_t *from = json_array_get(list, i);
 
-		if (!json_is_object(from))
+		if (!get_count(from, "tid"))
 			continue;
 		t->serial = (uint32_t)l->nr_threads + 1;
 		decode_thread(from, l->meta.ended_ns, t);

@@ -78,14 +78,22 @@ static uint64_t before(uint64_t to, uint64_t back, uint64_t from)
 	return to > from && back < to - from ? to - back : from;
 }
 
-/* The EV_MISSED that stood in front of this switch. */
+/* The same program writes EV_MISSED and then the switch; a virtual CPU may be taken away between. */
+#define MISSED_NEAR_NS 10000000
+
+/* The EV_MISSED that stood in front of this switch, its times counted back from the switch. */
 static struct missed take_missed(struct thread *t, uint64_t time_ns, unsigned int flag)
 {
 	struct missed m = t->missed;
+	uint64_t since = time_ns - m.time_ns;
 
 	t->missed.flags = 0;
-	if (m.time_ns != time_ns || !(m.flags & flag))
+	if (since > MISSED_NEAR_NS || !(m.flags & flag))
 		m.flags = 0;
+	if (m.flags & MI_SWITCH_IN)
+		m.arrival_ns += since;
+	else
+		m.queue_ns += since;
 	return m;
 }
 
@@ -132,14 +140,12 @@ static void close_oncpu(struct ledger *l, struct thread *t, uint64_t to_ns)
 static void close_to_arrival(struct ledger *l, struct thread *t, uint64_t arrival_ns,
 			     uint64_t queue_ns)
 {
-	if (t->state != ST_BLOCKED) {
+	if (t->state != ST_BLOCKED)
 		close_runq(l, t, arrival_ns, t->class);
-	} else if (t->woken_early && t->wake_ns <= arrival_ns) {
+	else if (t->woken_early && t->wake_ns <= arrival_ns)
 		close_blocked(l, t, t->wake_ns, arrival_ns);
-		t->woken_early = false;
-	} else {
+	else
 		close_blocked(l, t, before(arrival_ns, queue_ns, t->since_ns), arrival_ns);
-	}
 }
 
 /* A switch-out without the switch-in before it, which the kernel's books tell. */
@@ -160,6 +166,10 @@ static void close_missed_in(struct ledger *l, struct thread *t, uint64_t now, ui
 		close_to_arrival(l, t, arrival_ns, m->queue_ns);
 	else
 		interval_lost(l, t, arrival_ns);
+	/* So it was on its CPU, and an older wake-up is the one that brought it there. */
+	if (t->wake_ns <= arrival_ns)
+		t->woken_early = false;
+	t->state = ST_ONCPU;
 	close_oncpu(l, t, now);
 }
 

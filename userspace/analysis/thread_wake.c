@@ -36,7 +36,14 @@ static void wake_blocked(struct ledger *l, struct thread *t, const struct ev_wak
 	 * Seen on a CPU, and no switch-out since: either the last one is just being finished, or a wake-up and a switch-in were
 	 * lost and this is about the next one.
 	 */
-	if (EV_FLAGS(rec->w0) & WK_ON_CPU) {
+	if (EV_FLAGS(rec->w0) & WK_ON_CPU && !t->woken_early) {
+		keep_wake(t, rec, l->now_ns);
+		return;
+	}
+	/* Two with one seq: the first one ended this wait, this one ends the next, whose switch-in was lost. */
+	if (t->woken_early) {
+		interval_close(l, t, t->wake_ns, t->class);
+		thread_enqueue(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
 		keep_wake(t, rec, l->now_ns);
 		return;
 	}
@@ -52,6 +59,16 @@ static bool on_its_way(const struct thread *t, const struct ev_wake *rec, uint16
 	       (t->state == ST_ONCPU || EV_FLAGS(rec->w0) & WK_ON_CPU);
 }
 
+/*
+ * At the very time at which its interval began: the wake-up that made it begin, merged too late (no WK_ON_CPU: surely), or the
+ * one of the next wait.
+ */
+static void wake_at_once(struct ledger *l, struct thread *t, const struct ev_wake *rec)
+{
+	thread_set_state(l, t, l->now_ns, ST_UNKNOWN, CLASS_UNTRACKED);
+	keep_wake(t, rec, l->now_ns);
+}
+
 void thread_wake(struct ledger *l, struct thread *t, const struct ev_wake *rec)
 {
 	uint16_t ahead = thread_ahead(t, rec->seq);
@@ -64,8 +81,10 @@ void thread_wake(struct ledger *l, struct thread *t, const struct ev_wake *rec)
 		wake_after_loss(l, t, rec, ahead);
 	else if (t->state == ST_BLOCKED)
 		wake_blocked(l, t, rec);
-	else if (t->since_ns != l->now_ns) /* else it is the one that got it here, merged too late */
+	else if (t->since_ns != l->now_ns)
 		keep_wake(t, rec, l->now_ns);
+	else if (EV_FLAGS(rec->w0) & WK_ON_CPU)
+		wake_at_once(l, t, rec);
 }
 
 static void wakeup_queued(struct ledger *l, struct thread *t, const struct ev_wake *rec)

@@ -2,13 +2,13 @@
 /* Facts about the machine: see check_machine.h. */
 #include "cli/check_machine.h"
 
-#include <errno.h>
 #include <linux/capability.h>
 #include <mntent.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -86,20 +86,20 @@ static void look_at_mounts(struct machine *m)
 
 static void look_at_user(struct machine *m)
 {
-	_cleanup_(free_p) char *status = NULL;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 	const struct passwd *pw = getpwuid(geteuid());
-	const char *line = NULL;
-	struct err none;
-	uint64_t effective;
 
 	m->uid = geteuid();
 	if (pw)
 		snprintf(m->user, sizeof(m->user), "%s", pw->pw_name);
-	if (!file_read_text("/proc/self/status", &status, &none))
-		line = strstr(status, "\nCapEff:");
-	effective = line ? strtoull(line + strlen("\nCapEff:"), NULL, 16) : 0;
-	for (size_t i = 0; i < NR_CAPABILITIES; i++)
-		m->capable[i] = effective >> capability_bits[i] & 1;
+	if (syscall(SYS_capget, &header, data))
+		return;
+	for (size_t i = 0; i < NR_CAPABILITIES; i++) {
+		int bit = capability_bits[i];
+
+		m->capable[i] = data[bit / 32].effective >> bit % 32 & 1;
+	}
 }
 
 void machine_look(struct machine *ret_machine)

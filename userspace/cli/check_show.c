@@ -176,20 +176,21 @@ static int table_end(struct table *t, struct err *err)
 	return r ? err_sys(err, r, "cannot print a table") : 0;
 }
 
-static const char *paranoid_meaning(int level)
+/* What kernel.perf_event_paranoid leaves to those without privileges (Documentation/admin-guide/sysctl/kernel.rst). */
+static void paranoid_row(struct table *t, int level)
 {
-	switch (level) {
-	case INT_MIN:
-		return "missing: this kernel has no perf events";
-	case 2:
-		return "2: without privileges, user space only";
-	case 1:
-	case 0:
-		return "0 or 1: without privileges, one's own processes, kernel included";
-	default:
-		return level < 0 ? "below 0: everything is allowed to everybody" :
-				   "above 2: nothing without privileges";
-	}
+	static const char *const without[] = {
+		"everything", "everything but raw tracepoints",
+		"one's own processes, kernel included", "one's own processes, user space only",
+		"as 2, or nothing at all (Debian's, Ubuntu's kernels)"
+	};
+	const char *meaning = without[level < 0 ? 0 : level > 2 ? 4 : level + 1];
+
+	if (level == INT_MIN)
+		table_row(t, "perf_event_paranoid", "", "cannot be read");
+	else
+		table_row(t, "perf_event_paranoid", "", "%d: without privileges: %s", level,
+			  meaning);
 }
 
 static void user_row(struct table *t, const struct machine *m)
@@ -210,8 +211,7 @@ static void cgroup_row(struct table *t, const struct machine *m)
 			  m->cgroup_v1, *m->cgroup_v1 && *m->cgroup_v2 ? ", " : "",
 			  *m->cgroup_v2 ? "v2 at " : "", m->cgroup_v2);
 	else
-		table_row(t, "CPU quotas", "",
-			  "no cgroup has the cpu controller: nothing is throttled");
+		table_row(t, "CPU quotas", "", "no cgroup with the cpu controller is mounted");
 }
 
 static int show_machine(const struct check *c, struct err *err)
@@ -229,7 +229,7 @@ static int show_machine(const struct check *c, struct err *err)
 			   "no: /sys/kernel/btf/vmlinux cannot be read, and BPF programs need it");
 	table_row(&t, "tracefs", "", "%s%s%s", *m->tracefs ? "mounted at " : "not mounted",
 		  m->tracefs, *m->tracefs && !m->tracefs_readable ? ", readable by root only" : "");
-	table_row(&t, "perf_event_paranoid", "", "%s", paranoid_meaning(m->perf_event_paranoid));
+	paranoid_row(&t, m->perf_event_paranoid);
 	table_row(&t, "hardware counters", "", "%s: %s", has_hardware ? "yes" : "no", text);
 	cgroup_row(&t, m);
 	user_row(&t, m);

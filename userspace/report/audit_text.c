@@ -31,8 +31,9 @@ static void write_time(FILE *out, const struct audit *sum)
 	fprintf(out, "on-CPU + run queue %s against %s (%s)", units_time(a, ours),
 		units_time(b, kernels), units_percent(c, magnitude(sum->difference_ns), kernels));
 	fprintf(out, "%s",
-		sum->time == AUDIT_DIFFERS ? ", beyond the tolerance in some" :
-					     ", within tolerance");
+		sum->time == AUDIT_OK     ? ", within tolerance" :
+		sum->time == AUDIT_MISSED ? ", beyond the tolerance only where events are missing" :
+					    ", beyond the tolerance in some");
 }
 
 static void write_parts(FILE *out, const struct audit *sum)

@@ -62,7 +62,7 @@ const char *escape_terminal(char *buf, size_t size, const char *text, size_t max
 		bool hex = !n || is_harmful(c) || (word && (c == ' ' || c == 0xa0));
 
 		n = n ? n : 1;
-		if (c == '\\' && !hex)
+		if (c == '\\' && word)
 			fits = put(buf, size, &at, "\\\\", 2, false);
 		else
 			fits = put(buf, size, &at, text + i, n, hex);

@@ -3,7 +3,7 @@
  * Names are untrusted: a thread may call itself "\x1b[2J". Every output form passes names through here.
  *
  * For a terminal, a byte that is a control character, belongs to a C1 control or a character that turns the direction of writing, or
- * is not valid UTF-8, becomes \xNN; a backslash becomes \\, so that the result is unambiguous.
+ * is not valid UTF-8, becomes \xNN.
  */
 #ifndef WHYSCALE_REPORT_ESCAPE_H
 #define WHYSCALE_REPORT_ESCAPE_H
@@ -17,7 +17,8 @@
 
 /*
  * Writes at most `max` bytes of `text` (it ends earlier at a 0) to buf of `size` bytes, cut between two characters where it does not
- * fit; returns buf. As a word (`word`), blanks are escaped too, an empty text is "-", and fields of a line stay apart.
+ * fit; returns buf. As a word (`word`), for programs: blanks are
+ * escaped too, a backslash is \\ and an empty text "-".
  */
 const char *escape_terminal(char *buf, size_t size, const char *text, size_t max, bool word);
 

@@ -16,7 +16,7 @@
 static bool before_unit(const char *text, size_t space)
 {
 	static const char *const units[] = { "s", "ms", "us", "ns", "%", "B", "kB", "MB", "GB" };
-	size_t len = strcspn(text + space + 1, " ,;.)]");
+	size_t len = strcspn(text + space + 1, " ,;:.)]");
 
 	if (!space || !isdigit((unsigned char)text[space - 1]))
 		return false;
