@@ -342,7 +342,7 @@ const struct probe probe_counter = {
 	.gives = "CPU time, context switches, migrations and page faults; cycles, instructions and "
 		 "misses where the machine counts them",
 	.without = "page faults and whether the same work took more cycles; nothing of the ledger",
-	.cost = "about 0.1 us a context switch",
+	.cost = "about 0.2 us a context switch of the program",
 	.check = counter_check,
 	.open = counter_open,
 	.start = counter_start,

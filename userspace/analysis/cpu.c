@@ -45,6 +45,7 @@ void cpu_lost(struct ledger *l, unsigned int cpu, uint64_t first_ns)
 {
 	cpu_close(l, cpu, first_ns, l->cpu[cpu].who);
 	l->cpu[cpu].who_known = false;
+	l->cpu[cpu].losses++;
 }
 
 void cpu_finish(struct ledger *l, uint64_t end_ns)

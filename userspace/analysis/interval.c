@@ -127,7 +127,7 @@ void interval_finish(struct ledger *l, struct thread *t, uint64_t end_ns)
 
 	/* Every CPU has told by now. */
 	if (known != UINT64_MAX) {
-		close_from_loss(l, t, known, end_ns);
+		close_from_loss(l, t, l->holes ? 0 : known, end_ns);
 		return;
 	}
 	if (t->state == ST_BLOCKED && t->woken_early) {

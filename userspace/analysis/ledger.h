@@ -118,8 +118,10 @@ struct thread {
 	bool woken_early;			/* an EV_WAKE came that may belong to a switch-out still to come */
 	struct missed {				/* the EV_MISSED in front of its next switch */
 		uint64_t time_ns, arrival_ns, queue_ns;
+		uint64_t mark;			/* what had happened on its CPU by then */
 		uint32_t arrivals;
-		unsigned int flags;		/* MI_*; 0: none */
+		uint16_t cpu;
+		uint16_t flags;			/* MI_*; 0: none */
 	} missed;
 	struct ledger_window *windows;
 };

@@ -212,7 +212,7 @@ static int on_task(struct ledger *l, const struct ev_task *rec)
 	return 0;
 }
 
-static int on_missed(struct ledger *l, const struct ev_missed *rec)
+static int on_missed(struct ledger *l, const struct ev_missed *rec, unsigned int cpu)
 {
 	struct thread *t;
 	int r = find_living(l, rec->who, true, &t);
@@ -220,7 +220,9 @@ static int on_missed(struct ledger *l, const struct ev_missed *rec)
 	l->holes = true;
 	if (t) {
 		t->missed.time_ns = l->now_ns;
-		t->missed.flags = EV_FLAGS(rec->w0);
+		t->missed.mark = cpu_mark(l, cpu);
+		t->missed.cpu = (uint16_t)cpu;
+		t->missed.flags = (uint16_t)EV_FLAGS(rec->w0);
 		t->missed.arrivals = rec->arrivals;
 		t->missed.arrival_ns = rec->arrival_ns;
 		t->missed.queue_ns = rec->queue_ns;
@@ -259,7 +261,7 @@ int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 	case EV_TASK:
 		return on_task(l, rec);
 	case EV_MISSED:
-		return on_missed(l, rec);
+		return on_missed(l, rec, ev->cpu);
 	default:
 		lost_add(l, ev->cpu, rec);
 		return 0;

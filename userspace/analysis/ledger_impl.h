@@ -36,6 +36,7 @@ struct cpu_state {
 	bool who_known;
 	uint64_t since_ns;
 	uint64_t record_ns;
+	uint64_t losses;
 };
 
 struct watcher {
@@ -71,6 +72,12 @@ struct ledger {
 	struct state_watcher on_state[LEDGER_MAX_WATCH];
 	unsigned int nr_on_state;
 };
+
+/* Changes with every switch and every loss on a CPU. */
+static inline uint64_t cpu_mark(const struct ledger *l, unsigned int cpu)
+{
+	return l->cpu_time[cpu].switches + l->cpu[cpu].losses;
+}
 
 /*
  * thread_table.c. thread_find() returns the thread of a serial, making it (ST_UNKNOWN, unannounced) where it is new; NULL and no

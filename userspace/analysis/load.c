@@ -23,8 +23,10 @@ int load_open(const char *path, struct loaded **ret_loaded, struct err *err)
 	struct loaded *l = calloc(1, sizeof(*l));
 	int r;
 
-	if (!l)
-		return err_set(err, -ENOMEM, "out of memory");
+	if (!l) {
+		err_set(err, -ENOMEM, "out of memory");
+		return -ENOMEM;
+	}
 	l->path = path;
 	r = trace_open(path, &l->reader, err);
 	if (r)
@@ -59,13 +61,13 @@ static int collect_threads(struct loaded *l)
 {
 	size_t nr = ledger_nr_threads(l->ledger);
 
-	l->threads = calloc(nr + 1, sizeof(*l->threads));
+	l->threads = calloc(nr + 1, sizeof(const struct thread *));
 	if (!l->threads)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr; i++) {
 		const struct thread *t = ledger_thread(l->ledger, i);
 
-		if (t->started)
+		if (t && t->started)
 			l->threads[l->nr_threads++] = t;
 	}
 	return 0;
@@ -74,8 +76,8 @@ static int collect_threads(struct loaded *l)
 static void sum_up(struct loaded *l)
 {
 	l->begin_ns = l->nr_threads ? UINT64_MAX : 0;
-	for (size_t i = 0; i < l->nr_threads; i++) {
-		const struct thread *t = l->threads[i];
+	for (const struct thread *const *at = l->threads; *at; at++) {
+		const struct thread *t = *at;
 
 		if (t->start_ns < l->begin_ns)
 			l->begin_ns = t->start_ns;
@@ -130,7 +132,7 @@ int load_run(struct loaded *l, trace_event_fn also, void *arg, struct err *err)
 
 int load_trace(const char *path, struct loaded **ret_loaded, struct err *err)
 {
-	struct loaded *l;
+	struct loaded *l = NULL;
 	int r = load_open(path, &l, err);
 
 	if (r)

@@ -63,7 +63,7 @@ struct loaded {
 	uint64_t events;
 	bool from_books;               /* see above */
 	size_t nr_threads;             /* that have lived in the recording */
-	const struct thread **threads; /* in order of serial */
+	const struct thread **threads; /* in order of serial, ended by NULL */
 	struct thread *book_threads;   /* their storage when from_books */
 	uint64_t begin_ns,
 		end_ns; /* first and last moment of any thread, since the epoch; wall time is the difference */

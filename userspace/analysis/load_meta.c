@@ -136,8 +136,8 @@ static void decode_thread(const json_t *from, uint64_t ended_ns, struct thread *
 	t->tid = (uint32_t)get_count(from, "tid");
 	t->tgid = (uint32_t)get_count(from, "tgid");
 	strncpy(t->comm, get_string(from, "comm"), sizeof(t->comm) - 1);
-	t->voluntary = get_count(from, "switches_voluntary");
-	t->involuntary = get_count(from, "switches_involuntary");
+	t->voluntary = get_count(from, "voluntary");
+	t->involuntary = get_count(from, "involuntary");
 	t->migrations = get_count(from, "migrations");
 	t->start_ns = get_time(from, "start_ns");
 	t->end_ns = get_time(from, "end_ns");
@@ -162,7 +162,7 @@ int load_book_threads(struct loaded *l)
 
 	l->from_books = true;
 	l->book_threads = calloc(nr + 1, sizeof(*l->book_threads));
-	l->threads = calloc(nr + 1, sizeof(*l->threads));
+	l->threads = calloc(nr + 1, sizeof(const struct thread *));
 	if (!l->book_threads || !l->threads)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr; i++) {

@@ -78,21 +78,21 @@ static uint64_t before(uint64_t to, uint64_t back, uint64_t from)
 	return to > from && back < to - from ? to - back : from;
 }
 
-/* The same program writes EV_MISSED and then the switch; a virtual CPU may be taken away between. */
-#define MISSED_NEAR_NS 10000000
-
-/* The EV_MISSED that stood in front of this switch, its times counted back from the switch. */
-static struct missed take_missed(struct thread *t, uint64_t time_ns, unsigned int flag)
+/*
+ * The EV_MISSED that stood in front of this switch on its CPU, its times counted back from the switch (a virtual CPU may be
+ * taken away between the two). None when another switch or a loss came between.
+ */
+static struct missed take_missed(const struct ledger *l, struct thread *t, unsigned int cpu,
+				 unsigned int flag)
 {
 	struct missed m = t->missed;
-	uint64_t since = time_ns - m.time_ns;
+	uint64_t since = l->now_ns - m.time_ns;
 
 	t->missed.flags = 0;
-	if (since > MISSED_NEAR_NS || !(m.flags & flag))
+	if (!(m.flags & flag) || m.cpu != cpu || m.mark != cpu_mark(l, cpu))
 		m.flags = 0;
-	if (m.flags & MI_SWITCH_IN)
-		m.arrival_ns += since;
-	else
+	m.arrival_ns += since;
+	if (flag == MI_WAKEUP)
 		m.queue_ns += since;
 	return m;
 }
@@ -142,7 +142,7 @@ static void close_to_arrival(struct ledger *l, struct thread *t, uint64_t arriva
 {
 	if (t->state != ST_BLOCKED)
 		close_runq(l, t, arrival_ns, t->class);
-	else if (t->woken_early && t->wake_ns <= arrival_ns)
+	else if (t->woken_early && t->wake_ns < arrival_ns)
 		close_blocked(l, t, t->wake_ns, arrival_ns);
 	else
 		close_blocked(l, t, before(arrival_ns, queue_ns, t->since_ns), arrival_ns);
@@ -166,16 +166,18 @@ static void close_missed_in(struct ledger *l, struct thread *t, uint64_t now, ui
 		close_to_arrival(l, t, arrival_ns, m->queue_ns);
 	else
 		interval_lost(l, t, arrival_ns);
-	/* So it was on its CPU, and an older wake-up is the one that brought it there. */
-	if (t->wake_ns <= arrival_ns)
+	/* So it was on its CPU, and an older wake-up is the one that brought it there; one at the same time may be. */
+	if (t->wake_ns < arrival_ns)
 		t->woken_early = false;
-	t->state = ST_ONCPU;
+	if (t->wake_ns != arrival_ns)
+		t->state = ST_ONCPU;
 	close_oncpu(l, t, now);
 }
 
-static void close_before_out(struct ledger *l, struct thread *t, uint64_t now, uint16_t ahead)
+static void close_before_out(struct ledger *l, struct thread *t, unsigned int cpu, uint16_t ahead)
 {
-	struct missed m = take_missed(t, now, MI_SWITCH_IN);
+	struct missed m = take_missed(l, t, cpu, MI_SWITCH_IN);
+	uint64_t now = l->now_ns;
 
 	if (t->state == ST_ONCPU && ahead == 1)
 		close_oncpu(l, t, now);
@@ -253,7 +255,8 @@ static void enter_blocked(struct ledger *l, struct thread *t, uint64_t now,
 }
 
 /* A switch-out whose number we know already: what we took the thread to be until now is wrong, it was on a CPU. */
-static void late_switch_out(struct ledger *l, struct thread *t, const struct ev_switch *sw)
+static void late_switch_out(struct ledger *l, struct thread *t, const struct ev_switch *sw,
+			    uint16_t ahead)
 {
 	unsigned int flags = EV_FLAGS(sw->w0);
 
@@ -263,6 +266,8 @@ static void late_switch_out(struct ledger *l, struct thread *t, const struct ev_
 	if (sw->state & EV_STATE_DEAD && !stays_runnable(flags)) {
 		interval_untracked(l, t, l->now_ns);
 		thread_die(l, t, l->now_ns);
+	} else if (ahead) {
+		return; /* later ones were seen */
 	} else if (t->state == ST_RUNQ) {
 		interval_untracked(l, t, l->now_ns);
 		t->enqueued_ns = l->now_ns;
@@ -280,12 +285,12 @@ void thread_switch_out(struct ledger *l, struct thread *t, const struct ev_switc
 	unsigned int flags = EV_FLAGS(sw->w0);
 	enum woken woken;
 
-	if (!ahead) {
-		late_switch_out(l, t, sw);
+	if ((int16_t)ahead <= 0) {
+		late_switch_out(l, t, sw, ahead);
 		return;
 	}
 	note_cpu(t, cpu);
-	close_before_out(l, t, l->now_ns, ahead);
+	close_before_out(l, t, cpu, ahead);
 	count_switch(l, t, sw, flags);
 	woken = woken_before(t, sw->prev_seq, ahead);
 	thread_set_seq(t, sw->prev_seq, ahead - 1);
@@ -323,9 +328,10 @@ static void close_missed_out(struct ledger *l, struct thread *t, uint64_t now)
 	interval_untracked(l, t, now);
 }
 
-static void close_before_in(struct ledger *l, struct thread *t, uint64_t now, uint16_t ahead)
+static void close_before_in(struct ledger *l, struct thread *t, unsigned int cpu, uint16_t ahead)
 {
-	struct missed m = take_missed(t, now, MI_WAKEUP);
+	struct missed m = take_missed(l, t, cpu, MI_WAKEUP);
+	uint64_t now = l->now_ns;
 	bool queued = t->state == ST_RUNQ || t->state == ST_NEW;
 
 	if (queued && ahead == 0 && !t->woken_early)
@@ -340,13 +346,40 @@ static void close_before_in(struct ledger *l, struct thread *t, uint64_t now, ui
 		interval_lost(l, t, now);
 }
 
+/* The kept wake-up is one of the wait after this switch-in, or at the same time as it: then it may be. */
+static bool wake_stays(const struct ledger *l, const struct thread *t, const struct ev_switch *sw)
+{
+	uint16_t diff = (uint16_t)(t->wake_seq - sw->next_seq);
+
+	return diff == 1 || (diff == 0 && t->wake_ns == l->now_ns);
+}
+
+static void enter_with_wake(struct ledger *l, struct thread *t, const struct ev_switch *sw,
+			    uint16_t ahead)
+{
+	bool sure = t->wake_seq != sw->next_seq;
+
+	interval_lost(l, t, l->now_ns);
+	thread_set_seq(t, sw->next_seq, ahead);
+	t->audit.switch_ins++;
+	if (sure)
+		thread_set_state(l, t, l->now_ns, ST_ONCPU, CLASS_ONCPU);
+	else
+		thread_set_state(l, t, l->now_ns, ST_UNKNOWN, CLASS_UNTRACKED);
+	t->woken_early = true;
+}
+
 void thread_switch_in(struct ledger *l, struct thread *t, const struct ev_switch *sw,
 		      unsigned int cpu)
 {
 	uint16_t ahead = thread_ahead(t, sw->next_seq);
 
 	note_cpu(t, cpu);
-	close_before_in(l, t, l->now_ns, ahead);
+	if (t->woken_early && wake_stays(l, t, sw)) {
+		enter_with_wake(l, t, sw, ahead);
+		return;
+	}
+	close_before_in(l, t, cpu, ahead);
 	thread_set_seq(t, sw->next_seq, ahead);
 	t->audit.switch_ins++;
 	thread_set_state(l, t, l->now_ns, ST_ONCPU, CLASS_ONCPU);

@@ -90,5 +90,5 @@ bool cli_colour(FILE *out)
 
 	if (no_color && *no_color)
 		return false;
-	return isatty(fileno(out)) && term && strcmp(term, "dumb");
+	return isatty(fileno(out)) && term && strcmp(term, "dumb") != 0;
 }

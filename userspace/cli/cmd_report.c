@@ -41,7 +41,7 @@ static void make_options(struct argp_option *table)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; report_forms[i] && i < FORMS_MAX; i++)
+	for (size_t i = 0; i < FORMS_MAX && report_forms[i]; i++)
 		table[n++] = (struct argp_option){
 			report_forms[i]->name, KEY_FORM + (int)i, NULL, 0, report_forms[i]->help, 1
 		};
@@ -55,7 +55,7 @@ static error_t choose_forms(struct options *o, struct argp_state *state)
 	const struct report_form *alone = NULL;
 	size_t nr = 0;
 
-	for (size_t i = 0; report_forms[i] && i < FORMS_MAX; i++) {
+	for (size_t i = 0; i < FORMS_MAX && report_forms[i]; i++) {
 		if (!o->wanted[i])
 			continue;
 		if (report_forms[i]->alone)

@@ -67,7 +67,7 @@ static int find_long(const struct argp_option *options, const char *name, size_t
 	int found = 0;
 
 	for (const struct argp_option *o = options; o->name || o->key || o->doc; o++) {
-		if (!o->name || strncmp(o->name, name, len))
+		if (!o->name || strncmp(o->name, name, len) != 0)
 			continue;
 		*ret_option = o;
 		if (!o->name[len])

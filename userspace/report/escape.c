@@ -69,7 +69,7 @@ const char *escape_terminal(char *buf, size_t size, const char *text, size_t max
 		i += n;
 	}
 	if (word && !len)
-		fits = put(buf, size, &at, "-", 1, false);
+		put(buf, size, &at, "-", 1, false);
 	buf[at] = '\0';
 	return buf;
 }

@@ -17,8 +17,7 @@
 
 /*
  * Writes at most `max` bytes of `text` (it ends earlier at a 0) to buf of `size` bytes, cut between two characters where it does not
- * fit; returns buf. As a word (`word`), for programs: blanks are
- * escaped too, a backslash is \\ and an empty text "-".
+ * fit; returns buf. As a word (`word`), for programs: blanks are escaped too, a backslash is \\ and an empty text "-".
  */
 const char *escape_terminal(char *buf, size_t size, const char *text, size_t max, bool word);
 

@@ -106,7 +106,7 @@ void grid_cell(struct grid *g, const char *fmt, ...)
 	g->rows[g->nr_rows - 1].cell[g->at++] = text;
 	if ((size_t)len > column->width)
 		column->width = (size_t)len;
-	if (len && strcmp(text, "-"))
+	if (len && strcmp(text, "-") != 0)
 		column->filled = true;
 }
 

@@ -72,10 +72,11 @@ static json_t *spans(const struct loaded *l)
 	for (size_t i = 0; list && i < nr; i++) {
 		uint64_t full = lost[i].count[DROP_FULL], storage = lost[i].count[DROP_STORAGE];
 		json_t *span = json_pack("{s:i, s:I, s:I, s:I, s:I, s:I}", "cpu", (int)lost[i].cpu,
-					 "first_ns", (json_int_t)(epoch + lost[i].first_ns),
-					 "last_ns", (json_int_t)(epoch + lost[i].last_ns), "events",
-					 (json_int_t)(full + storage), "full", (json_int_t)full,
-					 "storage", (json_int_t)storage);
+					 "first_ns",
+					 (json_int_t)epoch + (json_int_t)lost[i].first_ns,
+					 "last_ns", (json_int_t)epoch + (json_int_t)lost[i].last_ns,
+					 "events", (json_int_t)full + (json_int_t)storage, "full",
+					 (json_int_t)full, "storage", (json_int_t)storage);
 
 		if (json_array_append_new(list, span)) {
 			json_decref(list);

@@ -74,16 +74,16 @@ static json_t *thread(const struct loaded *l, const struct thread *t)
 				     (json_int_t)t->tid, "tgid", (json_int_t)t->tgid, "comm",
 				     escape_json(t->comm, EV_COMM_LEN), "serial",
 				     (json_int_t)t->serial, "start_ns",
-				     (json_int_t)(epoch + t->start_ns), "end_ns",
-				     (json_int_t)(epoch + t->end_ns), "ended", (int)t->ended,
-				     "kthread", (int)t->kthread);
-	json_t *rest = json_pack("{s:o, s:{s:I, s:I, s:I}, s:I, s:I, s:o, s:o, s:o}", "ledger",
-				 json_ledger(t->ledger_ns), "switches", "voluntary",
-				 (json_int_t)t->voluntary, "involuntary",
-				 (json_int_t)t->involuntary, "yields", (json_int_t)t->yields,
-				 "migrations", (json_int_t)t->migrations, "yielded_ns",
-				 (json_int_t)t->yielded_ns, "waits", waits(t), "audit",
-				 thread_audit(l, t), "scheduling", scheduling(l, t));
+				     (json_int_t)epoch + (json_int_t)t->start_ns, "end_ns",
+				     (json_int_t)epoch + (json_int_t)t->end_ns, "ended",
+				     (int)t->ended, "kthread", (int)t->kthread);
+	json_t *rest = json_pack(
+		"{s:o, s:{s:I, s:I, s:I}, s:o, s:I, s:o, s:o, s:o}", "ledger",
+		json_ledger(t->ledger_ns), "switches", "voluntary", (json_int_t)t->voluntary,
+		"involuntary", (json_int_t)t->involuntary, "yields", (json_int_t)t->yields,
+		"migrations", l->from_books ? json_null() : json_integer((json_int_t)t->migrations),
+		"yielded_ns", (json_int_t)t->yielded_ns, "waits", waits(t), "audit",
+		thread_audit(l, t), "scheduling", scheduling(l, t));
 
 	if (!identity || !rest || json_object_update(identity, rest)) {
 		json_decref(identity);
@@ -169,9 +169,9 @@ static json_t *recording(const struct loaded *l)
 
 	return json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:o, s:b, s:o, s:o}", "schema",
 			 SCHEMA, "command", m->command, "wall_ns",
-			 (json_int_t)(l->end_ns - l->begin_ns), "begin_ns",
-			 (json_int_t)(m->epoch_ns + l->begin_ns), "cpus", (int)m->nr_online,
-			 "kernel", m->kernel, "arch", m->arch, "exit_status",
+			 (json_int_t)l->end_ns - (json_int_t)l->begin_ns, "begin_ns",
+			 (json_int_t)m->epoch_ns + (json_int_t)l->begin_ns, "cpus",
+			 (int)m->nr_online, "kernel", m->kernel, "arch", m->arch, "exit_status",
 			 m->has_exit ? json_integer(m->exit_status) : json_null(), "bpf",
 			 (int)!l->from_books, "why_not",
 			 *m->why_not ? json_string(m->why_not) : json_null(), "file",

@@ -105,7 +105,7 @@ static struct grid *scheduling_columns(void)
 	grid_column(g, "involuntary", GRID_RIGHT);
 	grid_column(g, "yields", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "yielded", GRID_RIGHT | GRID_OPTIONAL);
-	grid_column(g, "migrations", GRID_RIGHT);
+	grid_column(g, "migrations", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "audit", GRID_OPTIONAL);
 	grid_column(g, "policy", GRID_OPTIONAL);
 	grid_column(g, "nice", GRID_RIGHT | GRID_OPTIONAL);
@@ -147,7 +147,10 @@ static void scheduling_cells(struct grid *g, const struct loaded *l, const struc
 	else
 		grid_cell(g, "-");
 	grid_cell(g, "%s", row->yielded_ns ? units_time(text, row->yielded_ns) : "-");
-	grid_cell(g, "%" PRIu64, row->migrations);
+	if (l->from_books)
+		grid_cell(g, "-");
+	else
+		grid_cell(g, "%" PRIu64, row->migrations);
 	grid_cell(g, "%s", row->audit == AUDIT_NONE ? "-" : report_audit_name(row->audit));
 	if (!row->thread || !row->thread->has_task)
 		return;
@@ -178,7 +181,8 @@ static int print_scheduling(const struct loaded *l, const struct report_rows *ro
 	if (grid_shows(g, "yielded"))
 		text_item(out, o->width, "yielded",
 			  "the part of runq_preempted that followed a yield");
-	text_item(out, o->width, "migrations", "moves to another CPU");
+	if (grid_shows(g, "migrations"))
+		text_item(out, o->width, "migrations", "moves to another CPU");
 	if (grid_shows(g, "audit"))
 		text_item(out, o->width, "audit",
 			  "these figures against the kernel's own; see above");
