@@ -268,7 +268,8 @@ struct buf_header {
 	ev_u64 dropped[DROP_NR]; /* all */
 	ev_u64 cur_task;	/* address of the task that got this CPU at the last switch seen */
 	ev_u32 cur_who, pad0;	/* and its who */
-	ev_u64 pad[4];
+	ev_u64 woken_task;	/* address of the task whose wake-up was fully told by sched_waking on this CPU */
+	ev_u64 pad[3];
 	ev_u64 tail;		/* a cache line that user space writes */
 	ev_u64 pad2[7];
 	ev_u64 waiting_remote;	/* what this CPU, and what other CPUs added (atomic) and took away */

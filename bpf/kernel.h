@@ -121,6 +121,7 @@ struct task_struct {
 	int on_cpu;
 	int on_rq;
 	int static_prio;
+	int normal_prio;
 	unsigned int rt_priority;
 	struct sched_entity se;
 	struct task_group *sched_task_group;

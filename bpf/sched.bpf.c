@@ -18,6 +18,7 @@ enum { MODE_TARGETS, MODE_ALL };
 enum { TARGET_TGID = 1, TARGET_TID = 2, TARGET_COMMAND = 4 };
 
 const volatile __u32 mode;
+const volatile bool many_cpus; /* more than 64: the first word of the allowed ones does not tell all */
 const volatile bool preempt_count_known;
 const volatile __s64 preempt_count_delta; /* x86: from a CPU's runqueue to its preempt_count */
 
@@ -34,13 +35,13 @@ struct {
 /* ---- small facts ---- */
 
 /* The system call that p is in and its first two arguments, or EV_NO_SYSCALL. */
-static __always_inline u32 how_of(struct task_struct *p)
+static __always_inline u32 how_of(struct task_struct *p, const struct local *l)
 {
 	struct pt_regs *regs;
 	u64 arg1, arg2;
 	u32 nr;
 
-	if (p->flags & PF_KTHREAD)
+	if (l->kthread)
 		return EV_NO_SYSCALL;
 	regs = (struct pt_regs *)bpf_task_pt_regs(p);
 	nr = regs_syscall(regs);
@@ -60,9 +61,10 @@ static __always_inline bool in_iowait(struct task_struct *task)
 	return BPF_CORE_READ_BITFIELD(task, in_iowait); /* the macro has a `p` of its own */
 }
 
+/* normal_prio changes with the nice value and the real-time priority. */
 static __always_inline u32 prio_key(struct task_struct *p)
 {
-	return p->static_prio << 16 | p->rt_priority << 8 | p->policy;
+	return p->normal_prio << 8 | p->policy;
 }
 
 /* The interrupt level of the running program's context, as WK_* flags. */
@@ -159,8 +161,8 @@ static __noinline int write_task(struct buf *b, struct task_struct *p, struct lo
 
 static __always_inline void check_task(struct buf *b, struct task_struct *p, struct local *l)
 {
-	if (unlikely(l->cpus != p->cpus_mask.bits[0] || l->nr_cpus != (u32)p->nr_cpus_allowed ||
-		     l->prio_key != prio_key(p)))
+	if (unlikely(l->cpus != p->cpus_mask.bits[0] || l->prio_key != prio_key(p) ||
+		     (many_cpus && l->nr_cpus != (u32)p->nr_cpus_allowed)))
 		write_task(b, p, l);
 }
 
@@ -250,7 +252,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	l->steal_ns += steal - l->steal_mark;
 	l->delay_ns = p->sched_info.run_delay;
 	l->pcount = p->sched_info.pcount;
-	out.how = how_of(p);
+	out.how = how_of(p, l);
 	if (p->on_rq && !task_delayed(p)) {
 		out.flags |= SW_RUNNABLE;
 		if (task_throttled(p))
@@ -272,7 +274,6 @@ static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct
 		write_missed_wake(b, p, l);
 	wait_end(l, b, bpf_get_smp_processor_id());
 	l->state = LOCAL_ON_CPU;
-	l->waking_cpu = 0;
 	l->steal_mark = steal;
 }
 
@@ -305,6 +306,7 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev, str
 	b = buf_here();
 	if (!b)
 		return 0;
+	b->h.woken_task = 0;
 	b->h.cur_task = (u64)next;
 	b->h.cur_who = who_of(next, to);
 	if (!from) {
@@ -322,7 +324,7 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev, str
 		get_cpu(b, next, to, steal);
 	else
 		name_untracked(b, next);
-	rec = RESERVE(b, ev_switch);
+	rec = RESERVE_IRQS_OFF(b, ev_switch);
 	if (rec) {
 		u64 now = now_ns();
 
@@ -363,6 +365,10 @@ static __always_inline u32 current_who(struct buf *b)
 /*
  * A wake-up of a thread that is on a run queue changes nothing: no record. on_rq may be read just before the thread takes
  * itself off; then sched_wakeup tells (WU_NO_WAKE).
+ *
+ * Where the thread is known to be blocked, the wake-up is as good as done: it is counted as waiting on the CPU where it ran last
+ * (sched_migrate_task corrects that), and sched_wakeup, if it follows on this CPU, has nothing to add. It follows on another
+ * CPU when the wake-up goes there by an interrupt: then it says when the thread was enqueued.
  */
 SEC("tp_btf/sched_waking")
 int BPF_PROG(waking, struct task_struct *p)
@@ -371,6 +377,7 @@ int BPF_PROG(waking, struct task_struct *p)
 	bool delayed;
 	struct ev_wake *rec;
 	struct buf *b;
+	u32 here, cpu;
 	u64 now;
 
 	if (!l)
@@ -382,39 +389,54 @@ int BPF_PROG(waking, struct task_struct *p)
 	delayed = task_delayed(p);
 	if (p->on_rq && !delayed) {
 		l->waking_cpu = 0;
+		b->h.woken_task = 0;
 		return 0;
 	}
-	rec = RESERVE(b, ev_wake);
+	here = bpf_get_smp_processor_id();
+	cpu = task_cpu(p);
+	l->waking_cpu = here + 1;
+	if (likely(l->state == LOCAL_BLOCKED)) {
+		l->state = LOCAL_QUEUED;
+		wait_begin(l, b, here, cpu);
+		b->h.woken_task = (u64)p;
+	}
+	rec = RESERVE_IRQS_OFF(b, ev_wake);
 	if (!rec)
 		return 0;
 	now = now_ns();
 	rec->wakee = l->serial;
 	rec->waker = current_who(b);
-	rec->seq = l->seq;
-	rec->cpu = task_cpu(p);
-	rec->pad = 0;
-	l->waking_cpu = bpf_get_smp_processor_id() + 1;
+	*(u64 *)&rec->seq = (u16)l->seq | cpu << 16;
 	COMMIT(rec, now, EV_WAKE,
 	       waker_context(b) | (delayed ? WK_DELAYED : 0) | (p->on_cpu ? WK_ON_CPU : 0));
 	return 0;
 }
 
+static __always_inline bool wakeup_told(struct buf *b, struct task_struct *p)
+{
+	if (b->h.woken_task != (u64)p)
+		return false;
+	b->h.woken_task = 0;
+	return !task_throttled(p);
+}
+
 static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
 {
-	struct local *l = local_of(p);
+	struct buf *b = buf_here();
 	struct ev_wake *rec;
-	struct buf *b;
+	struct local *l;
 	u32 cpu, here;
+	u64 now;
 
-	if (!l || (l->state != LOCAL_BLOCKED && l->state != LOCAL_UNKNOWN))
+	if (!b || (!(flags & WU_NEW) && wakeup_told(b, p)))
 		return 0;
-	b = buf_here();
-	if (!b)
+	l = local_of(p);
+	if (!l || l->state == LOCAL_ON_CPU || (l->state == LOCAL_QUEUED && !l->waking_cpu))
 		return 0;
 	flush_lost(b);
 	here = bpf_get_smp_processor_id();
 	cpu = task_cpu(p);
-	if (l->state == LOCAL_BLOCKED || flags & WU_NEW) {
+	if (l->state == LOCAL_BLOCKED) {
 		l->state = LOCAL_QUEUED;
 		wait_begin(l, b, here, cpu);
 	}
@@ -424,21 +446,17 @@ static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
 		l->waking_cpu = 0;
 		return 0;
 	}
-	rec = RESERVE(b, ev_wake);
+	rec = RESERVE_IRQS_OFF(b, ev_wake);
 	if (!rec)
 		return 0;
-	if (!l->waking_cpu && !(flags & WU_NEW)) {
+	now = now_ns();
+	if (!l->waking_cpu && !(flags & WU_NEW))
 		flags |= WU_NO_WAKE;
-		rec->waker = current_who(b);
-	} else {
-		rec->waker = 0;
-	}
 	l->waking_cpu = 0;
 	rec->wakee = l->serial;
-	rec->seq = l->seq;
-	rec->cpu = cpu;
-	rec->pad = 0;
-	COMMIT(rec, now_ns(), EV_WAKEUP, flags);
+	rec->waker = flags & WU_NO_WAKE ? current_who(b) : 0;
+	*(u64 *)&rec->seq = (u16)l->seq | cpu << 16;
+	COMMIT(rec, now, EV_WAKEUP, flags);
 	return 0;
 }
 
@@ -475,7 +493,7 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 		wait_end(l, b, bpf_get_smp_processor_id());
 		wait_begin(l, b, bpf_get_smp_processor_id(), dest_cpu);
 	}
-	rec = RESERVE(b, ev_migrate);
+	rec = RESERVE_IRQS_OFF(b, ev_migrate);
 	if (!rec)
 		return 0;
 	rec->who = l->serial;
@@ -497,6 +515,7 @@ static __always_inline struct local *track(struct buf *b, struct task_struct *p)
 		return NULL;
 	}
 	l->serial = __sync_fetch_and_add(&last_serial, 1) + 1;
+	l->kthread = p->flags & PF_KTHREAD;
 	return l;
 }
 
@@ -652,7 +671,7 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 	fill_thread(rec, p, l);
 	rec->parent = 0;
 	rec->clone_flags = 0;
-	rec->how = flags & SN_BLOCKED ? how_of(p) : EV_NO_SYSCALL;
+	rec->how = flags & SN_BLOCKED ? how_of(p, l) : EV_NO_SYSCALL;
 	rec->state = state;
 	l->delay_ns = p->sched_info.run_delay;
 	l->pcount = p->sched_info.pcount;

@@ -27,17 +27,17 @@
 #include "probes/probe.h"
 
 static const struct event_kind kinds[] = {
-	{ "task-clock", "ns", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, USER_ALL },
-	{ "context-switches", "switches", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES,
+	{ "task-clock", "ns", PERF_COUNT_SW_TASK_CLOCK, PERF_TYPE_SOFTWARE, USER_ALL },
+	{ "context-switches", "switches", PERF_COUNT_SW_CONTEXT_SWITCHES, PERF_TYPE_SOFTWARE,
 	  USER_NONE },
-	{ "cpu-migrations", "migrations", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS,
+	{ "cpu-migrations", "migrations", PERF_COUNT_SW_CPU_MIGRATIONS, PERF_TYPE_SOFTWARE,
 	  USER_NONE },
-	{ "page-faults", "faults", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS, USER_PART },
-	{ "cycles", "cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, USER_PART },
-	{ "instructions", "instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS,
+	{ "page-faults", "faults", PERF_COUNT_SW_PAGE_FAULTS, PERF_TYPE_SOFTWARE, USER_PART },
+	{ "cycles", "cycles", PERF_COUNT_HW_CPU_CYCLES, PERF_TYPE_HARDWARE, USER_PART },
+	{ "instructions", "instructions", PERF_COUNT_HW_INSTRUCTIONS, PERF_TYPE_HARDWARE,
 	  USER_PART },
-	{ "cache-misses", "misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES, USER_PART },
-	{ "branch-misses", "misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES, USER_PART },
+	{ "cache-misses", "misses", PERF_COUNT_HW_CACHE_MISSES, PERF_TYPE_HARDWARE, USER_PART },
+	{ "branch-misses", "misses", PERF_COUNT_HW_BRANCH_MISSES, PERF_TYPE_HARDWARE, USER_PART },
 };
 #define NR_EVENTS (sizeof(kinds) / sizeof(kinds[0]))
 #define WHY_SIZE 200 /* room for a reason */
@@ -282,7 +282,7 @@ static size_t list_like(const struct counter *c, size_t like, char *text, size_t
 		if (!c->events[i].code)
 			continue;
 		say_why_not(c, i, other, sizeof(other));
-		if (strcmp(why, other))
+		if (strcmp(why, other) != 0)
 			continue;
 		if (i < like)
 			return 0; /* listed with that one */

@@ -92,7 +92,7 @@ int event_add(struct event *e, const struct event_kind *kind, const struct subje
 {
 	int r;
 
-	r = vec_room(&e->evsels, &e->cap, e->nr + 1);
+	r = vec_room(&e->evsels, &e->cap, e->nr + 1); /* NOLINT(bugprone-sizeof-expression) */
 	if (r)
 		return r;
 	r = open_evsel(kind, on, e->no_kernel, &e->evsels[e->nr]);

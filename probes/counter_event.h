@@ -25,8 +25,8 @@ enum user_view {
 
 struct event_kind {
 	const char *name, *unit;
-	uint32_t type; /* PERF_TYPE_* */
 	uint64_t config;
+	uint32_t type; /* PERF_TYPE_* */
 	enum user_view view;
 };
 

@@ -174,6 +174,7 @@ static int configure(struct sched *s, struct err *err)
 	find_preempt_count(btf, s->skel);
 	s->skel->rodata->epoch_ns = env->epoch_ns;
 	s->skel->rodata->data_mask = env->buffer_bytes - 1;
+	s->skel->rodata->many_cpus = env->nr_cpus > 64;
 	s->skel->rodata->self_tgid = getpid();
 	s->skel->rodata->mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
 	return assign_buffers(env, s->skel, err);

@@ -14,20 +14,20 @@ struct task {
 	uint32_t serial;
 	uint32_t tid;
 	uint16_t seq;
-	unsigned int cpu;	/* where it ran last or was put */
-	bool wakeup_due;	/* woken, not yet enqueued: EV_WAKEUP is to come */
-	bool wake_seen;		/* a probe saw the wake-up (else EV_MISSED) */
-	bool in_seen;		/* a probe saw the switch-in */
+	unsigned int cpu; /* where it ran last or was put */
+	bool wakeup_due;  /* woken, not yet enqueued: EV_WAKEUP is to come */
+	bool wake_seen;   /* a probe saw the wake-up (else EV_MISSED) */
+	bool in_seen;     /* a probe saw the switch-in */
 	bool exiting;
 	uint64_t enqueued_ns, in_ns, since_ns;
-	uint64_t hole_ns;	/* of the last event that no probe saw */
+	uint64_t hole_ns; /* of the last event that no probe saw */
 	enum ledger_class class;
 	uint64_t exec_ns, delay_ns;
 };
 
 struct cpu {
-	struct task *running;	/* NULL: idle */
-	unsigned int full;	/* records that it will still drop */
+	struct task *running; /* NULL: idle */
+	unsigned int full;    /* records that it will still drop */
 	uint64_t lost_first, lost_last, lost;
 	uint64_t order;
 };
@@ -114,8 +114,7 @@ static void become(struct sim *s, struct task *t, enum ledger_class class)
 	if (s->now > t->since_ns) {
 		if (vec_room(&th->interval, &th->cap, th->nr + 1))
 			abort();
-		th->interval[th->nr++] =
-			(struct sim_interval){ t->since_ns, s->now, t->class };
+		th->interval[th->nr++] = (struct sim_interval){ t->since_ns, s->now, t->class };
 		th->ledger_ns[t->class] += s->now - t->since_ns;
 	}
 	t->since_ns = s->now;
@@ -456,7 +455,9 @@ static void do_exit(struct sim *s, struct task *t)
 /* A record of a program that can be interrupted: its time is older than that of the one before it. */
 static void do_name(struct sim *s, struct task *t)
 {
-	struct ev_name rec = { .who = t->serial, .tgid = 100, .comm = { 'a', (char)('a' + rnd(s, 26)) } };
+	struct ev_name rec = { .who = t->serial,
+			       .tgid = 100,
+			       .comm = { 'a', (char)('a' + rnd(s, 26)) } };
 	uint64_t now = s->now, since = s->out->nr ? s->out->event[s->out->nr - 1].time_ns : 0;
 
 	s->now = since > 3 ? since - rnd(s, 3) : since;

@@ -15,9 +15,9 @@
 struct sim_options {
 	uint64_t seed;
 	unsigned int steps;
-	bool drops;	/* buffers run full */
-	bool ties;	/* equal times on different CPUs */
-	bool holes;	/* switch-ins and wake-ups that no probe sees, told by EV_MISSED */
+	bool drops; /* buffers run full */
+	bool ties;  /* equal times on different CPUs */
+	bool holes; /* switch-ins and wake-ups that no probe sees, told by EV_MISSED */
 };
 
 struct sim_interval {
@@ -31,7 +31,7 @@ struct sim_thread {
 	size_t nr, cap;
 	uint64_t ledger_ns[CLASS_NR];
 	uint64_t voluntary, involuntary, yields, migrations;
-	uint64_t hole_ns;	/* since when nobody can know what it does: not told before the end; or 0 */
+	uint64_t hole_ns; /* since when nobody can know what it does: not told before the end; or 0 */
 };
 
 struct sim_event {

@@ -72,9 +72,8 @@ static void test_waits(void **state)
 	(void)state;
 	for (size_t i = 0; i < LEN(waits); i++) {
 		int nr = waits[i].call ? syscall_number(ARCH_X86_64, waits[i].call) : EV_NO_SYSCALL;
-		enum ledger_class class =
-			class_of_wait(ARCH_X86_64, waits[i].flags, waits[i].state,
-				      EV_HOW(nr, waits[i].arg2, waits[i].arg1));
+		enum ledger_class class = class_of_wait(ARCH_X86_64, waits[i].flags, waits[i].state,
+							EV_HOW(nr, waits[i].arg2, waits[i].arg1));
 
 		assert_true(nr >= 0);
 		if (class != waits[i].expected)
@@ -153,8 +152,8 @@ static void test_class_names(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_waits),	   cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_names),	   cmocka_unit_test(test_archs),
+		cmocka_unit_test(test_waits),       cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_names),       cmocka_unit_test(test_archs),
 		cmocka_unit_test(test_class_names),
 	};
 

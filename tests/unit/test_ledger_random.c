@@ -32,15 +32,15 @@ struct check {
 	struct ledger *ledger;
 	struct ledger_window window[WINDOWS];
 	struct concurrency *concurrency;
-	size_t at[SIM_SERIALS];		/* the truth's interval that is compared now */
-	uint64_t to_ns[SIM_SERIALS];	/* end of the last interval that was told */
+	size_t at[SIM_SERIALS];      /* the truth's interval that is compared now */
+	uint64_t to_ns[SIM_SERIALS]; /* end of the last interval that was told */
 	uint64_t untracked_ns, all_ns;
 };
 
-#define check_true(c, what)                                                          \
-	do {                                                                         \
-		if (!(what))                                                         \
-			fail_msg("seed %" PRIu64 ": %s", (c)->opt->seed, #what);     \
+#define check_true(c, what)                                                      \
+	do {                                                                     \
+		if (!(what))                                                     \
+			fail_msg("seed %" PRIu64 ": %s", (c)->opt->seed, #what); \
 	} while (0)
 
 /*
@@ -49,8 +49,8 @@ struct check {
  */
 static bool class_may_be(const struct check *c, enum ledger_class class, enum ledger_class truly)
 {
-	return class == truly || (c->opt->drops && class == CLASS_RUNQ_WAKEUP &&
-				  truly == CLASS_THROTTLED);
+	return class == truly ||
+	       (c->opt->drops && class == CLASS_RUNQ_WAKEUP && truly == CLASS_THROTTLED);
 }
 
 /* Each interval follows the one before; what has a class was truly in it. */
@@ -80,8 +80,9 @@ static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uin
 		}
 		if (!class_may_be(c, class, i->class))
 			fail_msg("seed %" PRIu64 ": thread %u is in %s at %" PRIu64 "-%" PRIu64
-				 ", truly %s from %" PRIu64, c->opt->seed, t->serial, class_name(class),
-				 from_ns, to_ns, class_name(i->class), i->from_ns);
+				 ", truly %s from %" PRIu64,
+				 c->opt->seed, t->serial, class_name(class), from_ns, to_ns,
+				 class_name(i->class), i->from_ns);
 		from_ns = i->to_ns;
 	}
 }
@@ -151,7 +152,8 @@ static void check_cpus(struct check *c)
 
 	for (unsigned int i = 0; i < nr; i++)
 		check_true(c, cpu[i].idle_ns + cpu[i].tracked_ns + cpu[i].other_ns +
-					      cpu[i].unknown_ns == length);
+					      cpu[i].unknown_ns ==
+				      length);
 }
 
 static void check_concurrency(struct check *c)
@@ -182,7 +184,8 @@ static void set_up(struct check *c)
 		ledger_add_window(c->ledger, &c->window[i]);
 	}
 	assert_int_equal(concurrency_new(c->ledger, c->window, WINDOWS, step, 5 * step,
-					 &c->concurrency, &err), 0);
+					 &c->concurrency, &err),
+			 0);
 	ledger_watch(c->ledger, on_interval, c);
 }
 
@@ -271,12 +274,9 @@ static void test_everything(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing_lost),
-		cmocka_unit_test(test_holes),
-		cmocka_unit_test(test_drops),
-		cmocka_unit_test(test_drops_and_holes),
-		cmocka_unit_test(test_ties),
-		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_nothing_lost), cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_drops),        cmocka_unit_test(test_drops_and_holes),
+		cmocka_unit_test(test_ties),         cmocka_unit_test(test_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -285,7 +285,7 @@ static void check_tree(bool scan, bool grow)
 	/* again the first look, in this way of looking */
 	if (!grow && scan) {
 		w->nr = w->look = 0;
-		memset(w->heads, 0xff, sizeof(w->heads));
+		memset(w->heads, 0, sizeof(w->heads));
 	}
 	look(w);
 	look(w);

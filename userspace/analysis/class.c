@@ -11,7 +11,16 @@
 #include <string.h>
 
 /* What a system call says about a wait in it. */
-enum rule { RULE_OTHER, RULE_SYNC, RULE_CHILD, RULE_IO, RULE_SLEEP, RULE_POLL, RULE_SELECT, RULE_FCNTL };
+enum rule {
+	RULE_OTHER,
+	RULE_SYNC,
+	RULE_CHILD,
+	RULE_IO,
+	RULE_SLEEP,
+	RULE_POLL,
+	RULE_SELECT,
+	RULE_FCNTL
+};
 
 struct syscall_entry {
 	const char *name;
@@ -154,7 +163,8 @@ static enum ledger_class interruptible_class(enum rule rule, uint32_t how)
 	}
 }
 
-enum ledger_class class_of_wait(enum syscall_arch arch, unsigned int flags, unsigned int state, uint32_t how)
+enum ledger_class class_of_wait(enum syscall_arch arch, unsigned int flags, unsigned int state,
+				uint32_t how)
 {
 	const struct syscall_entry *calls = calls_of(arch);
 	unsigned int nr = EV_HOW_NR(how);

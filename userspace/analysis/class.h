@@ -45,6 +45,7 @@ int syscall_number(enum syscall_arch arch, const char *name);
  * in_iowait; then by the system call and, for the poll family, by whether it has descriptors (CLASS_BLOCKED_OTHER where
  * none can be shown). `flags` are SW_*.
  */
-enum ledger_class class_of_wait(enum syscall_arch arch, unsigned int flags, unsigned int state, uint32_t how);
+enum ledger_class class_of_wait(enum syscall_arch arch, unsigned int flags, unsigned int state,
+				uint32_t how);
 
 #endif

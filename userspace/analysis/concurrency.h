@@ -14,9 +14,9 @@
 
 struct concurrency {
 	size_t nr_workers;
-	uint64_t begin_ns, end_ns;	/* the range, since the epoch */
-	uint64_t *oncpu_ns;		/* [k], k = 0..nr_workers: exactly k on a CPU; they sum to end_ns - begin_ns */
-	uint64_t *runnable_ns;		/* [k]: exactly k on a CPU or on a run queue; the same sum */
+	uint64_t begin_ns, end_ns; /* the range, since the epoch */
+	uint64_t *oncpu_ns; /* [k], k = 0..nr_workers: exactly k on a CPU; they sum to end_ns - begin_ns */
+	uint64_t *runnable_ns; /* [k]: exactly k on a CPU or on a run queue; the same sum */
 };
 
 /*

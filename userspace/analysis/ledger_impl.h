@@ -4,6 +4,7 @@
  *
  *   ledger.c        the object: made, asked, finished        ledger_event.c  a record to its handler
  *   thread_state.c  the machine: switches                    thread_wake.c   the machine: wake-ups
+ *   thread_close.c  what the interval before a switch was
  *   interval.c      an interval into its class, and losses   thread_table.c  serial to thread, names, windows
  *   cpu.c           idle, tracked and other time of a CPU    latency.c       run-queue latency
  */
@@ -108,8 +109,10 @@ void thread_set_state(struct ledger *l, struct thread *t, uint64_t time_ns, enum
 /* Into ST_RUNQ from time_ns on. */
 void thread_enqueue(struct ledger *l, struct thread *t, uint64_t time_ns, enum ledger_class class);
 void thread_die(struct ledger *l, struct thread *t, uint64_t time_ns);
-void thread_switch_out(struct ledger *l, struct thread *t, const struct ev_switch *sw, unsigned int cpu);
-void thread_switch_in(struct ledger *l, struct thread *t, const struct ev_switch *sw, unsigned int cpu);
+void thread_switch_out(struct ledger *l, struct thread *t, const struct ev_switch *sw,
+		       unsigned int cpu);
+void thread_switch_in(struct ledger *l, struct thread *t, const struct ev_switch *sw,
+		      unsigned int cpu);
 /* How many switch-outs the thread has had beyond those that we know; 0 when its seq is not known yet. */
 static inline uint16_t thread_ahead(const struct thread *t, uint16_t seq)
 {
@@ -117,6 +120,10 @@ static inline uint16_t thread_ahead(const struct thread *t, uint16_t seq)
 }
 /* Takes over the seq of a record; `lost` switch-outs lay between. */
 void thread_set_seq(struct thread *t, uint16_t seq, uint16_t lost);
+
+/* thread_close.c. Closes the open interval of a thread that leaves, or gets, this CPU now, `ahead` as in thread_state.c. */
+void thread_close_out(struct ledger *l, struct thread *t, unsigned int cpu, uint16_t ahead);
+void thread_close_in(struct ledger *l, struct thread *t, unsigned int cpu, uint16_t ahead);
 
 /* thread_wake.c */
 void thread_wake(struct ledger *l, struct thread *t, const struct ev_wake *rec);

@@ -69,8 +69,7 @@ int thread_set_name(struct thread *t, uint64_t time_ns, const char comm[EV_COMM_
 		return 0;
 	/* Room grows at the powers of two. */
 	if (!(room & (room - 1))) {
-		struct thread_name *more =
-			realloc(t->name, (room ? 2 * room : 1) * sizeof(*more));
+		struct thread_name *more = realloc(t->name, (room ? 2 * room : 1) * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;

@@ -123,7 +123,7 @@ static int record_one(const struct state *s, struct series *one, const char *tra
 	char *argv[] = { (char *)s->self, "count", (char *)one->job.strategy->name, "--count", count, "--workers",
 			 workers, "--python", (char *)one->job.python, "--result", (char *)result, NULL };
 	struct record_options options = { .what = RECORD_COMMAND, .argv = argv, .output = trace,
-					  .no_bpf = s->o->no_bpf, .stdout_fd = STDERR_FILENO };
+					  .no_bpf = s->o->no_bpf, .counters = true, .stdout_fd = STDERR_FILENO };
 
 	if (!one->job.python)
 		argv[8] = STRATEGY_PYTHON_DEFAULT;

@@ -27,7 +27,6 @@
 
 #define MAX_THREADS 65536u /* beyond that many, new ones are not seen */
 #define HASH_SIZE 1024u
-#define NONE UINT32_MAX
 /* One part in COST_SHARE of the time is for looking; what was saved up allows for CREDIT_MAX_NS at once. */
 #define COST_SHARE 20
 #define CREDIT_MAX_NS ((int64_t)(20 * NSEC_PER_MSEC))
@@ -67,7 +66,7 @@ struct proc_watch {
 
 	struct thread *threads; /* all that were ever seen */
 	size_t nr, cap;
-	uint32_t heads[HASH_SIZE];
+	uint32_t heads[HASH_SIZE]; /* places in threads, counted from 1; 0 ends a chain */
 
 	pid_t *queue; /* the processes of this look */
 	size_t nr_queue, queue_cap;
@@ -129,11 +128,11 @@ static uint32_t *chain(struct proc_watch *w, pid_t tid)
 
 static struct thread *find(struct proc_watch *w, pid_t tid)
 {
-	uint32_t i = *chain(w, tid);
+	uint32_t i = w->threads ? *chain(w, tid) : 0;
 
-	while (i != NONE && w->threads[i].tid != tid)
-		i = w->threads[i].next;
-	return i == NONE ? NULL : &w->threads[i];
+	while (i && w->threads[i - 1].tid != tid)
+		i = w->threads[i - 1].next;
+	return i ? &w->threads[i - 1] : NULL;
 }
 
 /* It is gone; what is known of it stays. */
@@ -141,8 +140,8 @@ static void unlink_thread(struct proc_watch *w, const struct thread *t)
 {
 	uint32_t *link = chain(w, t->tid);
 
-	while (&w->threads[*link] != t)
-		link = &w->threads[*link].next;
+	while (&w->threads[*link - 1] != t)
+		link = &w->threads[*link - 1].next;
 	*link = t->next;
 }
 
@@ -176,7 +175,7 @@ static struct thread *add_thread(struct proc_watch *w, pid_t pid, pid_t tid,
 		return NULL;
 	set_beginning(w, t);
 	t->next = *chain(w, tid);
-	*chain(w, tid) = (uint32_t)w->nr++;
+	*chain(w, tid) = (uint32_t)++w->nr;
 	return t;
 }
 
@@ -272,9 +271,12 @@ static void look_at_tree(struct proc_watch *w)
 	for (size_t i = 0; i < w->nr_ids; i++)
 		enqueue(w, w->ids[i]);
 	for (size_t chain_nr = 0; chain_nr < HASH_SIZE; chain_nr++)
-		for (uint32_t i = w->heads[chain_nr]; i != NONE; i = w->threads[i].next)
-			if (w->threads[i].tid == w->threads[i].last.status.tgid)
-				enqueue(w, w->threads[i].tid);
+		for (uint32_t i = w->heads[chain_nr]; i; i = w->threads[i - 1].next) {
+			const struct thread *t = &w->threads[i - 1];
+
+			if (t->tid == t->last.status.tgid)
+				enqueue(w, t->tid);
+		}
 	for (size_t i = 0; i < w->nr_queue; i++)
 		look_at_process(w, w->queue[i]);
 }
@@ -284,8 +286,8 @@ static void forget_gone(struct proc_watch *w)
 	for (size_t chain_nr = 0; chain_nr < HASH_SIZE; chain_nr++) {
 		uint32_t *link = &w->heads[chain_nr];
 
-		while (*link != NONE) {
-			struct thread *t = &w->threads[*link];
+		while (*link) {
+			struct thread *t = &w->threads[*link - 1];
 
 			if (t->look == w->look)
 				link = &t->next;
@@ -343,7 +345,6 @@ int proc_watch_new(const pid_t *ids, size_t nr_ids, bool only_threads, uint64_t 
 	w->begin_ticks = clock_ns(CLOCK_BOOTTIME) / (NSEC_PER_SEC / sysconf(_SC_CLK_TCK));
 	w->credited_ns = monotonic_ns();
 	w->credit_ns = CREDIT_MAX_NS;
-	memset(w->heads, 0xff, sizeof(w->heads));
 	if (!proc_read_schedstat(getpid(), getpid(), &self) || !self.runs) {
 		proc_watch_free(w);
 		return err_set(

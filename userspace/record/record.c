@@ -67,6 +67,15 @@ struct recording {
 
 /* ---- probes ---- */
 
+/*
+ * Per-task counters make every switch of the task dearer (perf's context is switched too: about 0.3 us), and the scheduler probe reads
+ * the same numbers from the kernel's books for nothing. So they are opened when asked for, or in its stead.
+ */
+static bool wanted(const struct recording *rec, const struct probe *probe)
+{
+	return strcmp(probe->name, "counter") || rec->opts->counters || !rec->result->bpf;
+}
+
 /* Opens what works here. Without the scheduler probe /proc is watched instead. */
 static int open_probes(struct recording *rec, struct err *err)
 {
@@ -75,6 +84,8 @@ static int open_probes(struct recording *rec, struct err *err)
 		bool sched = !strcmp(probes[i]->name, "sched");
 		int r;
 
+		if (!wanted(rec, probes[i]))
+			continue;
 		if (sched && rec->opts->no_bpf)
 			r = err_set(&why, -EPERM, "it was asked to do without BPF");
 		else

@@ -22,6 +22,7 @@ struct record_options {
 	const char *output;	/* path of the trace */
 	size_t buffer_bytes;	/* of each CPU, a power of two; 0: the default */
 	bool no_bpf;		/* do not use BPF even where it works: counters and /proc only */
+	bool counters;		/* open the perf counters too; without BPF they always are */
 	int stdout_fd;		/* the command's standard output; -1: ours */
 };
 
