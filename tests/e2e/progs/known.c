@@ -608,6 +608,7 @@ static void wake_all(void)
 static void do_waits(const long *n)
 {
 	pthread_t t[KINDS];
+	struct sockaddr any = { .sa_family = AF_UNIX };
 	int lock;
 
 	wait_ns = (uint64_t)n[0] * MSEC;
@@ -616,7 +617,8 @@ static void do_waits(const long *n)
 	in_queue = msgget(IPC_PRIVATE, 0600);
 	in_listen = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (lock < 0 || flock(lock, LOCK_EX) || pipe(in_pipe) || pipe(in_poll) || pipe(in_select) || pipe(in_epoll) ||
-	    socketpair(AF_UNIX, SOCK_STREAM, 0, in_socket) || in_event < 0 || in_queue < 0 || listen(in_listen, 1) ||
+	    socketpair(AF_UNIX, SOCK_STREAM, 0, in_socket) || in_event < 0 || in_queue < 0 ||
+	    bind(in_listen, &any, sizeof(any.sa_family)) || listen(in_listen, 1) ||
 	    sem_init(&in_sem, 0, 0))
 		die("waits");
 	pthread_barrier_init(&barrier, NULL, 2);
