@@ -15,17 +15,24 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define READ_ONCE(x) (*(volatile __typeof__(x) *)&(x))
 
 #define MAX_CPUS 4096
 #define NO_SLOT 0xffff
 #define SEEN_NR 256
 
-/* Set before loading; constants to the verifier. */
-const volatile __u64 epoch_ns;
-const volatile __u64 data_mask;	      /* size of a buffer's data - 1; the size is a power of two */
-const volatile __u32 self_tgid;	      /* the recorder: never a target */
-const volatile bool nmi_writers;	      /* some program writes records from an NMI */
-const volatile __u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */
+/* Set before loading; constants to the verifier. In one struct, so that they share a cache line. */
+const volatile struct {
+	__u64 epoch_ns;
+	__u64 data_mask;	    /* size of a buffer's data - 1; the size is a power of two */
+	__s64 preempt_count_delta;  /* x86: from a CPU's runqueue to its preempt_count */
+	__u32 self_tgid;	    /* the recorder: never a target */
+	__u8 mode;		    /* MODE_* */
+	bool preempt_count_known;
+	bool many_cpus;		    /* more than 64: the first word of the allowed ones does not tell all */
+	bool nmi_writers;	    /* some program writes records from an NMI */
+	__u16 cpu_slot[MAX_CPUS];   /* a CPU's buffer, or NO_SLOT for one that was not online */
+} config;
 
 /* Records that no buffer could take: the CPU came online later. */
 __u64 dropped_no_buffer;
@@ -79,7 +86,7 @@ static __always_inline struct buf *buf_of(u32 cpu)
 	u32 slot;
 
 	barrier_var(cpu); /* or the mask is dropped for a bound that the verifier cannot follow */
-	slot = cpu_slot[cpu & (MAX_CPUS - 1)];
+	slot = config.cpu_slot[cpu & (MAX_CPUS - 1)];
 	return bpf_map_lookup_elem(&bufs, &slot);
 }
 
@@ -101,7 +108,7 @@ static __always_inline struct local *local_of(struct task_struct *p)
 
 static __always_inline u64 now_ns(void)
 {
-	return bpf_ktime_get_ns() - epoch_ns;
+	return bpf_ktime_get_ns() - config.epoch_ns;
 }
 
 static __noinline int drop(struct buf *b, u32 cause)
@@ -113,9 +120,54 @@ static __noinline int drop(struct buf *b, u32 cause)
 	if (!b->h.lost_first)
 		b->h.lost_first = now;
 	b->h.lost_last = now;
+	b->h.limit = 0;
 	__sync_fetch_and_add(&b->h.lost[cause], 1);
 	__sync_fetch_and_add(&b->h.dropped[cause], 1);
 	return 0;
+}
+
+static __always_inline void commit(void *rec, u64 time, u32 words, u32 kind, u32 flags)
+{
+	commit_word(rec, EV_WORD0(time, words, kind, flags));
+}
+#define COMMIT(rec, time, kind, flags) commit(rec, time, sizeof(*(rec)) / 8, kind, flags)
+
+static __always_inline void *take(struct buf *b, u32 words)
+{
+	u64 pos = __sync_fetch_and_add(&b->h.head, words * 8);
+
+	return b->data + (pos & config.data_mask);
+}
+
+/* Drops wait to be told, and there is room: they come before any other record. */
+static __always_inline void write_lost(struct buf *b)
+{
+	struct ev_lost *rec = take(b, sizeof(*rec) / 8);
+
+	rec->first_time = b->h.lost_first;
+	rec->last_time = b->h.lost_last;
+	rec->count[DROP_FULL] = __sync_lock_test_and_set(&b->h.lost[DROP_FULL], 0);
+	rec->count[DROP_STORAGE] = __sync_lock_test_and_set(&b->h.lost[DROP_STORAGE], 0);
+	b->h.lost_first = 0;
+	COMMIT(rec, now_ns(), EV_LOST, 0);
+}
+
+/* The head has reached the limit: has user space made room? Otherwise what was to be written is a drop. */
+static __noinline int make_room(struct buf *b)
+{
+	u64 limit;
+
+	if (!b)
+		return 0;
+	limit = *(volatile u64 *)&b->h.tail + config.data_mask + 1 - BUF_NEST;
+	if (b->h.head + sizeof(struct ev_lost) >= limit) {
+		drop(b, DROP_FULL);
+		return 0;
+	}
+	if (b->h.lost_first)
+		write_lost(b);
+	b->h.limit = limit;
+	return 1;
 }
 
 /*
@@ -126,52 +178,19 @@ static __always_inline void *reserve(struct buf *b, u32 words, bool irqs_off)
 {
 	u64 pos = b->h.head;
 
-	if (unlikely(pos - *(volatile u64 *)&b->h.tail + BUF_NEST > data_mask)) {
-		drop(b, DROP_FULL);
-		return NULL;
+	if (unlikely(pos >= b->h.limit)) {
+		if (!make_room(b))
+			return NULL;
+		pos = b->h.head;
 	}
-	if (irqs_off && !nmi_writers)
-		*(volatile u64 *)&b->h.head = pos + words * 8;
-	else
-		pos = __sync_fetch_and_add(&b->h.head, words * 8);
-	return b->data + (pos & data_mask);
+	if (!irqs_off || config.nmi_writers)
+		return take(b, words);
+	*(volatile u64 *)&b->h.head = pos + words * 8;
+	return b->data + (pos & config.data_mask);
 }
-
-static __always_inline void commit(void *rec, u64 time, u32 words, u32 kind, u32 flags)
-{
-	commit_word(rec, EV_WORD0(time, words, kind, flags));
-}
-#define COMMIT(rec, time, kind, flags) commit(rec, time, sizeof(*(rec)) / 8, kind, flags)
 #define RESERVE(b, type) ((struct type *)reserve(b, sizeof(struct type) / 8, false))
 /* In the hooks that the scheduler calls with interrupts off: switch, waking, wakeup, migrate. */
 #define RESERVE_IRQS_OFF(b, type) ((struct type *)reserve(b, sizeof(struct type) / 8, true))
-
-/* Records were dropped and there may be room again: says so before anything else. */
-static __noinline int write_lost(struct buf *b)
-{
-	struct ev_lost *rec;
-
-	if (!b)
-		return 0;
-	if (b->h.head - *(volatile u64 *)&b->h.tail + 2 * BUF_NEST > data_mask)
-		return 0;
-	rec = RESERVE(b, ev_lost);
-	if (!rec)
-		return 0;
-	rec->first_time = b->h.lost_first;
-	rec->last_time = b->h.lost_last;
-	rec->count[DROP_FULL] = __sync_lock_test_and_set(&b->h.lost[DROP_FULL], 0);
-	rec->count[DROP_STORAGE] = __sync_lock_test_and_set(&b->h.lost[DROP_STORAGE], 0);
-	b->h.lost_first = 0;
-	COMMIT(rec, now_ns(), EV_LOST, 0);
-	return 0;
-}
-
-static __always_inline void flush_lost(struct buf *b)
-{
-	if (unlikely(b->h.lost_first))
-		write_lost(b);
-}
 
 static __always_inline u32 who_of(struct task_struct *p, const struct local *l)
 {

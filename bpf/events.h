@@ -249,31 +249,38 @@ struct ev_lost {
 /*
  * A CPU's buffer: one value of an mmapable array.
  *
- *   head (BPF reserves by fetch-add)      tail (user space frees)        data[data_size + BUF_SLACK]
+ *   struct buf_header (a page)            data[data_size + BUF_SLACK]
  *
- * Both positions only grow; position & (data_size - 1) is the offset. A record that begins before data_size
- * runs on into the slack. BPF looks for room first, keeping BUF_NEST bytes for programs that nest.
+ * head (BPF reserves) and tail (user space frees) only grow; position & (data_size - 1) is the offset. A record that
+ * begins before data_size runs on into the slack. Up to `limit` there is room, with BUF_NEST bytes to spare for programs that
+ * nest; beyond it the slow path looks at the tail and moves the limit. While drops wait to be told (EV_LOST) the limit is 0.
+ *
+ * What a scheduler event touches is the first cache line: a line that has gone cold costs more than the instructions.
  */
 #define BUF_HEADER 4096
 #define BUF_SLACK 4096
 #define BUF_NEST 2048
 
 struct buf_header {
-	ev_u64 head;
-	ev_u64 runs;		/* BPF programs run on this CPU that found work to do */
-	ev_u64 waiting_here;	/* tracked threads waiting on this CPU's run queue is the sum of both: */
+	ev_u64 head, limit;
+	ev_u64 waiting_here;	/* tracked threads waiting on this CPU's queue: the sum of this, and waiting_remote */
+	ev_u64 cur_task;	/* address of the task that got this CPU at the last switch seen */
+	ev_u64 woken_task;	/* address of the task whose wake-up was fully told by sched_waking on this CPU */
 	ev_u64 preempt_count;	/* kernel address of this CPU's preempt_count, 0: not found yet */
+	ev_u32 cur_who;		/* of cur_task */
+	ev_u32 runs;		/* BPF programs run on this CPU that found work to do, modulo 2^32 */
+	ev_u64 pad;
+
+	ev_u64 tail;		/* a cache line that user space writes */
+	ev_u64 pad1[7];
+
+	ev_u64 waiting_remote;	/* a cache line that other CPUs write */
+	ev_u64 pad2[7];
+
 	ev_u64 lost_first, lost_last;
 	ev_u64 lost[DROP_NR];	/* not yet written as EV_LOST */
 	ev_u64 dropped[DROP_NR]; /* all */
-	ev_u64 cur_task;	/* address of the task that got this CPU at the last switch seen */
-	ev_u32 cur_who, pad0;	/* and its who */
-	ev_u64 woken_task;	/* address of the task whose wake-up was fully told by sched_waking on this CPU */
-	ev_u64 pad[3];
-	ev_u64 tail;		/* a cache line that user space writes */
-	ev_u64 pad2[7];
-	ev_u64 waiting_remote;	/* what this CPU, and what other CPUs added (atomic) and took away */
-	ev_u64 pad3[7];
+	ev_u64 pad3[2];
 };
 
 #endif

@@ -17,11 +17,6 @@ char LICENSE[] SEC("license") = "GPL v2";
 enum { MODE_TARGETS, MODE_ALL };
 enum { TARGET_TGID = 1, TARGET_TID = 2, TARGET_COMMAND = 4 };
 
-const volatile __u32 mode;
-const volatile bool many_cpus; /* more than 64: the first word of the allowed ones does not tell all */
-const volatile bool preempt_count_known;
-const volatile __s64 preempt_count_delta; /* x86: from a CPU's runqueue to its preempt_count */
-
 __u32 last_serial;
 
 struct {
@@ -73,13 +68,13 @@ static __always_inline u32 waker_context(struct buf *b)
 	struct task_struct *cur = bpf_get_current_task_btf();
 	u32 count = 0;
 
-	if (!preempt_count_known)
+	if (!config.preempt_count_known)
 		return 0;
 #if defined(__TARGET_ARCH_arm64)
 	count = cur->thread_info.preempt_count;
 #else
 	if (unlikely(!b->h.preempt_count))
-		b->h.preempt_count = (u64)cur->se.cfs_rq->rq + preempt_count_delta;
+		b->h.preempt_count = (u64)cur->se.cfs_rq->rq + config.preempt_count_delta;
 	count = read_u32(b->h.preempt_count);
 #endif
 	/* bits 8-15 soft interrupts (odd: being served), 16-19 hard ones, 20-23 NMI: include/linux/preempt.h */
@@ -162,7 +157,7 @@ static __noinline int write_task(struct buf *b, struct task_struct *p, struct lo
 static __always_inline void check_task(struct buf *b, struct task_struct *p, struct local *l)
 {
 	if (unlikely(l->cpus != p->cpus_mask.bits[0] || l->prio_key != prio_key(p) ||
-		     (many_cpus && l->nr_cpus != (u32)p->nr_cpus_allowed)))
+		     (config.many_cpus && l->nr_cpus != (u32)p->nr_cpus_allowed)))
 		write_task(b, p, l);
 }
 
@@ -294,15 +289,12 @@ static __always_inline void after_switch(struct buf *b, struct task_struct *p, s
 static __always_inline int on_switch(bool preempt, struct task_struct *prev, struct task_struct *next,
 				     u32 state)
 {
-	bool idle = !prev->pid || !next->pid;
-	struct local *from, *to;
+	struct local *from = local_of(prev), *to = local_of(next);
 	struct ev_switch *rec;
 	struct leave out = {};
 	struct buf *b;
 	u64 steal;
 
-	from = prev->pid ? local_of(prev) : NULL;
-	to = next->pid ? local_of(next) : NULL;
 	b = buf_here();
 	if (!b)
 		return 0;
@@ -311,10 +303,9 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev, str
 	b->h.cur_who = who_of(next, to);
 	if (!from) {
 		barrier(); /* else the compiler makes one test of two pointers, which the verifier forbids */
-		if (!to && !idle && !someone_waits(b))
+		if (!to && prev->pid && next->pid && !someone_waits(b))
 			return 0;
 	}
-	flush_lost(b);
 	steal = rq_steal(prev);
 	if (from)
 		out = leave_cpu(b, preempt, prev, from, state, steal);
@@ -377,7 +368,7 @@ int BPF_PROG(waking, struct task_struct *p)
 	bool delayed;
 	struct ev_wake *rec;
 	struct buf *b;
-	u32 here, cpu;
+	u32 here, cpu, flags;
 	u64 now;
 
 	if (!l)
@@ -385,7 +376,6 @@ int BPF_PROG(waking, struct task_struct *p)
 	b = buf_here();
 	if (!b)
 		return 0;
-	flush_lost(b);
 	delayed = task_delayed(p);
 	if (p->on_rq && !delayed) {
 		l->waking_cpu = 0;
@@ -403,12 +393,13 @@ int BPF_PROG(waking, struct task_struct *p)
 	rec = RESERVE_IRQS_OFF(b, ev_wake);
 	if (!rec)
 		return 0;
+	/* In this order: whether it is still on its CPU, its seq, the time. */
+	flags = waker_context(b) | (delayed ? WK_DELAYED : 0) | (READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
+	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16;
 	now = now_ns();
 	rec->wakee = l->serial;
 	rec->waker = current_who(b);
-	*(u64 *)&rec->seq = (u16)l->seq | cpu << 16;
-	COMMIT(rec, now, EV_WAKE,
-	       waker_context(b) | (delayed ? WK_DELAYED : 0) | (p->on_cpu ? WK_ON_CPU : 0));
+	COMMIT(rec, now, EV_WAKE, flags);
 	return 0;
 }
 
@@ -433,7 +424,6 @@ static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
 	l = local_of(p);
 	if (!l || l->state == LOCAL_ON_CPU || (l->state == LOCAL_QUEUED && !l->waking_cpu))
 		return 0;
-	flush_lost(b);
 	here = bpf_get_smp_processor_id();
 	cpu = task_cpu(p);
 	if (l->state == LOCAL_BLOCKED) {
@@ -488,7 +478,6 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 	b = buf_here();
 	if (!b)
 		return 0;
-	flush_lost(b);
 	if (l->wait_cpu) {
 		wait_end(l, b, bpf_get_smp_processor_id());
 		wait_begin(l, b, bpf_get_smp_processor_id(), dest_cpu);
@@ -536,12 +525,11 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 	struct ev_thread *rec;
 	struct buf *b;
 
-	if (mode == MODE_ALL ? (u32)cur->tgid == self_tgid : !parent || parent->no_inherit)
+	if (config.mode == MODE_ALL ? (u32)cur->tgid == config.self_tgid : !parent || parent->no_inherit)
 		return 0;
 	b = buf_here();
 	if (!b)
 		return 0;
-	flush_lost(b);
 	l = track(b, p);
 	if (!l)
 		return 0;
@@ -571,7 +559,6 @@ int BPF_PROG(process_exec, struct task_struct *p, int old_pid, struct linux_binp
 	b = buf_here();
 	if (!b)
 		return 0;
-	flush_lost(b);
 	rec = RESERVE(b, ev_exec);
 	if (!rec)
 		return 0;
@@ -598,7 +585,6 @@ int BPF_PROG(process_exit, struct task_struct *p)
 	b = buf_here();
 	if (!b)
 		return 0;
-	flush_lost(b);
 	rec = RESERVE(b, ev_exit);
 	if (!rec)
 		return 0;
@@ -620,7 +606,6 @@ int BPF_PROG(rename, struct task_struct *p, const char *comm)
 	b = buf_here();
 	if (!b)
 		return 0;
-	flush_lost(b);
 	rec = RESERVE(b, ev_name);
 	if (!rec)
 		return 0;
@@ -638,9 +623,9 @@ static __always_inline u32 wanted(struct task_struct *p)
 {
 	u32 tid = p->pid, tgid = p->tgid, *how;
 
-	if (tgid == self_tgid)
+	if (tgid == config.self_tgid)
 		return 0;
-	if (mode == MODE_ALL)
+	if (config.mode == MODE_ALL)
 		return TARGET_TGID;
 	how = bpf_map_lookup_elem(&targets, &tid);
 	if (how && *how & (TARGET_TID | TARGET_COMMAND))

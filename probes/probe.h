@@ -2,7 +2,7 @@
 /*
  * A probe is one source of events or counts: one file with one const struct probe, and one line in probes.def.
  *
- *   check   can it work here, and if not, why
+ *   check   can it work here, and if not, why; 0 with a sentence: partly
  *   open    load and attach; events may flow into the buffers from here on
  *   start   the recording begins: the target exists and is stopped, or runs already
  *   tick    now and then while it goes on, with the recorder's timer

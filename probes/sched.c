@@ -29,6 +29,8 @@ struct sched {
 	struct sched_bpf *skel;
 	struct probe_env *env;
 	struct bpf_cost cost;
+	uint64_t runs;		/* of all CPUs, see total_runs() */
+	uint32_t *seen_runs;	/* [nr_bufs] */
 	char *bufs;		/* the mapped array */
 	size_t bufs_len;
 };
@@ -116,7 +118,7 @@ static long member_offset(const struct btf *btf, const char *type, const char *m
 static void find_preempt_count(const struct btf *btf, struct sched_bpf *skel)
 {
 #if defined(__aarch64__)
-	skel->rodata->preempt_count_known = true;
+	skel->rodata->config.preempt_count_known = true;
 #else
 	long rq = percpu_offset(btf, "runqueues"), count = percpu_offset(btf, "__preempt_count");
 
@@ -128,8 +130,8 @@ static void find_preempt_count(const struct btf *btf, struct sched_bpf *skel)
 	}
 	if (rq < 0 || count < 0)
 		return;
-	skel->rodata->preempt_count_known = true;
-	skel->rodata->preempt_count_delta = count - rq;
+	skel->rodata->config.preempt_count_known = true;
+	skel->rodata->config.preempt_count_delta = count - rq;
 #endif
 }
 
@@ -137,7 +139,7 @@ static void find_preempt_count(const struct btf *btf, struct sched_bpf *skel)
 
 static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct err *err)
 {
-	unsigned int max = sizeof(skel->rodata->cpu_slot) / sizeof(skel->rodata->cpu_slot[0]);
+	unsigned int max = sizeof(skel->rodata->config.cpu_slot) / sizeof(skel->rodata->config.cpu_slot[0]);
 
 	if (env->nr_cpus > max)
 		return err_set(err, -E2BIG, "this machine has %u CPUs, whyscale knows up to %u", env->nr_cpus, max);
@@ -147,9 +149,9 @@ static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct 
 	for (unsigned int cpu = 0; cpu < max; cpu++) {
 		if (cpu < env->nr_cpus && env->online[cpu]) {
 			env->buf_cpu[env->nr_bufs] = cpu;
-			skel->rodata->cpu_slot[cpu] = env->nr_bufs++;
+			skel->rodata->config.cpu_slot[cpu] = env->nr_bufs++;
 		} else {
-			skel->rodata->cpu_slot[cpu] = NO_SLOT;
+			skel->rodata->config.cpu_slot[cpu] = NO_SLOT;
 		}
 	}
 	env->buf_stride = BUF_HEADER + env->buffer_bytes + BUF_SLACK;
@@ -172,11 +174,11 @@ static int configure(struct sched *s, struct err *err)
 	bpf_program__set_autoload(s->skel->progs.switch_with_state, args >= 4);
 	bpf_program__set_autoload(s->skel->progs.switch_without_state, args < 4);
 	find_preempt_count(btf, s->skel);
-	s->skel->rodata->epoch_ns = env->epoch_ns;
-	s->skel->rodata->data_mask = env->buffer_bytes - 1;
-	s->skel->rodata->many_cpus = env->nr_cpus > 64;
-	s->skel->rodata->self_tgid = getpid();
-	s->skel->rodata->mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
+	s->skel->rodata->config.epoch_ns = env->epoch_ns;
+	s->skel->rodata->config.data_mask = env->buffer_bytes - 1;
+	s->skel->rodata->config.many_cpus = env->nr_cpus > 64;
+	s->skel->rodata->config.self_tgid = getpid();
+	s->skel->rodata->config.mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
 	return assign_buffers(env, s->skel, err);
 }
 
@@ -202,7 +204,8 @@ static int map_buffers(struct sched *s, struct err *err)
 			       env->buffer_bytes, env->nr_bufs);
 	}
 	env->bufs = s->bufs;
-	return 0;
+	s->seen_runs = calloc(env->nr_bufs, sizeof(*s->seen_runs));
+	return s->seen_runs ? 0 : err_sys(err, -ENOMEM, "cannot map the event buffers");
 }
 
 static void sched_close(void *state)
@@ -216,6 +219,7 @@ static void sched_close(void *state)
 	if (s->bufs)
 		munmap(s->bufs, s->bufs_len);
 	sched_bpf__destroy(s->skel);
+	free(s->seen_runs);
 	free(s->env->buf_cpu);
 	s->env->buf_cpu = NULL;
 	s->env->bufs = NULL;
@@ -341,13 +345,16 @@ static struct buf_header *buf_header(const struct sched *s, unsigned int i)
 	return (struct buf_header *)(s->bufs + i * s->env->buf_stride);
 }
 
-static uint64_t total_runs(const struct sched *s)
+/* The CPUs count modulo 2^32: called at least every tick, this makes a whole of it. */
+static uint64_t total_runs(struct sched *s)
 {
-	uint64_t runs = 0;
+	for (unsigned int i = 0; i < s->env->nr_bufs; i++) {
+		uint32_t now = __atomic_load_n(&buf_header(s, i)->runs, __ATOMIC_RELAXED);
 
-	for (unsigned int i = 0; i < s->env->nr_bufs; i++)
-		runs += __atomic_load_n(&buf_header(s, i)->runs, __ATOMIC_RELAXED);
-	return runs;
+		s->runs += (uint32_t)(now - s->seen_runs[i]);
+		s->seen_runs[i] = now;
+	}
+	return s->runs;
 }
 
 static void sched_tick(void *state)

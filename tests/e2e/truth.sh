@@ -3,7 +3,7 @@
 #
 # Programs whose answer is known by design (progs/known.c), recorded on this kernel: every ledger must say what they did, every
 # count must be the kernel's own (progs/books.c). The figures are compared by oracle.py.
-# shellcheck source-path=SCRIPTDIR source=../lib.sh
+# shellcheck source=tests/lib.sh disable=SC2317 # functions are called through ok
 . "$(dirname "$0")/../lib.sh"
 
 # known WORKLOAD [NUMBER...]: recorded under books, reported, compared.
@@ -88,7 +88,7 @@ throttled() {
 	"$W" report --json "$TMP/known.data" >"$TMP/report.json" || return
 	nr=$(($(field nr_throttled "$after") - $(field nr_throttled "$before")))
 	ns=$((($(field "$group_time" "$after") - $(field "$group_time" "$before")) * group_unit))
-	"$PY" "$ORACLE" throttled "$TMP/report.json" "$TMP/facts" "" $nr $ns
+	"$PY" "$ORACLE" throttled "$TMP/report.json" "$TMP/facts" "" "$nr" "$ns"
 }
 
 field() {

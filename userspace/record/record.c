@@ -35,6 +35,7 @@
 /* The timer: short while buffers fill fast, long while nothing happens (a wake-up costs the target some 20 us). */
 #define TICK_MIN_NS (4 * NSEC_PER_MSEC)
 #define TICK_MAX_NS (100 * NSEC_PER_MSEC)
+#define TICK_WATCH_NS (10 * NSEC_PER_MSEC)
 /* A round is written at the latest after this time, or with this much in memory. */
 #define ROUND_NS (500 * NSEC_PER_MSEC)
 #define ROUND_BYTES (2u << 20)
@@ -220,7 +221,7 @@ static int begin(struct recording *rec, struct err *err)
 		return r;
 	tick_probes(rec);
 	rec->begin_ns = rec->last_round_ns = monotonic_ns();
-	rec->tick_ns = TICK_MIN_NS;
+	rec->tick_ns = rec->watch ? TICK_WATCH_NS : TICK_MIN_NS;
 	if (!rec->target.pid)
 		return 0;
 	r = target_go(&rec->target, rec->opts->argv[0], err);
@@ -316,9 +317,9 @@ static int follow(struct recording *rec, struct err *err)
 
 	while (!r && !over(rec)) {
 		wait_tick(rec);
-		take_signals(rec);
 		if (rec->watch)
-			proc_watch_look(rec->watch);
+			proc_watch_look(rec->watch); /* before an ended command is reaped: its last numbers are still there */
+		take_signals(rec);
 		tick_probes(rec);
 		if (rec->result->bpf)
 			r = drain(rec, err);
@@ -365,10 +366,9 @@ static int finish(struct recording *rec, struct err *err)
 {
 	_cleanup_(json_p) json_t *meta = NULL;
 	unsigned int fill;
-	int r = 0;
+	int r = stop_probes(rec, err);
 
 	if (rec->result->bpf) {
-		r = stop_probes(rec, err);
 		if (!r)
 			r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, err);
 		if (!r)
