@@ -93,6 +93,7 @@ void audit_thread(const struct thread *t, struct audit *ret_audit)
 	a->migrated[1] = last->nr_migrations - first->nr_migrations;
 	a->missed_switches = (int64_t)(a->voluntary[1] + a->involuntary[1] - a->voluntary[0] -
 				       a->involuntary[0]);
+	a->asleep_ns = t->audited.asleep_ns;
 	compare_times(t, a);
 	a->switches = switches_result(t, a);
 	a->migrations = migrations_result(t, a);
@@ -111,6 +112,7 @@ static void audit_add(struct audit *sum, const struct audit *a)
 	}
 	sum->missed_switches += a->missed_switches;
 	sum->steal_ns += a->steal_ns;
+	sum->asleep_ns += a->asleep_ns;
 	sum->difference_ns += a->difference_ns;
 	sum->tolerance_ns += a->tolerance_ns;
 	sum->switches = worse(sum->switches, a->switches);

@@ -23,6 +23,7 @@ struct audit {
 	int64_t missed_switches;	/* the kernel's minus ours */
 	uint64_t oncpu_ns[2], runq_ns[2]; /* [1]: exec, delay */
 	uint64_t steal_ns;
+	uint64_t asleep_ns;		/* part of runq_ns on both sides: sleep that run_delay counts, see ledger.h */
 	int64_t difference_ns;		/* ours minus the kernel's, steal taken off */
 	uint64_t tolerance_ns;
 };

@@ -47,6 +47,7 @@ struct thread_counts {
 	uint64_t lost_switches;			/* switch-outs that we dropped, from the gaps in its seq */
 	uint64_t oncpu_ns;
 	uint64_t runq_ns;			/* from sched_wakeup, as run_delay counts; throttled included */
+	uint64_t asleep_ns;			/* part of runq_ns, though the thread slept: see queued_asleep_ns */
 };
 
 /*
@@ -106,6 +107,11 @@ struct thread {
 	enum ledger_class class;		/* of the open interval */
 	uint64_t since_ns;
 	uint64_t enqueued_ns;			/* ST_RUNQ: since when run_delay counts */
+	/*
+	 * Since 6.12 a sleeping thread may stay on its queue (delayed dequeue) and be moved with it to another CPU: from there on
+	 * the kernel's run_delay counts its sleep. 0: that did not happen in this wait.
+	 */
+	uint64_t queued_asleep_ns;
 	uint64_t wake_ns;			/* woken_early: when */
 	uint64_t runq_pending_ns;		/* for audit.runq_ns at the next switch-out: BK_END is as of the last one */
 	uint64_t audit_from_ns;			/* when audit began to count */
