@@ -52,7 +52,7 @@ clean_up() {
 		end "$pid" KILL
 	done
 	for command in "${at_exit[@]}"; do
-		eval "$command"
+		eval "$command" 2>/dev/null
 	done
 	rm -rf "$TMP"
 }

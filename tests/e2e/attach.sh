@@ -19,7 +19,7 @@ until_true 20 grep -q ready "$TMP/said"
 recorder() {
 	rm -f "$TMP/a.data"*
 	# a background job of a shell ignores SIGINT, and so would the command
-	spawn env --default-signal=INT "$W" record -o "$TMP/a.data" "$@"
+	spawn setsid env --default-signal=INT "$W" record -o "$TMP/a.data" "$@"
 	recorder=$!
 	until_true 10 attached "$recorder"
 }
@@ -147,7 +147,7 @@ interrupted() {
 	recorder "${@:3}" || return
 	ids=$(progs_of "$recorder")
 	sleep 0.3
-	kill "-$1" "$recorder"
+	kill "-$1" -- "${sent_to:-}$recorder"
 	wait "$recorder"
 	status=$?
 	gone "$ids" || return
@@ -159,6 +159,7 @@ ok "... and the process still runs" kill -0 "$target"
 ok "SIGTERM likewise" interrupted TERM 0 -p "$target"
 ok "SIGHUP likewise" interrupted HUP 0 -a
 ok "SIGINT to the recorder of a command goes on to it: status 130" interrupted INT 130 -- sleep 30
+sent_to=- ok "Ctrl-C, which goes to both of them: status 130" interrupted INT 130 -- sleep 30
 ok "... even when it ignores the signal" interrupted INT 137 -- sh -c 'trap "" INT TERM; while :; do sleep 0.05; done'
 
 # killed: SIGKILL in the middle of many events
