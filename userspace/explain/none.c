@@ -11,11 +11,6 @@ static int find(const struct facts *f, struct finding *ret)
 		return finding_make(ret, f, "none", 0, evidence, "nothing: the others are measured against it",
 				    "%s: one worker, on a CPU for %.1f %% of the run: the baseline of its language.",
 				    f->name, oncpu * 100);
-	if (!f->run->bpf)
-		return finding_make(ret, f, "none", 0, evidence, "record as root to see where the rest went",
-				    "%s: its workers were on a CPU for %.1f %% of their time; why not longer cannot be "
-				    "seen without privileges.",
-				    f->name, oncpu * 100);
 	return finding_make(ret, f, "none", 0, evidence, "nothing to gain here but more CPUs",
 			    "%s: its %zu workers were on a CPU for %.1f %% of their time, nothing else took more than "
 			    "%.0f %%: %.2f times as fast as %s.",
