@@ -3,14 +3,11 @@
 #
 # The counting strategies by `whyscale count`: every one, with every Python found, counts exactly what it should, and
 # bad input is refused in one sentence with the right exit status. Needs no root.
-# shellcheck source=tests/lib.sh
+# shellcheck source=tests/lib.sh disable=SC2317 # functions are called through ok
 . "$(dirname "$0")/../lib.sh"
-cd "$(dirname "$0")/../.." || exit 1
 
-WHYSCALE=$PWD/${WHYSCALE:-build/whyscale}
+WHYSCALE=$W
 PY_STRATEGIES="py-single py-threads py-processes py-thread-pool py-process-pool"
-TMP=$(mktemp -d)
-trap 'rm -rf "$TMP"' EXIT
 
 # counts STRATEGY COUNT WORKERS [OPTION...]: the JSON adds up, and the times lie within the run.
 counts() {

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The scheduler probe on this kernel, by record_run() and load_trace() in this process: what happens when a buffer is too small,
+ * that the recorder is never in its own trace, that an interrupt is told from a thread as a waker, what a snapshot knows.
+ * The programs are those of tests/e2e/progs. Needs root.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "analysis/load.h"
+#include "base/clock.h"
+#include "probes/probe.h"
+#include "record/record.h"
+
+#define SMALLEST (64u << 10)
+
+static char directory[] = "/tmp/whyscale-bpf-XXXXXX";
+static char trace_path[64], known_path[4096];
+
+static int group_setup(void **state)
+{
+	ssize_t n = readlink("/proc/self/exe", known_path, sizeof(known_path) - 32);
+
+	(void)state;
+	if (n < 0 || !mkdtemp(directory))
+		return -1;
+	known_path[n] = '\0';
+	strcpy(strrchr(known_path, '/'), "/progs/known");
+	snprintf(trace_path, sizeof(trace_path), "%s/trace", directory);
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	char old[80];
+
+	(void)state;
+	snprintf(old, sizeof(old), "%s.old", trace_path);
+	unlink(old);
+	unlink(trace_path);
+	return rmdir(directory);
+}
+
+static void need_bpf(void)
+{
+	const struct probe *sched = probe_by_name("sched");
+	struct err why = {};
+
+	assert_non_null(sched);
+	if (sched->check(&why)) {
+		print_message("SKIP: %s\n", why.msg);
+		skip();
+	}
+}
+
+static struct record_result record(struct record_options opts)
+{
+	struct record_result result;
+	struct err err = {};
+
+	opts.output = trace_path;
+	opts.stdout_fd = -1;
+	if (record_run(&opts, &result, &err))
+		fail_msg("record_run: %s", err.msg);
+	assert_true(result.bpf);
+	return result;
+}
+
+/* known WORKLOAD [A [B]] with buffers of that size. */
+static struct record_result record_known(size_t buffer_bytes, const char *workload, const char *a, const char *b)
+{
+	char *argv[] = { known_path, (char *)workload, (char *)a, (char *)b, NULL };
+	struct record_options opts = { .what = RECORD_COMMAND, .argv = argv, .buffer_bytes = buffer_bytes };
+	struct record_result result = record(opts);
+
+	assert_int_equal(result.exit_status, 0);
+	return result;
+}
+
+static struct loaded *load(void)
+{
+	struct loaded *l = NULL;
+	struct err err = {};
+
+	if (load_trace(trace_path, &l, &err))
+		fail_msg("load_trace: %s", err.msg);
+	assert_false(l->state.damaged);
+	assert_false(l->state.incomplete);
+	assert_int_equal(ledger_malformed(l->ledger), 0);
+	return l;
+}
+
+static uint64_t sum(const uint64_t *ns)
+{
+	uint64_t total = 0;
+
+	for (int c = 0; c < CLASS_NR; c++)
+		total += ns[c];
+	return total;
+}
+
+static void assert_exact(const struct loaded *l)
+{
+	assert_true(l->nr_threads > 0);
+	for (size_t i = 0; i < l->nr_threads; i++) {
+		const struct thread *t = l->threads[i];
+
+		assert_int_equal(sum(t->ledger_ns), t->end_ns - t->start_ns);
+	}
+	assert_int_equal(l->audit.threads[AUDIT_DIFFERS], 0);
+}
+
+static const struct thread *thread_of(const struct loaded *l, uint32_t tid)
+{
+	for (size_t i = 0; i < l->nr_threads; i++)
+		if (l->threads[i]->tid == tid)
+			return l->threads[i];
+	return NULL;
+}
+
+/* ---- nothing lost ---- */
+
+static void test_small_buffer_of_a_quiet_program(void **state)
+{
+	struct record_result result;
+	struct loaded *l;
+
+	(void)state;
+	need_bpf();
+	result = record_known(SMALLEST, "sleeps", "50", "2000");
+	assert_int_equal(result.lost, 0);
+	l = load();
+	assert_exact(l);
+	assert_int_equal(l->lost_events, 0);
+	assert_int_equal(l->nr_threads, 1);
+	assert_true(l->threads[0]->ended);
+	assert_true(l->threads[0]->ledger_ns[CLASS_SLEEP] >= 50 * 1800000ull);
+	assert_int_equal(l->threads[0]->ledger_ns[CLASS_UNTRACKED], 0);
+	load_free(l);
+}
+
+/* ---- overflow ---- */
+
+static void assert_spans(const struct loaded *l)
+{
+	size_t nr;
+	const struct lost_span *span = ledger_lost(l->ledger, &nr);
+	uint64_t counted = 0;
+
+	assert_true(nr > 0);
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t n = span[i].count[DROP_FULL] + span[i].count[DROP_STORAGE];
+
+		assert_true(span[i].first_ns <= span[i].last_ns);
+		assert_true(span[i].last_ns <= l->meta.ended_ns + 100 * NSEC_PER_MSEC);
+		/* the program is quiet for its first 400 ms: nothing can have been lost in the beginning of that */
+		assert_true(span[i].first_ns > l->begin_ns + 200 * NSEC_PER_MSEC);
+		assert_true(n > 0);
+		counted += n;
+	}
+	assert_int_equal(counted, l->lost_events);
+}
+
+/*
+ * A lost event widens `untracked`, it never makes a wrong class: against the kernel's own books no thread was on a CPU, or
+ * switched, more than it really was.
+ */
+static void assert_nothing_invented(const struct loaded *l)
+{
+	uint64_t untracked = 0, lost_switches = 0;
+
+	for (size_t i = 0; i < l->nr_threads; i++) {
+		const struct thread *t = l->threads[i];
+		struct audit a;
+
+		audit_thread(t, &a);
+		untracked += t->ledger_ns[CLASS_UNTRACKED];
+		if (a.all == AUDIT_NONE)
+			continue;
+		assert_true(a.voluntary[0] <= a.voluntary[1]);
+		assert_true(a.involuntary[0] <= a.involuntary[1]);
+		assert_true(a.migrated[0] <= a.migrated[1]);
+		assert_true(a.oncpu_ns[0] <= a.oncpu_ns[1] + a.steal_ns + a.tolerance_ns);
+		lost_switches += (uint64_t)a.missed_switches;
+	}
+	assert_true(untracked > 0);
+	assert_true(lost_switches > 0);
+}
+
+static void test_overflow(void **state)
+{
+	struct record_result result;
+	struct loaded *l;
+
+	(void)state;
+	need_bpf();
+	result = record_known(SMALLEST, "bursts", "3", "8000");
+	if (!result.lost) { /* the recorder was in time: that can be, but is of no use here */
+		print_message("SKIP: nothing was lost\n");
+		skip();
+	}
+	l = load();
+	assert_exact(l);
+	assert_int_equal(l->lost_events, result.lost);
+	assert_int_equal(l->meta.dropped_full, result.lost);
+	assert_spans(l);
+	assert_nothing_invented(l);
+	load_free(l);
+}
+
+/* The same program with room: all of its switches are there, so the test above loses them by the size alone. */
+static void test_same_without_overflow(void **state)
+{
+	struct record_result result;
+	struct loaded *l;
+
+	(void)state;
+	need_bpf();
+	result = record_known(32u << 20, "bursts", "3", "8000");
+	assert_int_equal(result.lost, 0);
+	l = load();
+	assert_exact(l);
+	for (size_t i = 0; i < l->nr_threads; i++) {
+		const struct thread *t = l->threads[i];
+
+		assert_true(t->ended);
+		if (!l->missed_switches && !l->missed_wakeups)
+			assert_int_equal(t->ledger_ns[CLASS_UNTRACKED], 0);
+	}
+	load_free(l);
+}
+
+/* ---- the recorder itself ---- */
+
+static void test_never_itself(void **state)
+{
+	char *argv[] = { known_path, (char *)"burn", (char *)"50", NULL };
+	struct record_options opts = { .what = RECORD_ALL, .argv = argv };
+	bool kernel_threads = false, command = false;
+	struct loaded *l;
+
+	(void)state;
+	need_bpf();
+	record(opts);
+	l = load();
+	assert_exact(l);
+	for (size_t i = 0; i < l->nr_threads; i++) {
+		const struct thread *t = l->threads[i];
+
+		assert_int_not_equal(t->tgid, getpid());
+		kernel_threads |= t->kthread;
+		command |= !strcmp(t->comm, "known") && t->ledger_ns[CLASS_ONCPU] >= 45 * NSEC_PER_MSEC;
+	}
+	assert_true(kernel_threads);
+	assert_true(command);
+	load_free(l);
+}
+
+/* ---- wakers ---- */
+
+struct wakes {
+	uint64_t all, known, hard, soft, by_task;
+};
+
+static int count_wake(void *arg, const struct trace_event *ev)
+{
+	struct wakes *w = arg;
+	const struct ev_wake *rec = (const struct ev_wake *)ev->rec;
+	unsigned int flags = EV_FLAGS(rec->w0);
+
+	if (EV_KIND(rec->w0) != EV_WAKE || rec->wakee & WHO_UNTRACKED)
+		return 0;
+	w->all++;
+	if (!(flags & WK_CONTEXT))
+		return 0;
+	w->known++;
+	w->hard += (flags & WK_HARDIRQ) != 0;
+	w->soft += !(flags & WK_HARDIRQ) && flags & WK_SOFTIRQ;
+	w->by_task += !(flags & (WK_HARDIRQ | WK_SOFTIRQ));
+	return 0;
+}
+
+static struct wakes count_wakes(uint64_t *ret_missed)
+{
+	struct wakes w = {};
+	struct loaded *l = NULL;
+	struct err err = {};
+
+	if (load_open(trace_path, &l, &err) || load_run(l, count_wake, &w, &err))
+		fail_msg("%s", err.msg);
+	*ret_missed = l->missed_wakeups;
+	load_free(l);
+	if (!w.known && w.all) {
+		print_message("SKIP: this kernel does not tell the context of a wake-up\n");
+		skip();
+	}
+	return w;
+}
+
+static void test_timers_wake_in_interrupts(void **state)
+{
+	struct wakes w;
+	uint64_t missed;
+
+	(void)state;
+	need_bpf();
+	record_known(0, "sleeps", "100", "1000");
+	w = count_wakes(&missed);
+	assert_int_equal(w.known, w.all);
+	assert_true(w.hard + missed >= 100);
+	assert_true(w.by_task <= 10); /* its exec, a page */
+}
+
+static void test_threads_wake_as_threads(void **state)
+{
+	struct wakes w;
+	uint64_t missed;
+
+	(void)state;
+	need_bpf();
+	record_known(0, "pingpong", "500", NULL);
+	w = count_wakes(&missed);
+	assert_int_equal(w.known, w.all);
+	assert_true(w.by_task >= 400);
+	assert_true(w.hard + w.soft <= w.all / 2);
+}
+
+/* ---- the snapshot ---- */
+
+static void test_blocked_from_the_start(void **state)
+{
+	struct record_options opts = { .what = RECORD_PIDS, .nr_ids = 1, .duration_ns = 200 * NSEC_PER_MSEC };
+	const struct thread *t;
+	struct loaded *l;
+	int fds[2];
+	pid_t pid;
+
+	(void)state;
+	need_bpf();
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		char byte;
+
+		_exit(read(fds[0], &byte, 1) != 1);
+	}
+	usleep(50000);
+	opts.ids = &pid;
+	record(opts);
+	assert_int_equal(write(fds[1], "", 1), 1);
+	waitpid(pid, NULL, 0);
+	close(fds[0]);
+	close(fds[1]);
+	l = load();
+	assert_exact(l);
+	assert_int_equal(l->nr_threads, 1);
+	t = thread_of(l, (uint32_t)pid);
+	assert_non_null(t);
+	assert_int_equal(t->ledger_ns[CLASS_IO], t->end_ns - t->start_ns);
+	assert_true(t->ledger_ns[CLASS_IO] >= 150 * NSEC_PER_MSEC);
+	assert_false(t->ended);
+	load_free(l);
+}
+
+/* It ran before the recording and never leaves the CPU by itself: its first moments may be unknown, no class may be invented. */
+static void test_running_from_the_start(void **state)
+{
+	struct record_options opts = { .what = RECORD_PIDS, .nr_ids = 1, .duration_ns = 300 * NSEC_PER_MSEC };
+	const struct thread *t;
+	struct loaded *l;
+	uint64_t ready;
+	pid_t pid;
+
+	(void)state;
+	need_bpf();
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		alarm(20);
+		while (true)
+			;
+	}
+	opts.ids = &pid;
+	record(opts);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	l = load();
+	assert_exact(l);
+	t = thread_of(l, (uint32_t)pid);
+	assert_non_null(t);
+	ready = t->ledger_ns[CLASS_ONCPU] + t->ledger_ns[CLASS_RUNQ_PREEMPTED] + t->ledger_ns[CLASS_RUNQ_WAKEUP] +
+		t->ledger_ns[CLASS_UNTRACKED];
+	assert_int_equal(ready, t->end_ns - t->start_ns);
+	assert_true(t->ledger_ns[CLASS_ONCPU] > 0);
+	load_free(l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_small_buffer_of_a_quiet_program),
+		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_same_without_overflow),
+		cmocka_unit_test(test_never_itself),
+		cmocka_unit_test(test_timers_wake_in_interrupts),
+		cmocka_unit_test(test_threads_wake_as_threads),
+		cmocka_unit_test(test_blocked_from_the_start),
+		cmocka_unit_test(test_running_from_the_start),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
