@@ -10,11 +10,15 @@ export KNOWN_FACTS=$TMP/facts
 
 # audited CASE COMMAND...: recorded under books; every sum, count and time is compared. CASE may have words after a blank.
 audited() {
+	not_lost audited_once "$@"
+}
+
+audited_once() {
 	local case
 	read -ra case <<<"$1"
 	shift
 	rm -f "$TMP/facts" "$TMP/books" "$TMP/audit.data"*
-	timeout 90 "$W" record -m 16M -o "$TMP/audit.data" -- "$PROGS/books" "$TMP/books" "$@" >"$TMP/out" 2>&1 || {
+	timeout 90 "$W" record -m 32M -o "$TMP/audit.data" -- "$PROGS/books" "$TMP/books" "$@" >"$TMP/out" 2>&1 || {
 		cat "$TMP/out"
 		return 1
 	}
@@ -78,13 +82,17 @@ fi
 
 # seen_by_perf WORK...: perf records the switches of the whole machine while we record; then thread by thread.
 seen_by_perf() {
+	not_lost seen_by_perf_once "$@"
+}
+
+seen_by_perf_once() {
 	rm -f "$TMP/facts" "$TMP/books" "$TMP/perf.data"* "$TMP/audit.data"*
 	perf record -q -a -m 4096 -k mono -e sched:sched_switch -o "$TMP/perf.data" -- \
 		"$W" record -o "$TMP/audit.data" -- "$PROGS/books" "$TMP/books" "$known" "$@" || return
 	perf script --ns -F comm,tid,cpu,time,event,trace -i "$TMP/perf.data" >"$TMP/perf.txt" 2>"$TMP/perf.err" || return
 	if grep -i lost "$TMP/perf.err"; then
 		echo "perf lost events"
-		return 1
+		return 77
 	fi
 	"$W" report --json "$TMP/audit.data" >"$TMP/report.json" || return
 	"$PY" "$ORACLE" perf_script "$TMP/report.json" "$TMP/facts" "$TMP/books" "$TMP/perf.txt"

@@ -12,7 +12,7 @@ fi
 cd "$TMP" || exit 1
 export KNOWN_FACTS=$TMP/facts
 # many threads, of several kinds, with an affinity and a nice value of their own
-timeout 60 "$W" record -o r.data -- bash -c '
+timeout 60 "$W" record -m 32M -o r.data -- bash -c '
 	"$0" waits 100; "$0" forks 15 & nice -n 7 "$0" burn 30 & taskset -c 0 "$0" mutex 4 5 1000 & wait; exit 3' "$PROGS/known"
 is "the exit status" $? 3
 "$W" report --json r.data >r.json

@@ -8,6 +8,10 @@
 
 # known WORKLOAD [NUMBER...]: recorded under books, reported, compared.
 known() {
+	not_lost known_once "$@"
+}
+
+known_once() {
 	rm -f "$TMP/facts" "$TMP/books" "$TMP/known.data"*
 	KNOWN_FACTS=$TMP/facts timeout 60 "$W" record -o "$TMP/known.data" -- \
 		"$PROGS/books" "$TMP/books" "$PROGS/known" "$@" || return

@@ -74,13 +74,16 @@ int main(int argc, char **argv)
 	fprintf(out,
 		"{\"self\":%d,\"pid\":%d,\"exec_ns\":%llu,\"delay_ns\":%llu,\"voluntary\":%lld,\"involuntary\":%lld,"
 		"\"migrations\":%lld,",
-		(int)getpid(), (int)child, exec_ns, delay_ns, number(child, "status", "voluntary_ctxt_switches"),
-		number(child, "status", "nonvoluntary_ctxt_switches"), number(child, "sched", "se.nr_migrations"));
+		(int)getpid(), (int)child, exec_ns, delay_ns,
+		number(child, "status", "voluntary_ctxt_switches"),
+		number(child, "status", "nonvoluntary_ctxt_switches"),
+		number(child, "sched", "se.nr_migrations"));
 	while ((pid = wait(&status)) > 0 || errno == EINTR)
 		if (pid == child)
 			child_status = status;
 	getrusage(RUSAGE_CHILDREN, &ru);
-	fprintf(out, "\"children_voluntary\":%ld,\"children_involuntary\":%ld}\n", ru.ru_nvcsw, ru.ru_nivcsw);
+	fprintf(out, "\"children_voluntary\":%ld,\"children_involuntary\":%ld}\n", ru.ru_nvcsw,
+		ru.ru_nivcsw);
 	fclose(out);
 	return WIFSIGNALED(child_status) ? 128 + WTERMSIG(child_status) : WEXITSTATUS(child_status);
 }

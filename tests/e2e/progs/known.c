@@ -132,6 +132,9 @@ static pid_t child_of(void)
 
 	if (pid < 0)
 		die("fork");
+	if (!pid)
+		prctl(PR_SET_PDEATHSIG,
+		      SIGKILL); /* nothing is left behind when a test kills its parent */
 	return pid;
 }
 
@@ -269,6 +272,7 @@ static void do_chain(const long *n)
 		}
 		reap(pid);
 	}
+	rest(2 * MSEC);
 	fact("chain", ",\"left\":%ld", n[0]);
 }
 
@@ -333,7 +337,8 @@ static void do_hogs(const long *n)
 	to = from + (uint64_t)n[0] * MSEC;
 	pid = child_of();
 	burn_until(to);
-	fact("hog", ",\"from_ns\":%llu,\"to_ns\":%llu", (unsigned long long)from, (unsigned long long)to);
+	fact("hog", ",\"from_ns\":%llu,\"to_ns\":%llu", (unsigned long long)from,
+	     (unsigned long long)to);
 	if (!pid)
 		_exit(0);
 	reap(pid);
@@ -372,7 +377,8 @@ struct wait_kind {
 	void (*wait)(uint64_t ns);
 };
 
-static int in_pipe[2], in_socket[2], in_poll[2], in_select[2], in_epoll[2], in_event, in_queue, in_listen;
+static int in_pipe[2], in_socket[2], in_poll[2], in_select[2], in_epoll[2], in_event, in_queue,
+	in_listen;
 static sem_t in_sem;
 static pthread_mutex_t in_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t in_cond = PTHREAD_COND_INITIALIZER;
@@ -540,12 +546,24 @@ static void w_sigwait(uint64_t ns)
 }
 
 static const struct wait_kind kinds[] = {
-	{ "nanosleep", w_nanosleep }, { "poll_none", w_poll_none },   { "select_none", w_select_none },
-	{ "poll_pipe", w_poll_pipe }, { "select_pipe", w_select_pipe }, { "epoll", w_epoll },
-	{ "pipe", w_pipe },	      { "socket", w_socket },	      { "eventfd", w_event },
-	{ "msgrcv", w_msgrcv },	      { "accept", w_accept },	      { "sem", w_sem },
-	{ "cond", w_cond },	      { "barrier", w_barrier },	      { "join", w_join },
-	{ "wait4", w_wait4 },	      { "flock", w_flock },	      { "futex_timed", w_futex_timed },
+	{ "nanosleep", w_nanosleep },
+	{ "poll_none", w_poll_none },
+	{ "select_none", w_select_none },
+	{ "poll_pipe", w_poll_pipe },
+	{ "select_pipe", w_select_pipe },
+	{ "epoll", w_epoll },
+	{ "pipe", w_pipe },
+	{ "socket", w_socket },
+	{ "eventfd", w_event },
+	{ "msgrcv", w_msgrcv },
+	{ "accept", w_accept },
+	{ "sem", w_sem },
+	{ "cond", w_cond },
+	{ "barrier", w_barrier },
+	{ "join", w_join },
+	{ "wait4", w_wait4 },
+	{ "flock", w_flock },
+	{ "futex_timed", w_futex_timed },
 	{ "sigwait", w_sigwait },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -592,8 +610,8 @@ static void wake_all(void)
 	} m = { 1, 0 };
 	uint64_t one = 1;
 
-	if (write(in_pipe[1], "", 1) != 1 || send(in_socket[1], "", 1, 0) != 1 || write(in_event, &one, 8) != 8 ||
-	    msgsnd(in_queue, &m, 1, 0))
+	if (write(in_pipe[1], "", 1) != 1 || send(in_socket[1], "", 1, 0) != 1 ||
+	    write(in_event, &one, 8) != 8 || msgsnd(in_queue, &m, 1, 0))
 		die("wake");
 	shutdown(in_listen, SHUT_RDWR);
 	sem_post(&in_sem);
@@ -616,9 +634,9 @@ static void do_waits(const long *n)
 	in_event = eventfd(0, 0);
 	in_queue = msgget(IPC_PRIVATE, 0600);
 	in_listen = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (lock < 0 || flock(lock, LOCK_EX) || pipe(in_pipe) || pipe(in_poll) || pipe(in_select) || pipe(in_epoll) ||
-	    socketpair(AF_UNIX, SOCK_STREAM, 0, in_socket) || in_event < 0 || in_queue < 0 ||
-	    bind(in_listen, &any, sizeof(any.sa_family)) || listen(in_listen, 1) ||
+	if (lock < 0 || flock(lock, LOCK_EX) || pipe(in_pipe) || pipe(in_poll) || pipe(in_select) ||
+	    pipe(in_epoll) || socketpair(AF_UNIX, SOCK_STREAM, 0, in_socket) || in_event < 0 ||
+	    in_queue < 0 || bind(in_listen, &any, sizeof(any.sa_family)) || listen(in_listen, 1) ||
 	    sem_init(&in_sem, 0, 0))
 		die("waits");
 	pthread_barrier_init(&barrier, NULL, 2);
@@ -673,7 +691,15 @@ static void do_pid_reuse(const long *n)
 
 /* ---- names: what a terminal, HTML and JSON must not get as it is ---- */
 static const char *const odd_names[] = {
-	"\033[31mred\033[0m", "a\nb\rc\td", "\"<&>'\\", "\xff\xfe\x80", "\x01\x02\x7f", "%s%n%d", "\xc2\x9b" "31m", "",
+	"\033[31mred\033[0m",
+	"a\nb\rc\td",
+	"\"<&>'\\",
+	"\xff\xfe\x80",
+	"\x01\x02\x7f",
+	"%s%n%d",
+	"\xc2\x9b"
+	"31m",
+	"",
 };
 
 static void *named(void *arg)
@@ -691,7 +717,7 @@ static void do_names(const long *n)
 		pthread_join(start(named, (void *)odd_names[i]), NULL);
 }
 
-/* ---- bursts TIMES ROUNDS: quiet, then two processes on one CPU switch as fast as they can ---- */
+/* ---- bursts TIMES ROUNDS: quiet, then two processes on one CPU switch as fast as they can; quiet at the end ---- */
 static void do_bursts(const long *n)
 {
 	pin(-1);
@@ -699,6 +725,7 @@ static void do_bursts(const long *n)
 		rest(400 * MSEC);
 		do_pingpong(n + 1);
 	}
+	rest(300 * MSEC);
 }
 
 /* ---- blocked: threads that stay as they are until killed, for attaching ---- */
@@ -708,7 +735,8 @@ static void do_blocked(const long *n)
 
 	(void)n;
 	wait_ns = 900 * MSEC * 1000;
-	if (pipe(in_pipe) || pipe(in_poll) || socketpair(AF_UNIX, SOCK_STREAM, 0, in_socket) || sem_init(&in_sem, 0, 0))
+	if (pipe(in_pipe) || pipe(in_poll) || socketpair(AF_UNIX, SOCK_STREAM, 0, in_socket) ||
+	    sem_init(&in_sem, 0, 0))
 		die("blocked");
 	for (size_t i = 0; i < sizeof(which) / sizeof(which[0]); i++) {
 		size_t k = which[i];
@@ -731,12 +759,23 @@ static const struct workload {
 	const char *name;
 	void (*run)(const long *n);
 } workloads[] = {
-	{ "burn", do_burn },	     { "sleeps", do_sleeps },	{ "pingpong", do_pingpong },
-	{ "mutex", do_mutex },	     { "yields", do_yields },	{ "forks", do_forks },
-	{ "chain", do_chain },	     { "exec_thread", do_exec_thread }, { "leader_exits", do_leader_exits },
-	{ "vfork", do_vfork },	     { "hogs", do_hogs },	{ "stopped", do_stopped },
-	{ "waits", do_waits },	     { "pid_reuse", do_pid_reuse }, { "names", do_names },
-	{ "bursts", do_bursts },     { "blocked", do_blocked },
+	{ "burn", do_burn },
+	{ "sleeps", do_sleeps },
+	{ "pingpong", do_pingpong },
+	{ "mutex", do_mutex },
+	{ "yields", do_yields },
+	{ "forks", do_forks },
+	{ "chain", do_chain },
+	{ "exec_thread", do_exec_thread },
+	{ "leader_exits", do_leader_exits },
+	{ "vfork", do_vfork },
+	{ "hogs", do_hogs },
+	{ "stopped", do_stopped },
+	{ "waits", do_waits },
+	{ "pid_reuse", do_pid_reuse },
+	{ "names", do_names },
+	{ "bursts", do_bursts },
+	{ "blocked", do_blocked },
 };
 
 int main(int argc, char **argv)
