@@ -82,7 +82,8 @@ int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into)
 	sum_info(c->object, &time_ns, &misses);
 	if (c->timed_runs)
 		cost_ns = (uint64_t)((double)c->timed_ns / (double)c->timed_runs * (double)runs);
-	more = json_pack("{s:I,s:I,s:I,s:b,s:I}", "bpf_ns", (json_int_t)cost_ns, "bpf_runs", (json_int_t)runs,
+	more = json_pack("{s:o*,s:I,s:I,s:b,s:I}", "bpf_ns",
+			 c->timed_runs ? json_integer((json_int_t)cost_ns) : NULL, "bpf_runs", (json_int_t)runs,
 			 "bpf_sampled_runs", (json_int_t)c->timed_runs, "bpf_estimated", 1,
 			 "recursion_misses", (json_int_t)misses);
 	if (!more)

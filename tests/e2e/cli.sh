@@ -45,7 +45,7 @@ one_sentence() {
 ok "no arguments: help" gives 0
 ok "--help" gives 0 --help
 ok "--version" gives 0 --version
-for command in run record report script count; do
+for command in run record report script count check; do
 	ok "$command --help" gives 0 $command --help
 	ok "$command: an unknown option" refused 2 "--bogus" $command --bogus
 	ok "$command: an unknown short option" refused 2 "-Z" $command -Z
@@ -58,6 +58,19 @@ ok "a command with control characters" refused 2 "" $'re\033[31m\nport'
 ok "... does not send them to the terminal" one_sentence
 ok "an option without its value" refused 2 "--count" run --count
 ok "a value that an option does not take" refused 2 "--json" run --json=yes
+
+# ---- check ----
+ok "check: exit status 0, each probe" bash -c '"$0" check >checked 2>err && [ ! -s err ] || exit
+	sed -n "s/^PROBE(\(.*\))/\1/p" "$1" | while read -r probe; do
+		grep -qE "^$probe +(works|partly|no) " checked || { echo "$probe is not in it"; exit 1; }
+	done' "$W" "$ROOT/probes/probes.def"
+ok_bpf "... sched works" grep -qE "^sched +works" checked
+ok "check --json" bash -c '"$0" check --json | "'"$PY"'" -c "import json, sys
+d = json.load(sys.stdin)
+assert d[\"schema\"] == \"whyscale.check/1\" and d[\"can_record\"] is True"' "$W"
+ok_root "check without privilege: exit status 0, sched does not work, and why" bash -c '
+	setpriv --reuid '"$NOBODY"' --clear-groups --bounding-set=-all "$0" check >checked && grep -qE "^sched +no" checked &&
+	grep -q "why not: .*root" checked && grep -q "lost" checked' "$W"
 
 # ---- run, count ----
 for command in run count; do

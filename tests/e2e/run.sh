@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# whyscale run: the strategies, recorded and explained. Its JSON is the contract of DESIGN.md section 5; the speedups must follow
+# whyscale run: the strategies, recorded and explained. Its JSON is a contract that other programs rely on; the speedups must follow
 # from the times, the stacks must sum to the workers, and nothing may be claimed that could not be seen.
 # shellcheck source=tests/lib.sh disable=SC2317,SC2016 # functions are called through ok; single quotes are for the inner shell
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The audit: equality of counts, and of times within the tolerance that DESIGN.md section 3 gives.
+ * The audit: equality of counts, and of times within the tolerance that audit.h gives.
  *
  * A difference is explained (AUDIT_MISSED) only by what is on record: switch-outs that we dropped (gaps in the thread's seq) or
  * that no probe saw (it got a CPU that it had never left) explain exactly that many switches; migrations and times have no such

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The classes of the ledger, and which one a wait belongs to. DESIGN.md, "The ledger". */
+/* The classes of the ledger, and which one a wait belongs to. After Brendan Gregg's Thread State Analysis. */
 #ifndef WHYSCALE_ANALYSIS_CLASS_H
 #define WHYSCALE_ANALYSIS_CLASS_H
 

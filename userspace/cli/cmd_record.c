@@ -43,7 +43,7 @@ static const struct argp_option option_table[] = {
 	{ "buffer", 'm', "SIZE", 0, "buffer of each CPU, a power of two: 64K to 32M", 0 },
 	{ "user", KEY_USER, "NAME", 0, "run the command as this user", 0 },
 	{ "counters", KEY_COUNTERS, NULL, 0,
-	  "open the perf counters too (some 0.3 us more for each switch)", 0 },
+	  "open the perf counters too (some 0.2 us more for each switch)", 0 },
 	{ "no-bpf", KEY_NO_BPF, NULL, 0, "only counters and /proc, as without privilege", 0 },
 	{},
 };
@@ -219,8 +219,8 @@ static void show_result(const struct options *o, const struct record_result *res
 			 result->lost);
 	if (result->bpf && isatty(STDERR_FILENO))
 		cli_note("recorded %.3f s, %" PRIu64
-			 " events, %.1f MB, in '%s'; now: whyscale report%s%s",
-			 (double)result->wall_ns / 1e9, result->events, (double)result->bytes / 1e6,
+			 " events, %.1f kB, in '%s'; now: whyscale report%s%s",
+			 (double)result->wall_ns / 1e9, result->events, (double)result->bytes / 1e3,
 			 file, strcmp(file, CLI_DEFAULT_FILE) ? " -i " : "",
 			 strcmp(file, CLI_DEFAULT_FILE) ? file : "");
 }

@@ -130,7 +130,8 @@ static int show(const struct options *o, const struct lab *lab, struct err *err)
 	struct utsname uts;
 	struct run_report report = {
 		.entry = lab->entry,
-		.nr = lab->nr_asked,
+		/* people see the baselines too that were measured for the ones they asked for */
+		.nr = o->json ? lab->nr_asked : lab->nr,
 		.repeats = o->lab.repeats,
 		.cpus = strategy_default_workers(),
 		.bpf = lab->bpf,

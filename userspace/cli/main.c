@@ -68,7 +68,7 @@ static int unknown(const char *word)
 	for (size_t i = 1; i < NR_CMDS; i++)
 		if (distance(word, cmds[i]->name) < distance(word, nearest->name))
 			nearest = cmds[i];
-	if (*word != '-' && distance(word, nearest->name) <= 3)
+	if (*word != '-' && 2 * distance(word, nearest->name) <= strlen(nearest->name))
 		cli_note("there is no command '%.64s'; did you mean '%s'?", word, nearest->name);
 	else
 		cli_note("there is no %s '%.64s'; see 'whyscale --help'", what, word);

@@ -84,9 +84,14 @@ double facts_share(const struct facts *f, int64_t ns)
 
 double finding_bound(const struct facts *f, int64_t lost_ns)
 {
-	double left = 1 - facts_share(f, lost_ns);
+	double left = 1 - facts_share(f, lost_ns), now = facts_speedup(f);
+	double bound = left > 0 ? now / left : now;
+	double most = f->cpus && f->stack->workers > f->cpus ? f->cpus : (double)f->stack->workers;
 
-	return left > 0 ? facts_speedup(f) / left : facts_speedup(f);
+	/* No more at once than there are CPUs for; a speedup that is already beyond stays. */
+	if (!f->single && bound > most)
+		bound = most;
+	return bound > now ? bound : now;
 }
 
 int finding_make(struct finding *ret, const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence,

@@ -53,7 +53,7 @@ struct findings {
 int findings_make(const struct facts *f, struct findings *ret_findings);
 void findings_free(struct findings *f);
 
-/* As DESIGN.md's keys of a finding; the caller's to free. NULL when out of memory. */
+/* {cause, lost_ns, lost_speedup, sentence, evidence, remedy, bound}; the caller's to free. NULL when out of memory. */
 json_t *finding_json(const struct finding *f);
 
 /* ---- for causes ---- */
@@ -69,7 +69,7 @@ double facts_share(const struct facts *f, int64_t ns);
 
 /*
  * The speedup if lost_ns of the workers' time were gone and nothing else changed: the N * T of the stack shrinks to
- * N * T - lost_ns, shared evenly, so S * N * T / (N * T - lost_ns).
+ * N * T - lost_ns, shared evenly, so S * N * T / (N * T - lost_ns), but no more than workers and CPUs allow.
  */
 double finding_bound(const struct facts *f, int64_t lost_ns);
 

@@ -5,6 +5,14 @@
  */
 #include "explain/finding.h"
 
+/* Do the CPUs, worth less together, explain at least half of it? */
+static bool shared_enough(const struct facts *f, double times)
+{
+	double busy = (double)f->stack->workers < f->cpus ? (double)f->stack->workers : f->cpus;
+
+	return busy / f->capacity - 1 > (times - 1) / 2;
+}
+
 static int find(const struct facts *f, struct finding *ret)
 {
 	int64_t ns = f->stack->part_ns[STACK_INFLATION];
@@ -19,7 +27,9 @@ static int find(const struct facts *f, struct finding *ret)
 			     "capacity_min", f->capacity_min, "capacity_max", f->capacity_max);
 	if (f->capacity > 0)
 		return finding_make(ret, f, "inflation", ns, evidence,
-				    "nothing in the program: more, or less shared, physical cores",
+				    shared_enough(f, times) ? "nothing in the program: more, or less shared, physical cores" :
+							      "repeat it in a quieter hour (--repeat), or for longer: the "
+							      "CPUs themselves were worth what they should be",
 				    "%s: the same work took %.2f times the CPU time that it took %s alone; close to that "
 				    "run, a bare counting loop on all %u CPUs at once did the work of %.2f CPUs (%.2f to "
 				    "%.2f), with no lock, no run-queue wait and no migration.",

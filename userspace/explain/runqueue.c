@@ -35,7 +35,7 @@ static int find(const struct facts *f, struct finding *ret)
 			    "thread was given it, %.1f %% after a wake-up): %zu on %u CPUs%s.",
 			    f->name, many ? "its workers were" : "its worker was", share * 100, many ? "their" : "its",
 			    facts_share(f, preempted) * 100, facts_share(f, wakeup) * 100, f->stack->workers, f->cpus,
-			    crowded ? "" : ", so other threads had the CPU");
+			    crowded ? "" : "; so others had a CPU meanwhile, or workers stood in one queue while a CPU was free");
 }
 
 const struct cause cause_runqueue = { .name = "runqueue", .find = find };

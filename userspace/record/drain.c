@@ -13,6 +13,7 @@
 
 struct span {
 	uint64_t begin, end; /* positions */
+	uint64_t records;
 	bool unfinished;     /* a record at `end` was reserved and is still being written */
 };
 
@@ -30,7 +31,7 @@ static char *data_at(const struct probe_env *env, unsigned int i, uint64_t pos)
 static struct span whole_records(const struct probe_env *env, unsigned int i, uint64_t pos, uint64_t head)
 {
 	uint64_t lap_end = (pos | (env->buffer_bytes - 1)) + 1;
-	struct span s = { pos, pos, false };
+	struct span s = { pos, pos, 0, false };
 
 	while (s.end < head && s.end < lap_end) {
 		const uint64_t *word0 = (const uint64_t *)data_at(env, i, s.end);
@@ -41,12 +42,13 @@ static struct span whole_records(const struct probe_env *env, unsigned int i, ui
 			break;
 		}
 		s.end += EV_WORDS(w0) * 8;
+		s.records++;
 	}
 	return s;
 }
 
 static int drain_one(const struct probe_env *env, unsigned int i, struct trace_writer *w,
-		     unsigned int *fill, bool *unfinished, struct err *err)
+		     unsigned int *fill, uint64_t *records, bool *unfinished, struct err *err)
 {
 	struct buf_header *h = header_of(env, i);
 	uint64_t head = __atomic_load_n(&h->head, __ATOMIC_ACQUIRE), pos = h->tail;
@@ -69,12 +71,13 @@ static int drain_one(const struct probe_env *env, unsigned int i, struct trace_w
 		memset(from, 0, s.end - s.begin);
 		__atomic_store_n(&h->tail, s.end, __ATOMIC_RELEASE);
 		pos = s.end;
+		*records += s.records;
 	}
 	return 0;
 }
 
 int drain_buffers(const struct probe_env *env, struct trace_writer *w, uint64_t *safe_ns,
-		  unsigned int *ret_fill, struct err *err)
+		  unsigned int *ret_fill, uint64_t *records, struct err *err)
 {
 	uint64_t now = monotonic_ns() - env->epoch_ns;
 	bool unfinished = false;
@@ -82,7 +85,7 @@ int drain_buffers(const struct probe_env *env, struct trace_writer *w, uint64_t 
 
 	*ret_fill = 0;
 	for (unsigned int i = 0; i < env->nr_bufs; i++) {
-		r = drain_one(env, i, w, ret_fill, &unfinished, err);
+		r = drain_one(env, i, w, ret_fill, records, &unfinished, err);
 		if (r)
 			return r;
 	}

@@ -11,11 +11,11 @@
 #include "trace/writer.h"
 
 /*
- * Takes what every buffer holds now. ret_fill: the fullest buffer's share, in 1/1024. Updates *safe_ns to a moment such that
+ * Takes what every buffer holds now. ret_fill: the fullest buffer's share, in 1/1024. Adds to *records what was taken. Updates *safe_ns to a moment such that
  * every older record has been taken, where no buffer ends in a record that is still being written.
  */
 int drain_buffers(const struct probe_env *env, struct trace_writer *w, uint64_t *safe_ns,
-		  unsigned int *ret_fill, struct err *err);
+		  unsigned int *ret_fill, uint64_t *records, struct err *err);
 
 /* After the last drain: writes EV_LOST for drops that no later record announced. */
 int drain_last_losses(const struct probe_env *env, struct trace_writer *w, struct err *err);

@@ -69,7 +69,7 @@ struct recording {
 /* ---- probes ---- */
 
 /*
- * Per-task counters make every switch of the task dearer (perf's context is switched too: about 0.3 us), and the scheduler probe reads
+ * Per-task counters make every switch of the task dearer (perf's context is switched too: about 0.2 us), and the scheduler probe reads
  * the same numbers from the kernel's books for nothing. So they are opened when asked for, or in its stead.
  */
 static bool wanted(const struct recording *rec, const struct probe *probe)
@@ -236,7 +236,7 @@ static int drain(struct recording *rec, struct err *err)
 {
 	unsigned int fill = 0;
 	uint64_t now;
-	int r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, err);
+	int r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, &rec->result->events, err);
 
 	if (r)
 		return r;
@@ -370,7 +370,7 @@ static int finish(struct recording *rec, struct err *err)
 
 	if (rec->result->bpf) {
 		if (!r)
-			r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, err);
+			r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, &rec->result->events, err);
 		if (!r)
 			r = drain_last_losses(&rec->env, rec->writer, err);
 		if (!r)
@@ -383,7 +383,6 @@ static int finish(struct recording *rec, struct err *err)
 		r = trace_writer_meta(rec->writer, meta, err);
 	rec->result->lost = dropped(meta);
 	rec->result->bytes = trace_writer_size(rec->writer);
-	rec->result->events = trace_writer_raw(rec->writer) / 24;
 	rec->result->wall_ns = rec->end_ns - rec->begin_ns;
 	return r;
 }

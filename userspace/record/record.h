@@ -33,7 +33,7 @@ struct record_result {
 	int exit_status;	/* of the command as a shell gives it (128 + signal); 0 without a command */
 	bool interrupted;	/* by a signal to us */
 	uint64_t wall_ns;	/* from letting the command run to its end */
-	uint64_t events, bytes;	/* records (about), file size */
+	uint64_t events, bytes;	/* records, file size */
 	uint64_t lost;		/* dropped records */
 };
 

@@ -3,7 +3,7 @@
  * The audit as a sentence: equal to the kernel's own books, or exactly what is not and why that may be.
  *
  * The two parts of the time, on-CPU and run queue, differ each for itself, for reasons that are known; their sum does not
- * (MEASURED.md). So the sum is judged, and the parts are shown with the reasons.
+ * So the sum is judged, and the parts are shown with the reasons.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -115,7 +115,7 @@ static void show_audit(const struct loaded *l, const struct report_options *o, F
 {
 	_cleanup_(free_p) char *audit = report_audit(l);
 
-	text_field(out, o->width, "audit:", "%s", audit ? audit : "out of memory");
+	text_field(out, o->width, "audit", "%s", audit ? audit : "out of memory");
 }
 
 static void show_cost(const struct loaded *l, const struct report_options *o, FILE *out)
@@ -138,12 +138,45 @@ static void show_cost(const struct loaded *l, const struct report_options *o, FI
 			 units_time(bpf, c->bpf_ns), c->bpf_runs,
 			 units_time(each, c->bpf_runs ? c->bpf_ns / c->bpf_runs : 0),
 			 c->bpf_estimated ? ", estimated from a sample" : "");
+	else if (l->meta.bpf)
+		snprintf(programs, sizeof(programs), "BPF programs: too short a time to time them; ");
 	if (room && c->bpf_ns + c->recorder_cpu_ns < room)
 		snprintf(whole, sizeof(whole), "; together %s of the CPUs' time",
 			 units_percent(share, c->bpf_ns + c->recorder_cpu_ns, room));
 	text_field(out, o->width, "cost",
 		   "%srecorder %s of CPU time, its start and end included%s%s", programs,
 		   units_time(cpu, c->recorder_cpu_ns), whole, misses);
+}
+
+/* "task-clock 1234 ns, page-faults 12, cycles unavailable (reason)", of those that were opened. */
+static void show_counters(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	const json_t *counters = json_object_get(l->raw_meta, "counters"), *one;
+	_cleanup_(free_p) char *text = NULL;
+	const char *name;
+	size_t len;
+	FILE *f;
+
+	if (!json_object_size(counters))
+		return;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return;
+	json_object_foreach((json_t *)counters, name, one) {
+		const json_t *value = json_object_get(one, "value");
+		const char *unit = json_string_value(json_object_get(one, "unit"));
+		char clean[64];
+
+		escape_terminal(clean, sizeof(clean), name, 32, true);
+		if (json_is_integer(value))
+			fprintf(f, "%s%s %lld%s", ftell(f) ? ", " : "", clean,
+				(long long)json_integer_value(value),
+				unit && !strcmp(unit, "ns") ? " ns" : "");
+		else
+			fprintf(f, "%s%s unavailable", ftell(f) ? ", " : "", clean);
+	}
+	fclose(f);
+	text_field(out, o->width, "counters", "%s", text);
 }
 
 void report_header(const struct loaded *l, const struct report_options *o, FILE *out)
@@ -164,5 +197,6 @@ void report_header(const struct loaded *l, const struct report_options *o, FILE 
 	else
 		show_lost(l, o, out);
 	show_audit(l, o, out);
+	show_counters(l, o, out);
 	show_cost(l, o, out);
 }

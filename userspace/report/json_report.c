@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The report for programs, schema whyscale.report/1 (DESIGN.md, section 5). Times are integer nanoseconds; moments are of
+ * The report for programs, schema whyscale.report/1. Times are integer nanoseconds; moments are of
  * CLOCK_MONOTONIC. Nothing is left out here: all classes, all threads.
  */
 #include <errno.h>
@@ -181,9 +181,10 @@ static json_t *recording(const struct loaded *l)
 static json_t *report(const struct loaded *l)
 {
 	json_t *whole = recording(l);
-	json_t *rest = json_pack("{s:o, s:o, s:[], s:o, s:o, s:o, s:o, s:{s:o, s:o}}", "ledger",
+	json_t *rest = json_pack("{s:o, s:o, s:[], s:o, s:o, s:o, s:O?, s:o, s:{s:o, s:o}}", "ledger",
 				 json_ledger(l->ledger_ns), "threads", threads(l), "locks", "lost",
-				 json_lost(l), "audit", json_audit_total(l), "cost", json_cost(l),
+				 json_lost(l), "audit", json_audit_total(l), "cost", json_cost(l), "counters",
+				 json_object_get(l->raw_meta, "counters"),
 				 "per_cpu", per_cpu(l), "latency", "wakeup",
 				 latency(ledger_latency(l->ledger, true)), "preempted",
 				 latency(ledger_latency(l->ledger, false)));

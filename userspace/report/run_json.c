@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* `whyscale run --json`: schema whyscale.run/1, DESIGN.md section 5. */
+/* `whyscale run --json`: schema whyscale.run/1. New keys may be added; these keep their meaning. */
 #include <errno.h>
 
 #include "analysis/class.h"

@@ -16,9 +16,14 @@ double run_entry_speedup(const struct run_entry *e)
 
 static void head(const struct run_report *r, const struct report_options *o, FILE *out)
 {
-	text_field(out, o->width, "machine", "%u CPUs, Linux %s, %s", r->cpus, r->kernel, r->arch);
+	const char *python = NULL;
+
+	for (size_t i = 0; i < r->nr; i++)
+		python = r->entry[i].interpreter ? r->entry[i].interpreter : python;
+	text_field(out, o->width, "machine", "%u CPUs, Linux %s, %s%s%s", r->cpus, r->kernel, r->arch,
+		   python ? "; " : "", python ? python : "");
 	if (r->repeats > 1)
-		text_field(out, o->width, "repeats", "%u of each, in turns; the run with the median wall time is shown",
+		text_field(out, o->width, "repeats", "%u of each, in turns; the run with the median wall time (of an even number, the faster of the two in the middle) is shown",
 			   r->repeats);
 	if (!r->bpf)
 		text_field(out, o->width, "limits",
@@ -35,7 +40,7 @@ static void time_cells(struct grid *g, const struct run_report *r, const struct 
 	double speedup = run_entry_speedup(e);
 
 	grid_cell(g, "%u", e->workers);
-	grid_cell(g, "%" PRIu64, e->counted);
+	grid_cell(g, "%s", units_grouped(wall, e->counted));
 	grid_cell(g, "%s", units_time(wall, e->wall_ns));
 	if (r->repeats > 1)
 		grid_cell(g, "%s-%s", units_time(low, e->wall_min_ns), units_time(high, e->wall_max_ns));
@@ -84,6 +89,13 @@ static int times(const struct run_report *r, const struct report_options *o, FIL
 	return grid_print(g, o->width, o->colour, out, err);
 }
 
+static bool negligible(const struct stack *s, enum stack_part part)
+{
+	double share = stack_share(s, part);
+
+	return share > -0.0005 && share < 0.0005;
+}
+
 static int stacks(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err)
 {
 	static const char *const heads[STACK_NR] = { "USEFUL", "INFLATION", "LOCK", "GIL", "KLOCK", "SYNC",
@@ -105,15 +117,46 @@ static int stacks(const struct run_report *r, const struct report_options *o, FI
 		grid_cell(g, "%s", e->name);
 		grid_cell(g, "%u", e->workers);
 		for (int part = 0; part < STACK_NR; part++) {
-			double share = stack_share(&e->stack, part);
-
-			if (share > -0.0005 && share < 0.0005)
+			if (negligible(&e->stack, part))
 				grid_cell(g, "-");
 			else
-				grid_cell(g, "%.3f", share);
+				grid_cell(g, "%.3f", stack_share(&e->stack, part));
 		}
 	}
 	return grid_print(g, o->width, o->colour, out, err);
+}
+
+/* What the words of the tables mean. */
+static void legend(const struct run_report *r, const struct report_options *o, FILE *out)
+{
+	static const char *const parts[STACK_NR] = {
+		[STACK_USEFUL] = "on a CPU, as long as the baseline needed for the same work",
+		[STACK_INFLATION] = "on a CPU beyond that: the same work took more CPU time (below 0: less)",
+		[STACK_SPAWN] = "the run had begun, the worker had not: it was being started",
+		[STACK_IMBALANCE] = "the worker had ended, another one still worked",
+		[STACK_TEARDOWN] = "all had ended, and were being collected",
+	};
+	static const enum ledger_class classes[STACK_NR] = {
+		[STACK_LOCK] = CLASS_LOCK, [STACK_GIL] = CLASS_GIL, [STACK_KLOCK] = CLASS_KLOCK,
+		[STACK_SYNC] = CLASS_SYNC, [STACK_RUNQ_PREEMPTED] = CLASS_RUNQ_PREEMPTED,
+		[STACK_RUNQ_WAKEUP] = CLASS_RUNQ_WAKEUP, [STACK_THROTTLED] = CLASS_THROTTLED,
+		[STACK_IO] = CLASS_IO, [STACK_SLEEP] = CLASS_SLEEP, [STACK_STOPPED] = CLASS_STOPPED,
+		[STACK_BLOCKED_OTHER] = CLASS_BLOCKED_OTHER, [STACK_UNTRACKED] = CLASS_UNTRACKED,
+	};
+
+	for (int part = 0; part < STACK_NR; part++) {
+		bool shown = part == STACK_USEFUL;
+
+		for (size_t i = 0; i < r->nr; i++)
+			shown |= !r->entry[i].skipped && negligible(&r->entry[i].stack, part) == false;
+		if (shown)
+			fprintf(out, "  %-15s %s\n", stack_part_name(part),
+				parts[part] ? parts[part] : class_meaning(classes[part]));
+	}
+	if (r->bpf)
+		text_field(out, o->width, "",
+			   "VOL and INVOL: switches of all threads, because one blocked or because it lost its CPU; MIGR: "
+			   "moves to another CPU; AUDIT: whether these equal the kernel's own counts.");
 }
 
 static void sentences(const struct run_report *r, const struct report_options *o, FILE *out)
@@ -126,8 +169,9 @@ static void sentences(const struct run_report *r, const struct report_options *o
 			text_field(out, o->width, "skipped", "%s: %s", e->name, e->skipped);
 		else if (f && f->lost_ns > 0)
 			text_field(out, o->width, f->cause, "%s Without this, at most %.2f times as fast%s%s. What would "
-				   "help: %s.", f->sentence, f->bound, e->baseline_name ? " as " : "",
-				   e->baseline_name ? e->baseline_name : "", f->remedy);
+				   "help: %s.", f->sentence, f->bound,
+				   e->baseline_name && !e->single ? " as " : "",
+				   e->baseline_name && !e->single ? e->baseline_name : "", f->remedy);
 		else if (f)
 			text_field(out, o->width, f->cause, "%s", f->sentence);
 	}
@@ -164,8 +208,8 @@ static void audits(const struct run_report *r, const struct report_options *o, F
 		   agree, threads, sum.voluntary[0], sum.involuntary[0], sum.migrated[0], sum.voluntary[1],
 		   sum.involuntary[1], sum.migrated[1], units_time(a, sum.oncpu_ns[0]), units_time(b, sum.steal_ns),
 		   units_time(c, sum.oncpu_ns[1]));
-	text_field(out, o->width, "cost", "BPF programs %s (estimated from timed samples), recorder %s of CPU time; %" PRIu64
-		   " events lost.", units_time(a, bpf_ns), units_time(d, cpu_ns), lost);
+	text_field(out, o->width, "cost", "BPF programs %s (estimated from timed samples), recorder %s of CPU time, its starts and ends "
+		   "included; %" PRIu64 " events lost.", units_time(a, bpf_ns), units_time(d, cpu_ns), lost);
 }
 
 int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err)
@@ -180,6 +224,8 @@ int run_report_table(const struct run_report *r, const struct report_options *o,
 	ret = stacks(r, o, out, err);
 	if (ret)
 		return ret;
+	fputc('\n', out);
+	legend(r, o, out);
 	fputc('\n', out);
 	sentences(r, o, out);
 	if (r->bpf)

@@ -116,3 +116,18 @@ const char *units_count(char *buf, size_t size, uint64_t nr, const char *one)
 	snprintf(buf, size, "%" PRIu64 " %s%s", nr, one, nr == 1 ? "" : "s");
 	return buf;
 }
+
+const char *units_grouped(char *buf, uint64_t value)
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	char *to = buf;
+
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			*to++ = ',';
+		*to++ = digits[i];
+	}
+	*to = '\0';
+	return buf;
+}

@@ -30,6 +30,9 @@ struct units_scale units_scale(uint64_t largest_ns);
 /* A time in that unit, without its name; "-" for exactly 0, so that a wait that was short differs from none. */
 const char *units_scaled(char *buf, const struct units_scale *scale, uint64_t ns);
 
+/* "2,000,000,000". */
+const char *units_grouped(char *buf, uint64_t value);
+
 /* CPUs as the kernel lists them, "0-3,8", from the bits of `words` 64-bit words; cut with "..." to `size` bytes. */
 const char *units_cpus(char *buf, size_t size, const uint64_t *bits, size_t words);
 
