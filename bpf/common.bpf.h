@@ -72,6 +72,7 @@ struct local {
 	u64 cpus;
 	u64 delay_ns, pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
 	u64 steal_ns, steal_mark;
+	u64 nivcsw;
 };
 
 struct {
@@ -120,9 +121,9 @@ static __noinline int drop(struct buf *b, u32 cause)
 	if (!b->h.lost_first)
 		b->h.lost_first = now;
 	b->h.lost_last = now;
-	b->h.limit = 0;
 	__sync_fetch_and_add(&b->h.lost[cause], 1);
 	__sync_fetch_and_add(&b->h.dropped[cause], 1);
+	b->h.limit = 0;
 	return 0;
 }
 
@@ -144,11 +145,12 @@ static __always_inline void write_lost(struct buf *b)
 {
 	struct ev_lost *rec = take(b, sizeof(*rec) / 8);
 
+	/* One that nests between finds the counts gone, or adds to what is announced next. */
 	rec->first_time = b->h.lost_first;
 	rec->last_time = b->h.lost_last;
+	b->h.lost_first = 0;
 	rec->count[DROP_FULL] = __sync_lock_test_and_set(&b->h.lost[DROP_FULL], 0);
 	rec->count[DROP_STORAGE] = __sync_lock_test_and_set(&b->h.lost[DROP_STORAGE], 0);
-	b->h.lost_first = 0;
 	COMMIT(rec, now_ns(), EV_LOST, 0);
 }
 
@@ -164,7 +166,7 @@ static __noinline int make_room(struct buf *b)
 		drop(b, DROP_FULL);
 		return 0;
 	}
-	if (b->h.lost_first)
+	if (b->h.lost[DROP_FULL] + b->h.lost[DROP_STORAGE])
 		write_lost(b);
 	b->h.limit = limit;
 	return 1;

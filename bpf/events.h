@@ -75,7 +75,8 @@ enum ev_kind {
 };
 
 /*
- * EV_SWITCH, 3 words. The flags are about prev. nr and the arguments are those of the system call that prev is in,
+ * EV_SWITCH, 3 words. The flags are about prev. With SW_RUNNABLE, a state other than 0 says that the kernel counted the switch as
+ * voluntary all the same: prev was about to sleep and a signal kept it. nr and the arguments are those of the system call that prev is in,
  * from its saved registers; EV_NO_SYSCALL when it was interrupted, or has no user registers (kernel thread).
  */
 #define SW_PREEMPT 0x01		/* the kernel's `preempt` argument: involuntary whatever the state */

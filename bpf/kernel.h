@@ -66,7 +66,7 @@ struct thread_info {
 	unsigned long flags;
 	u32 cpu;
 	u32 status;	   /* x86 */
-	int preempt_count; /* arm64 */
+	u64 preempt_count; /* arm64; libbpf does not resize a signed field */
 };
 
 struct rq {

@@ -165,9 +165,11 @@ static __always_inline void check_task(struct buf *b, struct task_struct *p, str
 static __noinline int write_books(struct buf *b, struct task_struct *p, struct local *l, u32 flags)
 {
 	struct ev_books *rec;
+	u32 seq;
 
 	if (!b || !p || !l)
 		return 0;
+	seq = READ_ONCE(l->seq);
 	rec = RESERVE(b, ev_books);
 	if (!rec)
 		return 0;
@@ -183,6 +185,11 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 	rec->utime_ns = p->utime;
 	rec->stime_ns = p->stime;
 	rec->start_ns = p->start_time;
+	/* It ran meanwhile: these books hold for no moment, and its next switch-out writes others. */
+	if (unlikely(READ_ONCE(l->seq) != seq)) {
+		l->books |= flags;
+		flags = 0;
+	}
 	COMMIT(rec, now_ns(), EV_BOOKS, flags | (steal_known() ? BK_STEAL : 0));
 	return 0;
 }
@@ -228,14 +235,14 @@ static __noinline int write_missed_wake(struct buf *b, struct task_struct *p, st
 /* ---- switches ---- */
 
 struct leave {
-	u32 flags, how;
+	u32 flags, how, state;
 };
 
 /* What prev's record says, and what is kept of it until it comes back. */
 static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struct task_struct *p,
 					      struct local *l, u32 state, u64 steal)
 {
-	struct leave out = { preempt ? SW_PREEMPT : 0, 0 };
+	struct leave out = { preempt ? SW_PREEMPT : 0, 0, state & 0xff };
 
 	if (unlikely(l->state != LOCAL_ON_CPU)) {
 		if (l->state != LOCAL_UNKNOWN)
@@ -250,6 +257,10 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	out.how = how_of(p, l);
 	if (p->on_rq && !task_delayed(p)) {
 		out.flags |= SW_RUNNABLE;
+		out.state = 0;
+		if (p->nivcsw == l->nivcsw)
+			out.state = EV_STATE_INTERRUPTIBLE; /* voluntary, kept by a signal */
+		l->nivcsw = p->nivcsw;
 		if (task_throttled(p))
 			out.flags |= SW_THROTTLED;
 		l->state = LOCAL_QUEUED;
@@ -268,6 +279,7 @@ static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct
 	if (unlikely(l->state == LOCAL_BLOCKED))
 		write_missed_wake(b, p, l);
 	wait_end(l, b, bpf_get_smp_processor_id());
+	l->waking_cpu = 0;
 	l->state = LOCAL_ON_CPU;
 	l->steal_mark = steal;
 }
@@ -321,7 +333,7 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev, str
 
 		rec->prev = who_of(prev, from);
 		rec->next = b->h.cur_who;
-		*(u64 *)&rec->state = (state & 0xff) | out.how << 8 | (u64)(from ? (u16)from->seq : 0) << 32 |
+		*(u64 *)&rec->state = (from ? out.state : state & 0xff) | out.how << 8 | (u64)(from ? (u16)from->seq : 0) << 32 |
 				      (u64)(to ? to->seq : 0) << 48;
 		COMMIT(rec, now, EV_SWITCH, out.flags);
 	}
@@ -385,6 +397,7 @@ int BPF_PROG(waking, struct task_struct *p)
 	here = bpf_get_smp_processor_id();
 	cpu = task_cpu(p);
 	l->waking_cpu = here + 1;
+	b->h.woken_task = 0;
 	if (likely(l->state == LOCAL_BLOCKED)) {
 		l->state = LOCAL_QUEUED;
 		wait_begin(l, b, here, cpu);
@@ -419,7 +432,8 @@ static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
 	u32 cpu, here;
 	u64 now;
 
-	if (!b || (!(flags & WU_NEW) && wakeup_told(b, p)))
+	/* A thread that wakes itself changes nothing (and has interrupts on). */
+	if (!b || (u64)p == (u64)bpf_get_current_task_btf() || (!(flags & WU_NEW) && wakeup_told(b, p)))
 		return 0;
 	l = local_of(p);
 	if (!l || l->state == LOCAL_ON_CPU || (l->state == LOCAL_QUEUED && !l->waking_cpu))
@@ -496,15 +510,16 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 
 static __always_inline struct local *track(struct buf *b, struct task_struct *p)
 {
-	struct local *l = bpf_task_storage_get(&locals, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct local first = {}, *l;
 
+	first.serial = __sync_fetch_and_add(&last_serial, 1) + 1;
+	first.kthread = p->flags & PF_KTHREAD;
+	l = bpf_task_storage_get(&locals, p, &first, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!l) {
 		__sync_fetch_and_add(&dropped_no_storage, 1);
 		drop(b, DROP_STORAGE);
 		return NULL;
 	}
-	l->serial = __sync_fetch_and_add(&last_serial, 1) + 1;
-	l->kthread = p->flags & PF_KTHREAD;
 	return l;
 }
 
@@ -528,7 +543,7 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 	if (config.mode == MODE_ALL ? (u32)cur->tgid == config.self_tgid : !parent || parent->no_inherit)
 		return 0;
 	b = buf_here();
-	if (!b)
+	if (!b || local_of(p)) /* the snapshot may have met it already */
 		return 0;
 	l = track(b, p);
 	if (!l)
@@ -660,6 +675,7 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 	rec->state = state;
 	l->delay_ns = p->sched_info.run_delay;
 	l->pcount = p->sched_info.pcount;
+	l->nivcsw = p->nivcsw;
 	if (l->state == LOCAL_UNKNOWN && l->seq == seq)
 		l->state = flags & SN_ON_CPU ? LOCAL_ON_CPU : flags & SN_BLOCKED ? LOCAL_BLOCKED : LOCAL_UNKNOWN;
 	else

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,6 +25,9 @@
 enum { MODE_TARGETS, MODE_ALL };
 enum { TARGET_TGID = 1, TARGET_TID = 2, TARGET_COMMAND = 4 };
 #define NO_SLOT 0xffff
+#define OLD_MAX_BUFFER (2u << 20)
+/* The initial pid namespace: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
+#define INITIAL_PID_NS 0xeffffffc
 
 struct sched {
 	struct sched_bpf *skel;
@@ -184,6 +188,9 @@ static int configure(struct sched *s, struct err *err)
 
 static int load_error(struct err *err, int code)
 {
+	if (code == -E2BIG)
+		return err_set(err, code, "buffers of that size are too large for this kernel: choose "
+			       "smaller ones with -m");
 	if (code == -EPERM)
 		return err_set(err, code,
 			       "loading BPF programs needs root (CAP_BPF and CAP_PERFMON): run it with sudo");
@@ -208,29 +215,53 @@ static int map_buffers(struct sched *s, struct err *err)
 	return s->seen_runs ? 0 : err_sys(err, -ENOMEM, "cannot map the event buffers");
 }
 
+static void release(struct sched *s)
+{
+	if (s->cost.stats_fd >= 0)
+		close(s->cost.stats_fd);
+	s->cost.stats_fd = -1;
+	if (s->bufs)
+		munmap(s->bufs, s->bufs_len);
+	s->bufs = NULL;
+	sched_bpf__destroy(s->skel);
+	s->skel = NULL;
+	free(s->seen_runs);
+	s->seen_runs = NULL;
+	free(s->env->buf_cpu);
+	s->env->buf_cpu = NULL;
+	s->env->bufs = NULL;
+	s->env->nr_bufs = 0;
+	s->env->bufs_fd = -1;
+}
+
 static void sched_close(void *state)
 {
 	struct sched *s = state;
 
 	if (!s)
 		return;
-	if (s->cost.stats_fd >= 0)
-		close(s->cost.stats_fd);
-	if (s->bufs)
-		munmap(s->bufs, s->bufs_len);
-	sched_bpf__destroy(s->skel);
-	free(s->seen_runs);
-	free(s->env->buf_cpu);
-	s->env->buf_cpu = NULL;
-	s->env->bufs = NULL;
-	s->env->nr_bufs = 0;
-	s->env->bufs_fd = -1;
+	release(s);
 	free(s);
+}
+
+/* BPF programs see the initial namespace's tids, we and our user see our own's. */
+static int check_namespace(struct err *err)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) || st.st_ino == INITIAL_PID_NS)
+		return 0;
+	return err_set(err, -ENOTSUP,
+		       "it runs in a pid namespace (a container), where the kernel's thread ids are others: run it on "
+		       "the host, or with the host's namespace (--pid=host)");
 }
 
 static int load(struct sched *s, struct err *err)
 {
-	int r;
+	int r = check_namespace(err);
+
+	if (r)
+		return r;
 
 	libbpf_set_print(keep_warning);
 	last_warning[0] = '\0';
@@ -247,6 +278,18 @@ static int load(struct sched *s, struct err *err)
 	return map_buffers(s, err);
 }
 
+/* Before 6.0 a map's value was at most 4 MiB (63b8ce77b15e): half of the buffer fits there. */
+static int load_what_fits(struct sched *s, struct err *err)
+{
+	int r = load(s, err);
+
+	if (r != -E2BIG || s->env->buffer_bytes <= OLD_MAX_BUFFER)
+		return r;
+	release(s);
+	s->env->buffer_bytes = OLD_MAX_BUFFER;
+	return load(s, err);
+}
+
 static int sched_open(struct probe_env *env, void **ret_state, struct err *err)
 {
 	struct sched *s = calloc(1, sizeof(*s));
@@ -257,7 +300,7 @@ static int sched_open(struct probe_env *env, void **ret_state, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot open the scheduler probe");
 	s->env = env;
 	s->cost.stats_fd = -1;
-	r = load(s, err);
+	r = load_what_fits(s, err);
 	if (r)
 		return r;
 	r = sched_bpf__attach(s->skel);

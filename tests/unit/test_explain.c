@@ -43,6 +43,8 @@ static const struct row rows[] = {
 	{ "below a hundredth nobody speaks", { STACK_IO }, { 9 }, false, false, false, T, { "none" }, 1.0, "" },
 	{ "without privileges", { STACK_UNTRACKED }, { 300 }, false, true, false, T, { "none" }, 1 / 0.7, "privileges" },
 	{ "after lost events", { STACK_UNTRACKED }, { 300 }, false, false, false, T, { "none" }, 1 / 0.7, "not guessed" },
+	{ "stopped for most of it", { STACK_STOPPED, STACK_SLEEP }, { 800, 20 }, false, false, false, T, { "none" }, 2.0,
+	  "stopped" },
 	{ "everything lost", { STACK_SYNC }, { 1000 }, false, false, false, T, { "sync" }, 1.0, "100.0 %" },
 };
 

@@ -95,7 +95,7 @@ static bool stays_runnable(unsigned int flags)
 
 static bool is_yield(const struct ledger *l, const struct ev_switch *sw, unsigned int flags)
 {
-	return (flags & (SW_RUNNABLE | SW_PREEMPT | SW_COMPAT)) == SW_RUNNABLE &&
+	return (flags & (SW_RUNNABLE | SW_PREEMPT | SW_COMPAT)) == SW_RUNNABLE && !sw->state &&
 	       EV_HOW_NR(how_of(sw)) == l->yield_nr;
 }
 
@@ -103,7 +103,7 @@ static bool is_yield(const struct ledger *l, const struct ev_switch *sw, unsigne
 static void count_switch(const struct ledger *l, struct thread *t, const struct ev_switch *sw,
 			 unsigned int flags)
 {
-	bool involuntary = stays_runnable(flags);
+	bool involuntary = flags & SW_PREEMPT || (flags & SW_RUNNABLE && !sw->state);
 	bool yield = is_yield(l, sw, flags);
 
 	t->voluntary += !involuntary;

@@ -114,6 +114,7 @@ static void set_signals(void)
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_UNBLOCK, &pipe, NULL);
 	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would take the command's exit status away */
 }
 
 int main(int argc, char **argv)

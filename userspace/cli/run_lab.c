@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "record/output.h"
 #include "record/record.h"
 #include "strategy/capacity.h"
 #include "strategy/strategy_args.h"
@@ -38,9 +40,17 @@ struct state {
 	struct series series[LAB_MAX];
 	size_t nr;
 	char self[4096];
-	char dir[4096];
-	bool temporary;
+	char dir[4096]; /* ours, removed at the end: results, and traces that are not kept */
 };
+
+/* Between two recordings (which take signals themselves) a signal is only noted. */
+static volatile sig_atomic_t signalled;
+
+static void note_signal(int number)
+{
+	(void)number;
+	signalled = 1;
+}
 
 /* ---- preparation ---- */
 
@@ -51,23 +61,22 @@ static int make_directory(struct state *s, struct err *err)
 
 	if (n <= 0)
 		return err_sys(err, -errno, "cannot find the program file of whyscale");
-	if (s->o->keep) {
-		snprintf(s->dir, sizeof(s->dir), "%s", s->o->keep);
-		if (mkdir(s->dir, 0700) && errno != EEXIST)
-			return err_set(err, -EINVAL, "cannot make the directory '%s' for the traces: %m", s->dir);
-		return 0;
-	}
+	if (s->o->keep && !mkdir(s->o->keep, 0700))
+		output_give(s->o->keep);
+	else if (s->o->keep && errno != EEXIST)
+		return err_set(err, -EINVAL, "cannot make the directory '%s' for the traces: %m", s->o->keep);
 	snprintf(s->dir, sizeof(s->dir), "%s/whyscale-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	s->temporary = true;
-	return mkdtemp(s->dir) ? 0 : err_sys(err, -errno, "cannot make a directory for the traces in '%s'",
-					      tmp && *tmp ? tmp : "/tmp");
+	if (mkdtemp(s->dir))
+		return 0;
+	s->dir[0] = '\0';
+	return err_sys(err, -errno, "cannot make a directory for the traces in '%s'", tmp && *tmp ? tmp : "/tmp");
 }
 
-static char *path_of(const struct state *s, const struct series *one, const char *suffix)
+static char *path_of(const char *dir, const struct series *one, const char *suffix)
 {
 	char *path;
 
-	return asprintf(&path, "%s/%s.%s", s->dir, one->job.strategy->name, suffix) < 0 ? NULL : path;
+	return asprintf(&path, "%s/%s.%s", dir, one->job.strategy->name, suffix) < 0 ? NULL : path;
 }
 
 static int add_series(struct state *s, const struct strategy *strategy, struct err *err)
@@ -207,20 +216,23 @@ static int run_files(struct state *s, struct series *one, const char *trace, con
 		return skip(s, one, &why, err);
 	measure_capacity(one);
 	r = experiment_load(run, trace, err);
+	if (r)
+		experiment_free(run);
 	one->nr += !r;
 	return r;
 }
 
 static int run_one(struct state *s, struct series *one, struct err *err)
 {
-	_cleanup_(free_p) char *trace = path_of(s, one, "data"), *result = path_of(s, one, "json");
+	_cleanup_(free_p) char *trace = path_of(s->o->keep ? s->o->keep : s->dir, one, "data");
+	_cleanup_(free_p) char *result = path_of(s->dir, one, "json");
 	int r;
 
 	if (!trace || !result)
 		return err_sys(err, -ENOMEM, "cannot name the trace");
 	r = run_files(s, one, trace, result, err);
 	unlink(result);
-	if (s->temporary)
+	if (!s->o->keep)
 		unlink(trace);
 	return r;
 }
@@ -235,6 +247,10 @@ static int run_rounds(struct state *s, struct err *err)
 
 			if (one->skipped)
 				continue;
+			if (signalled) {
+				s->lab->interrupted = true;
+				break;
+			}
 			if (s->o->progress)
 				s->o->progress(one->job.strategy->name, round + 1, s->o->repeats);
 			r = run_one(s, one, err);
@@ -287,6 +303,7 @@ static void fill_entry(struct series *one, struct run_entry *e)
 	if (!e->skipped)
 		take_median(one, e);
 	if (one->has_capacity) {
+		e->capacity_cpus = one->capacity.cpus;
 		e->capacity = one->capacity.worth;
 		e->capacity_min = one->capacity.worth_min;
 		e->capacity_max = one->capacity.worth_max;
@@ -319,6 +336,7 @@ static int explain(struct lab *lab, struct series *one, struct run_entry *e, con
 		.reference_ns = reference ? experiment_work_ns(&reference->run) : 0,
 		.interpreter_lock = one->gil == 1 && e->run.nr > 1 && e->run.one_process,
 		.cpus = strategy_default_workers(),
+		.capacity_cpus = e->capacity_cpus,
 		.capacity = e->capacity,
 		.capacity_min = e->capacity_min,
 		.capacity_max = e->capacity_max,
@@ -354,13 +372,18 @@ static void release(struct state *s)
 		free(one->interpreter);
 		free(one->skipped);
 	}
-	if (s->temporary)
+	if (*s->dir)
 		rmdir(s->dir);
 }
+
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+#define NR_SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
 int lab_run(const struct lab_options *o, struct lab *ret_lab, struct err *err)
 {
 	_cleanup_(free_p) struct state *s = calloc(1, sizeof(*s));
+	const struct sigaction note = { .sa_handler = note_signal };
+	struct sigaction old[NR_SIGNALS];
 	int r;
 
 	*ret_lab = (struct lab){};
@@ -368,6 +391,8 @@ int lab_run(const struct lab_options *o, struct lab *ret_lab, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot prepare the run");
 	s->o = o;
 	s->lab = ret_lab;
+	for (size_t i = 0; i < NR_SIGNALS; i++)
+		sigaction(signals[i], &note, &old[i]);
 	r = add_all(s, err);
 	if (!r)
 		r = make_directory(s, err);
@@ -376,6 +401,8 @@ int lab_run(const struct lab_options *o, struct lab *ret_lab, struct err *err)
 	if (!r)
 		r = conclude(s, err);
 	release(s);
+	for (size_t i = 0; i < NR_SIGNALS; i++)
+		sigaction(signals[i], &old[i], NULL);
 	return r;
 }
 

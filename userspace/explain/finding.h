@@ -25,7 +25,8 @@ struct facts {
 	uint64_t reference_ns;		/* on-CPU time of the same work in the reference; 0: none */
 	bool interpreter_lock;		/* the workers are threads of a Python that has a global interpreter lock */
 	unsigned int cpus;		/* that the workers could use */
-	double capacity;		/* what these CPUs together were worth, in CPUs, measured close in time; 0: unknown */
+	unsigned int capacity_cpus;	/* so many at once: */
+	double capacity;		/* what they were worth together, in CPUs, measured close in time; 0: unknown */
 	double capacity_min, capacity_max;
 };
 

@@ -8,9 +8,7 @@
 /* Do the CPUs, worth less together, explain at least half of it? */
 static bool shared_enough(const struct facts *f, double times)
 {
-	double busy = (double)f->stack->workers < f->cpus ? (double)f->stack->workers : f->cpus;
-
-	return busy / f->capacity - 1 > (times - 1) / 2;
+	return f->capacity_cpus / f->capacity - 1 > (times - 1) / 2;
 }
 
 static int find(const struct facts *f, struct finding *ret)
@@ -31,9 +29,9 @@ static int find(const struct facts *f, struct finding *ret)
 							      "repeat it in a quieter hour (--repeat), or for longer: the "
 							      "CPUs themselves were worth what they should be",
 				    "%s: the same work took %.2f times the CPU time that it took %s alone; close to that "
-				    "run, a bare counting loop on all %u CPUs at once did the work of %.2f CPUs (%.2f to "
-				    "%.2f), with no lock, no run-queue wait and no migration.",
-				    f->name, times, f->baseline_name, f->cpus, f->capacity, f->capacity_min,
+				    "run, a bare counting loop pinned to each of %u CPUs at once did the work of %.2f CPUs "
+				    "(%.2f to %.2f).",
+				    f->name, times, f->baseline_name, f->capacity_cpus, f->capacity, f->capacity_min,
 				    f->capacity_max);
 	return finding_make(ret, f, "inflation", ns, evidence, "compare in a quiet hour, and with --repeat",
 			    "%s: the same work took %.2f times the CPU time that it took %s alone; the scheduler did "

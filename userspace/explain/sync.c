@@ -28,10 +28,10 @@ static int find(const struct facts *f, struct finding *ret)
 		ret, f, "sync", ns, evidence,
 		f->interpreter_lock ? "count in processes instead of threads: each has an interpreter, and a lock, of its own" :
 				      "let each worker own its data, or hold what is shared for a shorter time",
-		"%s: at least two of its %zu workers were on a CPU at the same time for only %.2f %% of the run; "
+		"%s: at least two of its %zu workers were on a CPU at the same time for %s%.2f %% of the run; "
 		"they spent %.1f %% of their time blocked until another thread let them go on (a futex, a join, a "
 		"child)%s.",
-		f->name, f->stack->workers, at_once * 100, share * 100,
+		f->name, f->stack->workers, at_once < 0.5 ? "only " : "", at_once * 100, share * 100,
 		f->interpreter_lock ? ": a Python thread may run only while it holds its interpreter's one lock" : "");
 }
 

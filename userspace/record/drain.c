@@ -37,7 +37,7 @@ static struct span whole_records(const struct probe_env *env, unsigned int i, ui
 		const uint64_t *word0 = (const uint64_t *)data_at(env, i, s.end);
 		uint64_t w0 = __atomic_load_n(word0, __ATOMIC_ACQUIRE);
 
-		if (!w0) {
+		if (!EV_WORDS(w0)) {
 			s.unfinished = true;
 			break;
 		}
@@ -79,7 +79,8 @@ static int drain_one(const struct probe_env *env, unsigned int i, struct trace_w
 int drain_buffers(const struct probe_env *env, struct trace_writer *w, uint64_t *safe_ns,
 		  unsigned int *ret_fill, uint64_t *records, struct err *err)
 {
-	uint64_t now = monotonic_ns() - env->epoch_ns;
+	/* A CPU's store of its head may take this long to be seen here. */
+	uint64_t now = monotonic_ns() - env->epoch_ns - 10000;
 	bool unfinished = false;
 	int r;
 
@@ -102,12 +103,12 @@ int drain_last_losses(const struct probe_env *env, struct trace_writer *w, struc
 		const struct buf_header *h = header_of(env, i);
 		struct ev_lost rec = {
 			.w0 = EV_WORD0(now, EV_WORDS_OF(struct ev_lost), EV_LOST, 0),
-			.first_time = h->lost_first,
+			.first_time = h->lost_first ? h->lost_first : h->lost_last,
 			.last_time = h->lost_last,
 		};
 		int r;
 
-		if (!h->lost_first)
+		if (!h->lost[DROP_FULL] && !h->lost[DROP_STORAGE])
 			continue;
 		memcpy(rec.count, h->lost, sizeof(rec.count));
 		r = trace_writer_records(w, env->buf_cpu[i], &rec, sizeof(rec), err);

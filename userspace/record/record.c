@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/cpulist.h"
+#include "base/file.h"
 #include "probes/probe.h"
 #include "record/drain.h"
 #include "record/meta.h"
@@ -59,6 +60,7 @@ struct recording {
 	struct proc_watch *watch; /* without BPF */
 	sigset_t old_mask;
 	int signal_fd;
+	bool created, kept_earlier; /* the file; an earlier one became NAME.old */
 	int old_nice;
 	uint64_t cpu_begin_ns;	  /* our own CPU time */
 	uint64_t begin_ns, end_ns; /* the target ran from, to */
@@ -143,6 +145,26 @@ static void close_probes(struct recording *rec)
 
 /* ---- before ---- */
 
+/* -p takes processes: a thread that is not its process's first one is another thing. */
+static int check_leaders(const struct record_options *opts, struct err *err)
+{
+	for (size_t i = 0; i < opts->nr_ids; i++) {
+		_cleanup_(free_p) char *status = NULL;
+		struct err ignored = {};
+		const char *tgid;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/status", opts->ids[i]);
+		if (file_read_text(path, &status, &ignored))
+			continue;
+		tgid = strstr(status, "\nTgid:");
+		if (tgid && atoi(tgid + 6) != opts->ids[i])
+			return err_set(err, -ESRCH, "%d is a thread of process %d: record the thread with -t, or the process",
+				       opts->ids[i], atoi(tgid + 6));
+	}
+	return 0;
+}
+
 static int describe_target(struct recording *rec, struct err *err)
 {
 	static const enum probe_mode modes[] = {
@@ -157,6 +179,8 @@ static int describe_target(struct recording *rec, struct err *err)
 		if (kill(opts->ids[i], 0) && errno == ESRCH)
 			return err_set(err, -ESRCH, "there is no process or thread %d: it may have ended; see `ps -eL`",
 				       opts->ids[i]);
+	if (opts->what == RECORD_PIDS && check_leaders(opts, err))
+		return err->code;
 	rec->env = (struct probe_env){
 		.mode = modes[opts->what],
 		.ids = opts->ids,
@@ -170,13 +194,18 @@ static int describe_target(struct recording *rec, struct err *err)
 
 static int block_signals(struct recording *rec, struct err *err)
 {
+	static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
 	sigset_t mask;
 
 	sigemptyset(&mask);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGHUP);
 	sigaddset(&mask, SIGCHLD);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		struct sigaction now;
+
+		/* blocked, an ignored signal would reach signalfd: nohup means it */
+		if (sigaction(ending[i], NULL, &now) || now.sa_handler != SIG_IGN)
+			sigaddset(&mask, ending[i]);
+	}
 	sigprocmask(SIG_BLOCK, &mask, &rec->old_mask);
 	rec->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	return rec->signal_fd < 0 ? err_sys(err, -errno, "cannot wait for signals") : 0;
@@ -201,9 +230,10 @@ static int open_trace(struct recording *rec, struct err *err)
 	_cleanup_(json_p) json_t *meta = NULL;
 	int fd, r;
 
-	r = output_create(rec->opts->output, &fd, err);
+	r = output_create(rec->opts->output, &fd, &rec->kept_earlier, err);
 	if (r)
 		return r;
+	rec->created = true;
 	r = trace_writer_open(fd, rec->env.nr_cpus, &rec->writer, err);
 	if (r)
 		return r;
@@ -267,7 +297,15 @@ static void take_signals(struct recording *rec)
 	target_reap(&rec->target, false);
 }
 
-/* A process or thread that has not ended; a zombie has. */
+/* Field 20 of /proc/PID/stat, num_threads; `state` points before field 3. */
+static long threads_of(const char *state)
+{
+	for (int field = 3; field <= 20 && state; field++)
+		state = strchr(state + 1, ' ');
+	return state ? atol(state) : 0;
+}
+
+/* A process or thread that has not ended. A zombie has, unless it is only the first thread of a process that goes on. */
 static bool alive(pid_t id)
 {
 	char path[64], line[512];
@@ -279,7 +317,9 @@ static bool alive(pid_t id)
 	if (!f || !fgets(line, sizeof(line), f))
 		return false;
 	state = strrchr(line, ')');
-	return state && state[1] && state[2] != 'Z' && state[2] != 'X';
+	if (!state || !state[1] || state[2] == 'X')
+		return false;
+	return state[2] != 'Z' || threads_of(state) > 1;
 }
 
 static bool over(const struct recording *rec)
@@ -387,15 +427,28 @@ static int finish(struct recording *rec, struct err *err)
 	return r;
 }
 
-/* The probes are closed before the command is waited for: what is not recorded is not slowed. */
+/* Signals that come now go to the command, as before; two end it. */
+static void wait_command(struct recording *rec)
+{
+	struct pollfd fd = { .fd = rec->signal_fd, .events = POLLIN };
+
+	while (!rec->target.reaped && !rec->stop_by_ns) {
+		take_signals(rec);
+		if (!rec->target.reaped && !rec->stop_by_ns)
+			poll(&fd, 1, -1);
+	}
+	if (!rec->target.reaped)
+		target_end(&rec->target);
+}
+
+/* The probes and the trace are closed before the command is waited for: what is not recorded is not slowed, what was is safe. */
 static void release(struct recording *rec)
 {
-	close_probes(rec);
 	if (rec->target.pid && !rec->target.reaped) {
 		if (rec->result->interrupted || rec->target.go_fd >= 0)
 			target_end(&rec->target);
 		else
-			target_reap(&rec->target, true);
+			wait_command(rec);
 	}
 	if (rec->target.pid && !rec->result->exit_status)
 		rec->result->exit_status = target_exit_status(&rec->target);
@@ -455,23 +508,27 @@ int record_run(const struct record_options *opts, struct record_result *ret, str
 		.old_nice = getpriority(PRIO_PROCESS, 0),
 		.cpu_begin_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 	};
+	void (*old_pipe)(int);
 	bool began;
 	int r;
 
 	*ret = (struct record_result){};
+	old_pipe = signal(SIGPIPE, SIG_IGN); /* a command that a signal ended while it was held */
 	r = prepare(&rec, err);
 	if (!r)
 		r = record_into(&rec, err);
 	began = rec.end_ns;
-	release(&rec);
+	close_probes(&rec);
 	if (rec.writer) {
 		struct err late = {};
 		int closed = trace_writer_close(rec.writer, &late);
 
 		if (!r && closed)
 			r = err_set(err, closed, "%s", late.msg);
-		if (!began)
-			output_discard(opts->output);
 	}
+	if (rec.created && !began)
+		output_discard(opts->output, rec.kept_earlier);
+	release(&rec);
+	signal(SIGPIPE, old_pipe);
 	return r;
 }

@@ -21,7 +21,8 @@ static int find_error(const char *command, int code, struct err *err)
 	if (code == -EACCES)
 		return err_set(err, code, "'%s' may not be run: it is no program file or lacks execute permission",
 			       command);
-	return err_set(err, code, "there is no command '%s': check its spelling, or give its path", command);
+	return err_set(err, code, "there is no command '%s'%s: check its spelling, or give its path", command,
+		       strchr(command, '/') && !access(command, F_OK) ? " that can be run: its interpreter is missing" : "");
 }
 
 static int try_file(const char *path)
@@ -63,7 +64,8 @@ static void become(const struct passwd *pw)
 {
 	if (!pw)
 		return;
-	if (initgroups(pw->pw_name, pw->pw_gid) || setgid(pw->pw_gid) || setuid(pw->pw_uid))
+	if (geteuid() != pw->pw_uid &&
+	    (initgroups(pw->pw_name, pw->pw_gid) || setgid(pw->pw_gid) || setuid(pw->pw_uid)))
 		_exit(126);
 	setenv("HOME", pw->pw_dir, 1);
 	setenv("USER", pw->pw_name, 1);
@@ -137,8 +139,14 @@ int target_go(struct target *t, const char *command, struct err *err)
 	int code = 0;
 	ssize_t n;
 
-	if (write(t->go_fd, "g", 1) != 1)
-		return err_sys(err, -errno, "cannot let the command run");
+	if (write(t->go_fd, "g", 1) != 1) {
+		int gone = -errno;
+
+		if (gone != -EPIPE)
+			return err_sys(err, gone, "cannot let the command run");
+		target_reap(t, true);
+		return err_set(err, -ECANCELED, "the command ended before it was let run: nothing was recorded");
+	}
 	close(t->go_fd);
 	t->go_fd = -1;
 	do

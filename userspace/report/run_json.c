@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "analysis/class.h"
+#include "report/escape.h"
 #include "report/json.h"
 #include "report/run_report.h"
 
@@ -52,7 +53,7 @@ static json_t *measured_json(const struct run_entry *e)
 
 	for (size_t i = 0; i < run->nr; i++)
 		json_array_append_new(workers, worker_json(&run->worker[i]));
-	return json_pack("{s:I,s:I,s:I,s:I,s:o,s:s?,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:I,s:o,s:o,s:o,s:{s:f,s:f,s:f},s:I}",
+	return json_pack("{s:I,s:I,s:I,s:I,s:o,s:s?,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:I,s:o,s:o,s:o,s:{s:i,s:f,s:f,s:f},s:I}",
 			 "counted", (json_int_t)e->counted, "wall_ns", (json_int_t)e->wall_ns, "wall_min_ns",
 			 (json_int_t)e->wall_min_ns, "wall_max_ns", (json_int_t)e->wall_max_ns, "baseline",
 			 or_null(e->baseline_ns), "baseline_name", e->baseline_name, "speedup",
@@ -61,7 +62,8 @@ static json_t *measured_json(const struct run_entry *e)
 			 stack_json(&e->stack), "ledger", json_ledger(run->ledger_ns), "switches", "voluntary",
 			 (json_int_t)run->voluntary, "involuntary", (json_int_t)run->involuntary, "migrations",
 			 (json_int_t)run->migrations, "audit", json_audit(&run->audit.sum), "worker", workers,
-			 "on_cpu_at_once_ns", concurrency_json(run), "capacity", "cpus", e->capacity, "min",
+			 "on_cpu_at_once_ns", concurrency_json(run), "capacity", "measured_on", (int)e->capacity_cpus, "cpus",
+			 e->capacity, "min",
 			 e->capacity_min, "max", e->capacity_max, "lost_events", (json_int_t)run->lost_events);
 }
 
@@ -73,7 +75,7 @@ static json_t *entry_json(const struct run_entry *e)
 	json_t *measured;
 
 	if (o && e->skipped) {
-		json_object_set_new(o, "skipped", json_string(e->skipped));
+		json_object_set_new(o, "skipped", escape_json(e->skipped, SIZE_MAX));
 		return o;
 	}
 	measured = measured_json(e);

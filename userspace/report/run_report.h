@@ -26,6 +26,7 @@ struct run_entry {
 	const char *baseline_name;
 	struct stack stack;
 	struct findings findings;
+	unsigned int capacity_cpus;	/* measured on so many at once */
 	double capacity, capacity_min, capacity_max; /* CPUs; 0: not measured */
 };
 

@@ -25,7 +25,7 @@ static void head(const struct run_report *r, const struct report_options *o, FIL
 	if (r->repeats > 1)
 		text_field(out, o->width, "repeats", "%u of each, in turns; the run with the median wall time (of an even number, the faster of the two in the middle) is shown",
 			   r->repeats);
-	if (!r->bpf)
+	if (!r->bpf && r->why_not && *r->why_not)
 		text_field(out, o->width, "limits",
 			   "no scheduler events: %s. On-CPU and run-queue time are the workers' own reading of "
 			   "/proc/thread-self/schedstat; locks, sync, I/O, sleep and throttling cannot be told apart "
