@@ -75,8 +75,7 @@ enum ev_kind {
 };
 
 /*
- * EV_SWITCH, 3 words. The flags are about prev. With SW_RUNNABLE, a state other than 0 says that the kernel counted the switch as
- * voluntary all the same: prev was about to sleep and a signal kept it. nr and the arguments are those of the system call that prev is in,
+ * EV_SWITCH, 3 words. The flags are about prev. With SW_RUNNABLE, state holds SWR_* instead of the task's state. nr and the arguments are those of the system call that prev is in,
  * from its saved registers; EV_NO_SYSCALL when it was interrupted, or has no user registers (kernel thread).
  */
 #define SW_PREEMPT 0x01		/* the kernel's `preempt` argument: involuntary whatever the state */
@@ -85,6 +84,9 @@ enum ev_kind {
 #define SW_THROTTLED 0x08	/* prev's cgroup has used up its CPU quota */
 #define SW_COMPAT 0x10		/* prev is in a 32-bit system call: nr is of the other table */
 #define SW_FROZEN 0x20		/* TASK_FROZEN */
+
+#define SWR_VOLUNTARY 0x01	/* the kernel counted it as voluntary: prev was about to sleep, and a signal kept it */
+#define SWR_NOT_RUNNING 0x02	/* its state was not TASK_RUNNING: sched_info does not count the wait that begins */
 
 #define EV_NO_SYSCALL 0x3ff
 #define EV_ARG2_MAX 0x3ff	/* saturated */

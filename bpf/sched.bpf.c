@@ -257,9 +257,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	out.how = how_of(p, l);
 	if (p->on_rq && !task_delayed(p)) {
 		out.flags |= SW_RUNNABLE;
-		out.state = 0;
-		if (p->nivcsw == l->nivcsw)
-			out.state = EV_STATE_INTERRUPTIBLE; /* voluntary, kept by a signal */
+		out.state = (p->nivcsw == l->nivcsw ? SWR_VOLUNTARY : 0) | (p->__state ? SWR_NOT_RUNNING : 0);
 		l->nivcsw = p->nivcsw;
 		if (task_throttled(p))
 			out.flags |= SW_THROTTLED;

@@ -112,6 +112,8 @@ struct thread {
 	 * the kernel's run_delay counts its sleep. 0: that did not happen in this wait.
 	 */
 	uint64_t queued_asleep_ns;
+	/* Preempted while its state was not TASK_RUNNING: run_delay leaves this wait out, until it is moved (then the above). */
+	bool uncounted;
 	uint64_t wake_ns;			/* woken_early: when */
 	uint64_t runq_pending_ns;		/* for audit.runq_ns at the next switch-out: BK_END is as of the last one */
 	uint64_t audit_from_ns;			/* when audit began to count */

@@ -79,7 +79,7 @@ static int on_migrate(struct ledger *l, const struct ev_migrate *rec)
 	t->audit.migrations++;
 	t->cpu = rec->to;
 	t->cpu_known = true;
-	if (t->state == ST_BLOCKED && !t->woken_early && !t->queued_asleep_ns)
+	if (!t->queued_asleep_ns && ((t->state == ST_BLOCKED && !t->woken_early) || t->uncounted))
 		t->queued_asleep_ns = l->now_ns;
 	return 0;
 }

@@ -43,12 +43,16 @@ static struct missed take_missed(const struct ledger *l, struct thread *t, unsig
 	return m;
 }
 
-/* Since when run_delay counts a wait that ends now. */
-static uint64_t counted_from(struct thread *t)
+/* Since when run_delay counts a wait that ends at to_ns. */
+static uint64_t counted_from(struct thread *t, uint64_t to_ns)
 {
 	uint64_t from_ns = later(t->enqueued_ns, t->audit_from_ns), asleep = t->queued_asleep_ns;
+	bool uncounted = t->uncounted;
 
 	t->queued_asleep_ns = 0;
+	t->uncounted = false;
+	if (uncounted)
+		return asleep ? later(asleep, t->audit_from_ns) : to_ns;
 	if (!asleep || later(asleep, t->audit_from_ns) >= from_ns)
 		return from_ns;
 	asleep = later(asleep, t->audit_from_ns);
@@ -59,7 +63,7 @@ static uint64_t counted_from(struct thread *t)
 /* Closes a wait on the run queue that ended with a switch-in at to_ns. */
 static void close_runq(struct ledger *l, struct thread *t, uint64_t to_ns, enum ledger_class class)
 {
-	uint64_t from_ns = counted_from(t);
+	uint64_t from_ns = counted_from(t, to_ns);
 
 	interval_close(l, t, to_ns, class);
 	/* A quota's wait is no latency of the run queue. */

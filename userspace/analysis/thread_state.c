@@ -95,7 +95,7 @@ static bool stays_runnable(unsigned int flags)
 
 static bool is_yield(const struct ledger *l, const struct ev_switch *sw, unsigned int flags)
 {
-	return (flags & (SW_RUNNABLE | SW_PREEMPT | SW_COMPAT)) == SW_RUNNABLE && !sw->state &&
+	return (flags & (SW_RUNNABLE | SW_PREEMPT | SW_COMPAT)) == SW_RUNNABLE && !(sw->state & SWR_VOLUNTARY) &&
 	       EV_HOW_NR(how_of(sw)) == l->yield_nr;
 }
 
@@ -103,7 +103,7 @@ static bool is_yield(const struct ledger *l, const struct ev_switch *sw, unsigne
 static void count_switch(const struct ledger *l, struct thread *t, const struct ev_switch *sw,
 			 unsigned int flags)
 {
-	bool involuntary = flags & SW_PREEMPT || (flags & SW_RUNNABLE && !sw->state);
+	bool involuntary = flags & SW_RUNNABLE ? !(sw->state & SWR_VOLUNTARY) : flags & SW_PREEMPT;
 	bool yield = is_yield(l, sw, flags);
 
 	t->voluntary += !involuntary;
@@ -121,6 +121,7 @@ static void enter_runnable(struct ledger *l, struct thread *t, uint64_t now,
 {
 	thread_enqueue(l, t, now, flags & SW_THROTTLED ? CLASS_THROTTLED : CLASS_RUNQ_PREEMPTED);
 	t->yielding = is_yield(l, sw, flags);
+	t->uncounted = flags & SW_RUNNABLE && sw->state & SWR_NOT_RUNNING;
 }
 
 static void enter_blocked(struct ledger *l, struct thread *t, uint64_t now,

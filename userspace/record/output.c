@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Creating the trace's file: see output.h. */
+/* The trace's file: see output.h. */
 #include "record/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 /* The id in an environment variable that sudo sets, or -1. */
 static long sudo_id(const char *name)
@@ -22,68 +25,62 @@ static long sudo_id(const char *name)
 	return end == text || *end || id < 0 ? -1 : id;
 }
 
-static void old_name(const char *path, char *old, size_t len)
+/* Anything that is no plain file is not ours to replace. */
+static int check_plain(const char *path, struct err *err)
 {
-	snprintf(old, len, "%s.old", path);
-}
-
-/* Keeps an earlier recording; anything that is no plain file is not ours to move. */
-static int keep_earlier(const char *path, bool *ret_kept, struct err *err)
-{
-	char old[4096];
 	struct stat st;
 
-	*ret_kept = false;
-	if (lstat(path, &st))
+	if (lstat(path, &st) || S_ISREG(st.st_mode))
 		return 0;
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, -EINVAL, "will not write to '%s': it is not a plain file; choose another with -o",
-			       path);
-	old_name(path, old, sizeof(old));
-	if (st.st_size && rename(path, old))
-		return err_set(err, -EINVAL, "cannot keep the earlier '%s' as '%s' (%m): choose another file with -o",
-			       path, old);
-	*ret_kept = st.st_size;
-	if (!st.st_size)
-		unlink(path);
-	return 0;
+	return err_set(err, -EINVAL, "will not write to '%s': it is not a plain file; choose another with -o", path);
 }
 
-static int create(const char *path, int *ret_fd, struct err *err)
+int output_create(struct output *o, const char *path, int *ret_fd, struct err *err)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), r;
+	int r = check_plain(path, err), fd;
 
-	if (fd < 0)
-		return err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o", path);
-	r = output_give(path);
+	*o = (struct output){ .path = path };
+	if (r)
+		return r;
+	if (asprintf(&o->temporary, "%s.%d.part", path, getpid()) < 0) {
+		o->temporary = NULL;
+		return err_sys(err, -ENOMEM, "cannot name the output");
+	}
+	fd = open(o->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o", path);
+		free(take_ptr(o->temporary));
+		return err->code;
+	}
+	r = output_give(o->temporary);
 	if (r) {
 		close(fd);
-		unlink(path);
 		return err_sys(err, r, "cannot give '%s' to the user behind sudo", path);
 	}
 	*ret_fd = fd;
 	return 0;
 }
 
-int output_create(const char *path, int *ret_fd, bool *ret_kept, struct err *err)
+int output_commit(struct output *o, struct err *err)
 {
-	int r = keep_earlier(path, ret_kept, err);
+	char old[PATH_MAX];
+	struct stat st;
 
-	if (r)
-		return r;
-	r = create(path, ret_fd, err);
-	if (r && *ret_kept)
-		output_discard(path, true);
-	return r;
+	snprintf(old, sizeof(old), "%s.old", o->path);
+	if (!lstat(o->path, &st) && st.st_size && rename(o->path, old))
+		return err_set(err, -EINVAL, "cannot keep the earlier '%s' as '%s' (%m): choose another file with -o",
+			       o->path, old);
+	if (rename(o->temporary, o->path))
+		return err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o", o->path);
+	free(take_ptr(o->temporary));
+	return 0;
 }
 
-void output_discard(const char *path, bool kept)
+void output_end(struct output *o)
 {
-	char old[4096];
-
-	old_name(path, old, sizeof(old));
-	if (!kept || rename(old, path))
-		unlink(path);
+	if (o->temporary)
+		unlink(o->temporary);
+	free(take_ptr(o->temporary));
 }
 
 int output_give(const char *path)

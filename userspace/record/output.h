@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The trace's file: created 0600, owned by the user behind sudo; an earlier one becomes NAME.old. */
+/*
+ * The trace's file: 0600, owned by the user behind sudo. It has a temporary name beside its own until the recording has begun;
+ * then it takes its own, and an earlier file of that name becomes NAME.old. So a recording that fails to begin changes nothing.
+ */
 #ifndef WHYSCALE_RECORD_OUTPUT_H
 #define WHYSCALE_RECORD_OUTPUT_H
 
-#include <stdbool.h>
-
 #include "base/err.h"
 
-/*
- * Creates `path`. ret_fd is the caller's; ret_kept: an earlier file became NAME.old. Errors name the path and what to do,
- * and leave the earlier file where it was.
- */
-int output_create(const char *path, int *ret_fd, bool *ret_kept, struct err *err);
+struct output {
+	const char *path;
+	char *temporary; /* its name now; NULL: it has its own, or there is none */
+};
 
-/* Undoes output_create(): nothing was recorded, so the earlier file is put back. */
-void output_discard(const char *path, bool kept);
+/* Creates it under its temporary name. ret_fd is the caller's. Errors name the path and what to do. */
+int output_create(struct output *o, const char *path, int *ret_fd, struct err *err);
+
+/* Gives it its own name. */
+int output_commit(struct output *o, struct err *err);
+
+/* Removes it if it was not committed; frees. */
+void output_end(struct output *o);
 
 /* Gives a file or directory that we made to the user behind sudo. 0 or a negative errno; 0 without sudo. */
 int output_give(const char *path);

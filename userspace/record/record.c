@@ -60,7 +60,7 @@ struct recording {
 	struct proc_watch *watch; /* without BPF */
 	sigset_t old_mask;
 	int signal_fd;
-	bool created, kept_earlier; /* the file; an earlier one became NAME.old */
+	struct output output;
 	int old_nice;
 	uint64_t cpu_begin_ns;	  /* our own CPU time */
 	uint64_t begin_ns, end_ns; /* the target ran from, to */
@@ -230,10 +230,9 @@ static int open_trace(struct recording *rec, struct err *err)
 	_cleanup_(json_p) json_t *meta = NULL;
 	int fd, r;
 
-	r = output_create(rec->opts->output, &fd, &rec->kept_earlier, err);
+	r = output_create(&rec->output, rec->opts->output, &fd, err);
 	if (r)
 		return r;
-	rec->created = true;
 	r = trace_writer_open(fd, rec->env.nr_cpus, &rec->writer, err);
 	if (r)
 		return r;
@@ -473,6 +472,8 @@ static int record_into(struct recording *rec, struct err *err)
 		return r;
 	setpriority(PRIO_PROCESS, 0, RECORDER_NICE); /* without the privilege it stays as it is */
 	r = begin(rec, err);
+	if (!r)
+		r = output_commit(&rec->output, err);
 	if (r)
 		return r;
 	r = follow(rec, err);
@@ -509,7 +510,6 @@ int record_run(const struct record_options *opts, struct record_result *ret, str
 		.cpu_begin_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 	};
 	void (*old_pipe)(int);
-	bool began;
 	int r;
 
 	*ret = (struct record_result){};
@@ -517,7 +517,6 @@ int record_run(const struct record_options *opts, struct record_result *ret, str
 	r = prepare(&rec, err);
 	if (!r)
 		r = record_into(&rec, err);
-	began = rec.end_ns;
 	close_probes(&rec);
 	if (rec.writer) {
 		struct err late = {};
@@ -526,8 +525,7 @@ int record_run(const struct record_options *opts, struct record_result *ret, str
 		if (!r && closed)
 			r = err_set(err, closed, "%s", late.msg);
 	}
-	if (rec.created && !began)
-		output_discard(opts->output, rec.kept_earlier);
+	output_end(&rec.output);
 	release(&rec);
 	signal(SIGPIPE, old_pipe);
 	return r;

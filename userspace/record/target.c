@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/path.h"
 
 static int find_error(const char *command, int code, struct err *err)
 {
@@ -25,37 +25,12 @@ static int find_error(const char *command, int code, struct err *err)
 		       strchr(command, '/') && !access(command, F_OK) ? " that can be run: its interpreter is missing" : "");
 }
 
-static int try_file(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		return -errno;
-	return S_ISREG(st.st_mode) && !access(path, X_OK) ? 0 : -EACCES;
-}
-
 int target_find(const char *command, struct err *err)
 {
-	const char *path = getenv("PATH");
-	int code = -ENOENT;
+	char path[PATH_MAX];
+	int code = path_find(command, path);
 
-	if (strchr(command, '/')) {
-		code = try_file(command);
-		return code ? find_error(command, code == -EACCES ? code : -ENOENT, err) : 0;
-	}
-	for (path = path ? path : "/bin:/usr/bin"; *command && path; path = strchr(path, ':')) {
-		char file[4096];
-		int r;
-
-		path += *path == ':';
-		snprintf(file, sizeof(file), "%.*s/%s", (int)strcspn(path, ":"), path, command);
-		r = try_file(file);
-		if (!r)
-			return 0;
-		if (r == -EACCES)
-			code = r;
-	}
-	return find_error(command, code, err);
+	return code ? find_error(command, code, err) : 0;
 }
 
 /* ---- the child ---- */

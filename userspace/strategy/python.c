@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "strategy/strategy.h"
 
 extern const char python_common_source[];
@@ -44,49 +45,10 @@ static const char boot[] =
 	"for part in zip(source.split('\\0'), ('common.py', sys.argv[1] + '.py')):\n"
 	"    exec(compile(part[0], part[1], 'exec'))\n";
 
-/* 0 if `path` is a file that may be executed; else -ENOENT or -EACCES. */
-static int executable(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		return errno == EACCES ? -EACCES : -ENOENT;
-	return S_ISREG(st.st_mode) && !access(path, X_OK) ? 0 : -EACCES;
-}
-
-/* Tries every directory of PATH; -EACCES if there was only what may not be executed. */
-static int search_path(const char *name, char ret_path[PATH_MAX])
-{
-	const char *dir = getenv("PATH");
-	int rc = -ENOENT;
-
-	for (dir = dir ? dir : "/usr/local/bin:/usr/bin:/bin"; dir; dir = strchr(dir, ':')) {
-		int len, one;
-
-		dir += *dir == ':';
-		len = (int)strcspn(dir, ":");
-		if (snprintf(ret_path, PATH_MAX, "%.*s/%s", len ? len : 1, len ? dir : ".", name) >=
-		    PATH_MAX)
-			continue;
-		one = executable(ret_path);
-		if (!one)
-			return 0;
-		if (one == -EACCES)
-			rc = -EACCES;
-	}
-	return rc;
-}
-
 int python_find(const char *python, char ret_path[PATH_MAX], struct err *err)
 {
-	int rc;
+	int rc = path_find(python, ret_path);
 
-	if (!strchr(python, '/'))
-		rc = *python ? search_path(python, ret_path) : -ENOENT;
-	else if (snprintf(ret_path, PATH_MAX, "%s", python) >= PATH_MAX)
-		rc = -ENOENT;
-	else
-		rc = executable(ret_path);
 	if (rc == -ENOENT)
 		err_set(err, rc,
 			"there is no Python interpreter '%.200s'; name one with --python PATH",
