@@ -139,8 +139,9 @@ def check_counts(c):
         if not t["ended"] or not c.whole or t["tid"] == c.thread_zero or "attached" in c.words:
             continue
         blocked = sum(waits(t, class_) for class_ in BLOCKED)
-        check(t["switches"]["voluntary"] == blocked + 1, "%s: %d voluntary switches, %d waits", label(t),
-              t["switches"]["voluntary"], blocked)
+        # kept: about to sleep, and a signal or a wake-up came first
+        check(t["switches"]["voluntary"] == blocked + t["switches"]["kept"] + 1, "%s: %d voluntary switches, %d waits, %d kept",
+              label(t), t["switches"]["voluntary"], blocked, t["switches"]["kept"])
         queued = waits(t, "runq_preempted") + waits(t, "throttled")
         check(t["switches"]["involuntary"] <= queued, "%s: %d involuntary switches, %d times ready", label(t),
               t["switches"]["involuntary"], queued)

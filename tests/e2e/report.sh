@@ -53,7 +53,9 @@ ok "... sorted by lost time" py '
 		body = text.split("How each was scheduled:")[0]
 		lost = {t["tid"]: t["end_ns"] - t["start_ns"] - t["ledger"]["oncpu"] for t in threads
 			if sum(o["tgid"] == t["tgid"] for o in threads) == 1}
-		order = [lost[int(n)] for n in re.findall(r"(?m)^\S+ +([0-9]+) ", body) if int(n) in lost]
+		# what does not fit beside the first columns stands in further blocks, with the same rows again
+		rows = dict.fromkeys(int(n) for n in re.findall(r"(?m)^\S+ +([0-9]+) ", body))
+		order = [lost[n] for n in rows if n in lost]
 		assert len(order) > 5 and order == sorted(order, reverse=True), order'
 ok "... has not more than 40 rows" py '
 		assert len(set(re.findall(r"(?m)^ *\S+ +([0-9]+) ", text)) & {str(t["tid"]) for t in threads}) <= 41'

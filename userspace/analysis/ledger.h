@@ -83,6 +83,7 @@ struct thread {
 	size_t nr_names;
 
 	uint64_t ledger_ns[CLASS_NR];
+	uint64_t kept;				/* voluntary ones after which it stayed runnable: a signal or wake-up was first */
 	uint64_t voluntary, involuntary, yields, migrations; /* all that was seen, for the report */
 	struct thread_counts audit;		/* since books.first, to the end */
 	struct thread_counts audited;		/* as of the moment at which `last` was read */

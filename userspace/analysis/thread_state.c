@@ -109,6 +109,7 @@ static void count_switch(const struct ledger *l, struct thread *t, const struct 
 	t->voluntary += !involuntary;
 	t->involuntary += involuntary;
 	t->yields += yield;
+	t->kept += flags & SW_RUNNABLE && !involuntary;
 	t->audit.voluntary += !involuntary;
 	t->audit.involuntary += involuntary;
 	t->audit.yields += yield;

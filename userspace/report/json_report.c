@@ -78,9 +78,10 @@ static json_t *thread(const struct loaded *l, const struct thread *t)
 				     (json_int_t)epoch + (json_int_t)t->end_ns, "ended",
 				     (int)t->ended, "kthread", (int)t->kthread);
 	json_t *rest = json_pack(
-		"{s:o, s:{s:I, s:I, s:I}, s:o, s:I, s:o, s:o, s:o}", "ledger",
+		"{s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:I, s:o, s:o, s:o}", "ledger",
 		json_ledger(t->ledger_ns), "switches", "voluntary", (json_int_t)t->voluntary,
-		"involuntary", (json_int_t)t->involuntary, "yields", (json_int_t)t->yields,
+		"involuntary", (json_int_t)t->involuntary, "yields", (json_int_t)t->yields, "kept",
+		(json_int_t)t->kept,
 		"migrations", l->from_books ? json_null() : json_integer((json_int_t)t->migrations),
 		"yielded_ns", (json_int_t)t->yielded_ns, "waits", waits(t), "audit",
 		thread_audit(l, t), "scheduling", scheduling(l, t));
