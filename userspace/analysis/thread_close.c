@@ -94,12 +94,14 @@ static void close_oncpu(struct ledger *l, struct thread *t, uint64_t to_ns)
 static void close_to_arrival(struct ledger *l, struct thread *t, uint64_t arrival_ns,
 			     uint64_t queue_ns)
 {
-	if (t->state != ST_BLOCKED)
+	if (t->state != ST_BLOCKED) {
 		close_runq(l, t, arrival_ns, t->class);
-	else if (t->woken_early && t->wake_ns < arrival_ns)
+	} else if (t->woken_early && t->wake_ns < arrival_ns) {
 		close_blocked(l, t, t->wake_ns, arrival_ns);
-	else
+	} else {
+		t->audit.missed_wakeups++;
 		close_blocked(l, t, before(arrival_ns, queue_ns, t->since_ns), arrival_ns);
+	}
 }
 
 /* A switch-out without the switch-in before it, which the kernel's books tell. */
