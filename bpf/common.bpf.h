@@ -24,14 +24,14 @@
 /* Set before loading; constants to the verifier. In one struct, so that they share a cache line. */
 const volatile struct {
 	__u64 epoch_ns;
-	__u64 data_mask;	    /* size of a buffer's data - 1; the size is a power of two */
-	__s64 preempt_count_delta;  /* x86: from a CPU's runqueue to its preempt_count */
-	__u32 self_tgid;	    /* the recorder: never a target */
-	__u8 mode;		    /* MODE_* */
+	__u64 data_mask;           /* size of a buffer's data - 1; the size is a power of two */
+	__s64 preempt_count_delta; /* x86: from a CPU's runqueue to its preempt_count */
+	__u32 self_tgid;           /* the recorder: never a target */
+	__u8 mode;                 /* MODE_* */
 	bool preempt_count_known;
-	bool many_cpus;		    /* more than 64: the first word of the allowed ones does not tell all */
-	bool nmi_writers;	    /* some program writes records from an NMI */
-	__u16 cpu_slot[MAX_CPUS];   /* a CPU's buffer, or NO_SLOT for one that was not online */
+	bool many_cpus;   /* more than 64: the first word of the allowed ones does not tell all */
+	bool nmi_writers; /* some program writes records from an NMI */
+	__u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */
 } config;
 
 /* Records that no buffer could take: the CPU came online later. */
@@ -62,15 +62,16 @@ struct local {
 	u32 serial;
 	u32 seq;
 	u8 state;
-	u8 books;	 /* BK_FIRST or BK_END: to be written at its next switch-out */
+	u8 books;        /* BK_FIRST or BK_END: to be written at its next switch-out */
 	bool no_inherit; /* -t: its children are not ours */
-	u16 wait_cpu;	 /* 1 + the CPU whose `waiting` it is counted in */
-	u16 waking_cpu;	 /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
+	u16 wait_cpu;    /* 1 + the CPU whose `waiting` it is counted in */
+	u16 waking_cpu;  /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
 	bool kthread;
 	u32 prio_key;
 	u32 nr_cpus;
 	u64 cpus;
-	u64 delay_ns, pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
+	u64 delay_ns,
+		pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
 	u64 steal_ns, steal_mark;
 	u64 nivcsw;
 };

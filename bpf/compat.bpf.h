@@ -53,8 +53,9 @@ static __always_inline u32 read_u32(u64 addr)
 	if (bpf_rdonly_cast) {
 		struct thread_info *at;
 
-		at = bpf_rdonly_cast((void *)(addr - bpf_core_field_offset(struct thread_info, flags)),
-				     bpf_core_type_id_kernel(struct thread_info));
+		at = bpf_rdonly_cast(
+			(void *)(addr - bpf_core_field_offset(struct thread_info, flags)),
+			bpf_core_type_id_kernel(struct thread_info));
 		return at->flags;
 	}
 	bpf_probe_read_kernel(&value, sizeof(value), (void *)addr);

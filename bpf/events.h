@@ -45,8 +45,8 @@ typedef unsigned char ev_u8;
 #define EV_TIME_BITS (64 - EV_TIME_SHIFT)
 #define EV_MAX_WORDS ((1 << EV_WORDS_BITS) - 1)
 
-#define EV_WORD0(time, words, kind, flags)                                               \
-	((ev_u64)(time) << EV_TIME_SHIFT | (ev_u64)(words) << EV_WORDS_SHIFT |           \
+#define EV_WORD0(time, words, kind, flags)                                     \
+	((ev_u64)(time) << EV_TIME_SHIFT | (ev_u64)(words) << EV_WORDS_SHIFT | \
 	 (ev_u64)(kind) << EV_KIND_SHIFT | (ev_u64)(flags))
 #define EV_FLAGS(w0) ((unsigned int)((w0) & ((1u << EV_FLAGS_BITS) - 1)))
 #define EV_KIND(w0) ((unsigned int)((w0) >> EV_KIND_SHIFT & ((1u << EV_KIND_BITS) - 1)))
@@ -58,19 +58,19 @@ typedef unsigned char ev_u8;
 
 enum ev_kind {
 	EV_NONE,
-	EV_SWITCH,	/* this CPU left `prev` for `next` */
-	EV_WAKE,	/* sched_waking: a thread that does not run is being woken, here is who does it */
-	EV_WAKEUP,	/* sched_wakeup(_new): it is on a run queue now; left out where EV_WAKE just said so */
-	EV_MIGRATE,	/* set to another CPU */
-	EV_FORK,	/* a tracked thread made a new one, which is tracked from here on */
-	EV_SNAP,	/* a thread that was there when the recording began */
-	EV_EXEC,	/* another program (and perhaps another tid) in a tracked thread */
-	EV_EXIT,	/* a tracked thread has begun to exit; its life ends at the switch with TASK_DEAD */
-	EV_NAME,	/* the name of a tracked thread from here on, or of an untracked one that was met */
-	EV_BOOKS,	/* the kernel's own counts for a thread */
-	EV_TASK,	/* scheduling policy, priority, allowed CPUs and cgroup from here on */
-	EV_MISSED,	/* an event of this thread never reached a probe; what the kernel's books say about it */
-	EV_LOST,	/* records that this CPU dropped */
+	EV_SWITCH, /* this CPU left `prev` for `next` */
+	EV_WAKE, /* sched_waking: a thread that does not run is being woken, here is who does it */
+	EV_WAKEUP, /* sched_wakeup(_new): it is on a run queue now; left out where EV_WAKE just said so */
+	EV_MIGRATE, /* set to another CPU */
+	EV_FORK,    /* a tracked thread made a new one, which is tracked from here on */
+	EV_SNAP,    /* a thread that was there when the recording began */
+	EV_EXEC,    /* another program (and perhaps another tid) in a tracked thread */
+	EV_EXIT, /* a tracked thread has begun to exit; its life ends at the switch with TASK_DEAD */
+	EV_NAME, /* the name of a tracked thread from here on, or of an untracked one that was met */
+	EV_BOOKS, /* the kernel's own counts for a thread */
+	EV_TASK,  /* scheduling policy, priority, allowed CPUs and cgroup from here on */
+	EV_MISSED, /* an event of this thread never reached a probe; what the kernel's books say about it */
+	EV_LOST, /* records that this CPU dropped */
 	EV_KIND_NR
 };
 
@@ -78,31 +78,33 @@ enum ev_kind {
  * EV_SWITCH, 3 words. The flags are about prev. With SW_RUNNABLE, state holds SWR_* instead of the task's state. nr and the arguments are those of the system call that prev is in,
  * from its saved registers; EV_NO_SYSCALL when it was interrupted, or has no user registers (kernel thread).
  */
-#define SW_PREEMPT 0x01		/* the kernel's `preempt` argument: involuntary whatever the state */
-#define SW_RUNNABLE 0x02	/* prev is still on the run queue (on_rq && !sched_delayed) */
-#define SW_IOWAIT 0x04		/* prev->in_iowait */
-#define SW_THROTTLED 0x08	/* prev's cgroup has used up its CPU quota */
-#define SW_COMPAT 0x10		/* prev is in a 32-bit system call: nr is of the other table */
-#define SW_FROZEN 0x20		/* TASK_FROZEN */
+#define SW_PREEMPT 0x01   /* the kernel's `preempt` argument: involuntary whatever the state */
+#define SW_RUNNABLE 0x02  /* prev is still on the run queue (on_rq && !sched_delayed) */
+#define SW_IOWAIT 0x04    /* prev->in_iowait */
+#define SW_THROTTLED 0x08 /* prev's cgroup has used up its CPU quota */
+#define SW_COMPAT 0x10    /* prev is in a 32-bit system call: nr is of the other table */
+#define SW_FROZEN 0x20    /* TASK_FROZEN */
 
-#define SWR_VOLUNTARY 0x01	/* the kernel counted it as voluntary: prev was about to sleep, and a signal kept it */
-#define SWR_NOT_RUNNING 0x02	/* its state was not TASK_RUNNING: sched_info does not count the wait that begins */
+#define SWR_VOLUNTARY \
+	0x01 /* the kernel counted it as voluntary: prev was about to sleep, and a signal kept it */
+#define SWR_NOT_RUNNING \
+	0x02 /* its state was not TASK_RUNNING: sched_info does not count the wait that begins */
 
 #define EV_NO_SYSCALL 0x3ff
-#define EV_ARG2_MAX 0x3ff	/* saturated */
-#define EV_ARG1_MAX 0xf		/* saturated */
+#define EV_ARG2_MAX 0x3ff /* saturated */
+#define EV_ARG1_MAX 0xf   /* saturated */
 
 struct ev_switch {
 	ev_u64 w0;
-	ev_u32 prev, next;	/* whos */
-	ev_u8 state;		/* low 8 bits of prev's task state */
-	ev_u8 how[3];		/* 24 bits, little end first: nr:10, arg2:10, arg1:4 */
-	ev_u16 prev_seq;	/* this switch-out counted */
+	ev_u32 prev, next; /* whos */
+	ev_u8 state;       /* low 8 bits of prev's task state */
+	ev_u8 how[3];      /* 24 bits, little end first: nr:10, arg2:10, arg1:4 */
+	ev_u16 prev_seq;   /* this switch-out counted */
 	ev_u16 next_seq;
 };
 
 #define EV_HOW(nr, arg2, arg1) ((ev_u32)(nr) | (ev_u32)(arg2) << 10 | (ev_u32)(arg1) << 20)
-#define EV_HOW_NR(how) ((how) & 0x3ffu)
+#define EV_HOW_NR(how) ((how)&0x3ffu)
 #define EV_HOW_ARG2(how) ((how) >> 10 & 0x3ffu)
 #define EV_HOW_ARG1(how) ((how) >> 20 & 0xfu)
 
@@ -115,48 +117,50 @@ struct ev_switch {
 #define EV_STATE_DEAD 0x80
 
 /* EV_WAKE, 3 words: written only when the wakee is off the run queue, so that the wake-up has an effect. */
-#define WK_ON_CPU 0x01		/* the wakee is still being switched out: this record may come before its switch */
-#define WK_DELAYED 0x02		/* EEVDF's delayed dequeue: asleep, yet on the queue */
-#define WK_CONTEXT 0x04		/* the next two are known */
-#define WK_HARDIRQ 0x08		/* in a hard interrupt (or NMI): `waker` is only whom it interrupted */
-#define WK_SOFTIRQ 0x10		/* in a soft interrupt */
+#define WK_ON_CPU \
+	0x01 /* the wakee is still being switched out: this record may come before its switch */
+#define WK_DELAYED 0x02 /* EEVDF's delayed dequeue: asleep, yet on the queue */
+#define WK_CONTEXT 0x04 /* the next two are known */
+#define WK_HARDIRQ 0x08 /* in a hard interrupt (or NMI): `waker` is only whom it interrupted */
+#define WK_SOFTIRQ 0x10 /* in a soft interrupt */
 
 /* EV_WAKEUP, 3 words. */
-#define WU_NEW 0x01		/* the first one of a new thread */
-#define WU_THROTTLED 0x02	/* enqueued into a cgroup that has used up its CPU quota */
-#define WU_NO_WAKE 0x04		/* no EV_WAKE came before; `waker` is the current task, else it is 0 */
+#define WU_NEW 0x01       /* the first one of a new thread */
+#define WU_THROTTLED 0x02 /* enqueued into a cgroup that has used up its CPU quota */
+#define WU_NO_WAKE 0x04   /* no EV_WAKE came before; `waker` is the current task, else it is 0 */
 
 struct ev_wake {
 	ev_u64 w0;
-	ev_u32 wakee, waker;	/* whos */
-	ev_u16 seq;		/* of the wakee */
-	ev_u16 cpu;		/* EV_WAKE: where the wakee ran last; EV_WAKEUP: whose queue it is on */
+	ev_u32 wakee, waker; /* whos */
+	ev_u16 seq;          /* of the wakee */
+	ev_u16 cpu; /* EV_WAKE: where the wakee ran last; EV_WAKEUP: whose queue it is on */
 	ev_u32 pad;
 };
 
 struct ev_migrate {
 	ev_u64 w0;
 	ev_u32 who;
-	ev_u16 from, to;	/* CPUs */
+	ev_u16 from, to; /* CPUs */
 };
 
 #define EV_COMM_LEN 16
 #define EV_FILE_LEN 64
 
 /* EV_FORK and EV_SNAP, 7 words. Times of day never: the thread's first record is its start. */
-#define SN_TARGET 0x01		/* EV_SNAP: the command to be started; its life begins with its next record */
-#define SN_ON_CPU 0x02		/* EV_SNAP: it was on a CPU */
-#define SN_BLOCKED 0x04		/* EV_SNAP: it was blocked, and state, iowait and how are as in EV_SWITCH */
+#define SN_TARGET \
+	0x01 /* EV_SNAP: the command to be started; its life begins with its next record */
+#define SN_ON_CPU 0x02  /* EV_SNAP: it was on a CPU */
+#define SN_BLOCKED 0x04 /* EV_SNAP: it was blocked, and state, iowait and how are as in EV_SWITCH */
 #define SN_IOWAIT 0x08
 #define SN_FROZEN 0x10
-#define SN_KTHREAD 0x20		/* a kernel thread */
+#define SN_KTHREAD 0x20 /* a kernel thread */
 struct ev_thread {
 	ev_u64 w0;
-	ev_u32 who, parent;	/* parent: who made it, 0 when unknown */
+	ev_u32 who, parent; /* parent: who made it, 0 when unknown */
 	ev_u32 tid, tgid;
-	ev_u64 clone_flags;	/* EV_FORK only */
+	ev_u64 clone_flags; /* EV_FORK only */
 	char comm[EV_COMM_LEN];
-	ev_u32 how;		/* EV_SNAP, see SN_BLOCKED */
+	ev_u32 how; /* EV_SNAP, see SN_BLOCKED */
 	ev_u8 state;
 	ev_u8 pad[3];
 };
@@ -167,18 +171,18 @@ struct ev_exec {
 	ev_u32 who, old_tid;
 	ev_u32 tid, tgid;
 	char comm[EV_COMM_LEN];
-	char file[EV_FILE_LEN];	/* cut, always ended by a 0 */
+	char file[EV_FILE_LEN]; /* cut, always ended by a 0 */
 };
 
 struct ev_exit {
 	ev_u64 w0;
-	ev_u32 who, code;	/* code as wait(2) gives it */
+	ev_u32 who, code; /* code as wait(2) gives it */
 };
 
 /* EV_NAME, 4 words. */
 struct ev_name {
 	ev_u64 w0;
-	ev_u32 who;		/* may be WHO_UNTRACKED */
+	ev_u32 who; /* may be WHO_UNTRACKED */
 	ev_u32 tgid;
 	char comm[EV_COMM_LEN];
 };
@@ -188,34 +192,36 @@ struct ev_name {
  * Times in ns. BK_FIRST is what to subtract: what the thread did before its first record.
  */
 #define BK_FIRST 0x01
-#define BK_DEAD 0x02		/* read at the switch with TASK_DEAD */
-#define BK_END 0x04		/* read when the recording ended, off the CPU: as of the thread's last switch-out */
-#define BK_STEAL 0x08		/* steal_ns is known */
+#define BK_DEAD 0x02 /* read at the switch with TASK_DEAD */
+#define BK_END \
+	0x04 /* read when the recording ended, off the CPU: as of the thread's last switch-out */
+#define BK_STEAL 0x08 /* steal_ns is known */
 struct ev_books {
 	ev_u64 w0;
 	ev_u32 who, pad;
-	ev_u64 nvcsw, nivcsw;	/* voluntary, involuntary switches */
+	ev_u64 nvcsw, nivcsw; /* voluntary, involuntary switches */
 	ev_u64 nr_migrations;
-	ev_u64 exec_ns;		/* se.sum_exec_runtime */
-	ev_u64 delay_ns;	/* sched_info.run_delay */
-	ev_u64 pcount;		/* sched_info.pcount: times it was given a CPU */
-	ev_u64 steal_ns;	/* what the hypervisor took while it was on a CPU; not in exec_ns */
-	ev_u64 utime_ns, stime_ns; /* user and kernel time as the kernel estimates them (by ticks) */
-	ev_u64 start_ns;	/* start_time: CLOCK_MONOTONIC, absolute */
+	ev_u64 exec_ns;  /* se.sum_exec_runtime */
+	ev_u64 delay_ns; /* sched_info.run_delay */
+	ev_u64 pcount;   /* sched_info.pcount: times it was given a CPU */
+	ev_u64 steal_ns; /* what the hypervisor took while it was on a CPU; not in exec_ns */
+	ev_u64 utime_ns,
+		stime_ns; /* user and kernel time as the kernel estimates them (by ticks) */
+	ev_u64 start_ns;  /* start_time: CLOCK_MONOTONIC, absolute */
 };
 
-#define EV_CPUS_WORDS 4		/* allowed CPUs 0 to 255; nr_cpus tells whether there are more */
+#define EV_CPUS_WORDS 4 /* allowed CPUs 0 to 255; nr_cpus tells whether there are more */
 /* EV_TASK, 8 words. */
 struct ev_task {
 	ev_u64 w0;
 	ev_u32 who;
-	ev_u8 policy;		/* SCHED_* */
+	ev_u8 policy; /* SCHED_* */
 	signed char nice;
 	ev_u8 rt_priority;
 	ev_u8 pad;
-	ev_u32 nr_cpus;		/* how many CPUs it may use */
+	ev_u32 nr_cpus; /* how many CPUs it may use */
 	ev_u32 pad2;
-	ev_u64 cgroup;		/* kernfs id of the cgroup that governs its CPU time; 0 is unknown */
+	ev_u64 cgroup; /* kernfs id of the cgroup that governs its CPU time; 0 is unknown */
 	ev_u64 cpus[EV_CPUS_WORDS];
 };
 
@@ -223,12 +229,13 @@ struct ev_task {
  * EV_MISSED, 4 words, just before the EV_SWITCH that showed it, on the same CPU. No BPF program runs while some
  * tasks are current, so a switch or wake-up there is not seen; sched_info tells the rest. All in ns before this record.
  */
-#define MI_SWITCH_IN 0x01	/* prev was not known to run: it got its CPU `arrival_ns` ago, after `queue_ns` of waiting */
-#define MI_WAKEUP 0x02		/* next was not known to be woken: on the run queue since `queue_ns` */
+#define MI_SWITCH_IN \
+	0x01 /* prev was not known to run: it got its CPU `arrival_ns` ago, after `queue_ns` of waiting */
+#define MI_WAKEUP 0x02 /* next was not known to be woken: on the run queue since `queue_ns` */
 struct ev_missed {
 	ev_u64 w0;
 	ev_u32 who;
-	ev_u32 arrivals;	/* MI_SWITCH_IN: how often it got a CPU since its last switch-out: 1 or the times are unknown */
+	ev_u32 arrivals; /* MI_SWITCH_IN: how often it got a CPU since its last switch-out: 1 or the times are unknown */
 	ev_u64 arrival_ns;
 	ev_u64 queue_ns;
 };
@@ -237,8 +244,8 @@ struct ev_missed {
  * EV_LOST, 5 words: written in front of the first record that had room again. Its span begins with the first drop.
  */
 enum ev_drop {
-	DROP_FULL,	/* the buffer was full */
-	DROP_STORAGE,	/* no memory for a new thread's storage: the thread is not tracked */
+	DROP_FULL,    /* the buffer was full */
+	DROP_STORAGE, /* no memory for a new thread's storage: the thread is not tracked */
 	DROP_NR
 };
 struct ev_lost {
@@ -266,22 +273,22 @@ struct ev_lost {
 
 struct buf_header {
 	ev_u64 head, limit;
-	ev_u64 waiting_here;	/* tracked threads waiting on this CPU's queue: the sum of this, and waiting_remote */
-	ev_u64 cur_task;	/* address of the task that got this CPU at the last switch seen */
-	ev_u64 woken_task;	/* address of the task whose wake-up was fully told by sched_waking on this CPU */
-	ev_u64 preempt_count;	/* kernel address of this CPU's preempt_count, 0: not found yet */
-	ev_u32 cur_who;		/* of cur_task */
-	ev_u32 runs;		/* BPF programs run on this CPU that found work to do, modulo 2^32 */
+	ev_u64 waiting_here; /* tracked threads waiting on this CPU's queue: the sum of this, and waiting_remote */
+	ev_u64 cur_task; /* address of the task that got this CPU at the last switch seen */
+	ev_u64 woken_task; /* address of the task whose wake-up was fully told by sched_waking on this CPU */
+	ev_u64 preempt_count; /* kernel address of this CPU's preempt_count, 0: not found yet */
+	ev_u32 cur_who;       /* of cur_task */
+	ev_u32 runs;          /* BPF programs run on this CPU that found work to do, modulo 2^32 */
 	ev_u64 pad;
 
-	ev_u64 tail;		/* a cache line that user space writes */
+	ev_u64 tail; /* a cache line that user space writes */
 	ev_u64 pad1[7];
 
-	ev_u64 waiting_remote;	/* a cache line that other CPUs write */
+	ev_u64 waiting_remote; /* a cache line that other CPUs write */
 	ev_u64 pad2[7];
 
 	ev_u64 lost_first, lost_last;
-	ev_u64 lost[DROP_NR];	/* not yet written as EV_LOST */
+	ev_u64 lost[DROP_NR];    /* not yet written as EV_LOST */
 	ev_u64 dropped[DROP_NR]; /* all */
 	ev_u64 pad3[2];
 };

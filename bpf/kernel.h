@@ -65,7 +65,7 @@ struct pt_regs {
 struct thread_info {
 	unsigned long flags;
 	u32 cpu;
-	u32 status;	   /* x86 */
+	u32 status;        /* x86 */
 	u64 preempt_count; /* arm64; libbpf does not resize a signed field */
 };
 

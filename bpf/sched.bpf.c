@@ -78,7 +78,8 @@ static __always_inline u32 waker_context(struct buf *b)
 	count = read_u32(b->h.preempt_count);
 #endif
 	/* bits 8-15 soft interrupts (odd: being served), 16-19 hard ones, 20-23 NMI: include/linux/preempt.h */
-	return WK_CONTEXT | (count & 0x00ff0000 ? WK_HARDIRQ : 0) | (count & 0x100 ? WK_SOFTIRQ : 0);
+	return WK_CONTEXT | (count & 0x00ff0000 ? WK_HARDIRQ : 0) |
+	       (count & 0x100 ? WK_SOFTIRQ : 0);
 }
 
 /* ---- the count of tracked threads that wait on a CPU ---- */
@@ -257,7 +258,8 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	out.how = how_of(p, l);
 	if (p->on_rq && !task_delayed(p)) {
 		out.flags |= SW_RUNNABLE;
-		out.state = (p->nivcsw == l->nivcsw ? SWR_VOLUNTARY : 0) | (p->__state ? SWR_NOT_RUNNING : 0);
+		out.state = (p->nivcsw == l->nivcsw ? SWR_VOLUNTARY : 0) |
+			    (p->__state ? SWR_NOT_RUNNING : 0);
 		l->nivcsw = p->nivcsw;
 		if (task_throttled(p))
 			out.flags |= SW_THROTTLED;
@@ -272,7 +274,8 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	return out;
 }
 
-static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct local *l, u64 steal)
+static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct local *l,
+				    u64 steal)
 {
 	if (unlikely(l->state == LOCAL_BLOCKED))
 		write_missed_wake(b, p, l);
@@ -282,7 +285,8 @@ static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct
 	l->steal_mark = steal;
 }
 
-static __always_inline void after_switch(struct buf *b, struct task_struct *p, struct local *l, u32 state)
+static __always_inline void after_switch(struct buf *b, struct task_struct *p, struct local *l,
+					 u32 state)
 {
 	if (unlikely(state & TASK_DEAD)) {
 		write_books(b, p, l, BK_DEAD);
@@ -296,8 +300,8 @@ static __always_inline void after_switch(struct buf *b, struct task_struct *p, s
 	check_task(b, p, l);
 }
 
-static __always_inline int on_switch(bool preempt, struct task_struct *prev, struct task_struct *next,
-				     u32 state)
+static __always_inline int on_switch(bool preempt, struct task_struct *prev,
+				     struct task_struct *next, u32 state)
 {
 	struct local *from = local_of(prev), *to = local_of(next);
 	struct ev_switch *rec;
@@ -331,7 +335,8 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev, str
 
 		rec->prev = who_of(prev, from);
 		rec->next = b->h.cur_who;
-		*(u64 *)&rec->state = (from ? out.state : state & 0xff) | out.how << 8 | (u64)(from ? (u16)from->seq : 0) << 32 |
+		*(u64 *)&rec->state = (from ? out.state : state & 0xff) | out.how << 8 |
+				      (u64)(from ? (u16)from->seq : 0) << 32 |
 				      (u64)(to ? to->seq : 0) << 48;
 		COMMIT(rec, now, EV_SWITCH, out.flags);
 	}
@@ -342,7 +347,8 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev, str
 
 /* 5.18 gave sched_switch the state as it was on the way out (fa2c3254d7cf); before it is read from the task. */
 SEC("tp_btf/sched_switch")
-int BPF_PROG(switch_with_state, bool preempt, struct task_struct *prev, struct task_struct *next, u32 state)
+int BPF_PROG(switch_with_state, bool preempt, struct task_struct *prev, struct task_struct *next,
+	     u32 state)
 {
 	return on_switch(preempt, prev, next, state);
 }
@@ -405,7 +411,8 @@ int BPF_PROG(waking, struct task_struct *p)
 	if (!rec)
 		return 0;
 	/* In this order: whether it is still on its CPU, its seq, the time. */
-	flags = waker_context(b) | (delayed ? WK_DELAYED : 0) | (READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
+	flags = waker_context(b) | (delayed ? WK_DELAYED : 0) |
+		(READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
 	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16;
 	now = now_ns();
 	rec->wakee = l->serial;
@@ -431,7 +438,8 @@ static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
 	u64 now;
 
 	/* A thread that wakes itself changes nothing (and has interrupts on). */
-	if (!b || (u64)p == (u64)bpf_get_current_task_btf() || (!(flags & WU_NEW) && wakeup_told(b, p)))
+	if (!b || (u64)p == (u64)bpf_get_current_task_btf() ||
+	    (!(flags & WU_NEW) && wakeup_told(b, p)))
 		return 0;
 	l = local_of(p);
 	if (!l || l->state == LOCAL_ON_CPU || (l->state == LOCAL_QUEUED && !l->waking_cpu))
@@ -521,7 +529,8 @@ static __always_inline struct local *track(struct buf *b, struct task_struct *p)
 	return l;
 }
 
-static __always_inline void fill_thread(struct ev_thread *rec, struct task_struct *p, struct local *l)
+static __always_inline void fill_thread(struct ev_thread *rec, struct task_struct *p,
+					struct local *l)
 {
 	rec->who = l->serial;
 	rec->tid = p->pid;
@@ -538,7 +547,8 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 	struct ev_thread *rec;
 	struct buf *b;
 
-	if (config.mode == MODE_ALL ? (u32)cur->tgid == config.self_tgid : !parent || parent->no_inherit)
+	if (config.mode == MODE_ALL ? (u32)cur->tgid == config.self_tgid :
+				      !parent || parent->no_inherit)
 		return 0;
 	b = buf_here();
 	if (!b || local_of(p)) /* the snapshot may have met it already */
@@ -665,7 +675,8 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 	if (p->on_cpu)
 		flags |= SN_ON_CPU;
 	else if (!p->on_rq || task_delayed(p))
-		flags |= SN_BLOCKED | (in_iowait(p) ? SN_IOWAIT : 0) | (state & TASK_FROZEN ? SN_FROZEN : 0);
+		flags |= SN_BLOCKED | (in_iowait(p) ? SN_IOWAIT : 0) |
+			 (state & TASK_FROZEN ? SN_FROZEN : 0);
 	fill_thread(rec, p, l);
 	rec->parent = 0;
 	rec->clone_flags = 0;
@@ -675,7 +686,9 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 	l->pcount = p->sched_info.pcount;
 	l->nivcsw = p->nivcsw;
 	if (l->state == LOCAL_UNKNOWN && l->seq == seq)
-		l->state = flags & SN_ON_CPU ? LOCAL_ON_CPU : flags & SN_BLOCKED ? LOCAL_BLOCKED : LOCAL_UNKNOWN;
+		l->state = flags & SN_ON_CPU  ? LOCAL_ON_CPU :
+			   flags & SN_BLOCKED ? LOCAL_BLOCKED :
+						LOCAL_UNKNOWN;
 	else
 		flags &= ~(SN_ON_CPU | SN_BLOCKED | SN_IOWAIT | SN_FROZEN);
 	COMMIT(rec, now, EV_SNAP, flags);

@@ -25,8 +25,7 @@ static void sum_info(struct bpf_object *object, uint64_t *ret_time_ns, uint64_t 
 	struct bpf_program *prog;
 
 	*ret_time_ns = *ret_misses = 0;
-	bpf_object__for_each_program(prog, object)
-	{
+	bpf_object__for_each_program(prog, object) {
 		struct bpf_prog_info info = {};
 		unsigned int len = sizeof(info);
 		int fd = bpf_program__fd(prog);
@@ -68,7 +67,8 @@ void bpf_cost_tick(struct bpf_cost *c, uint64_t runs)
 
 	if (c->stats_fd < 0 && now >= c->next_ns)
 		open_window(c, runs, now);
-	else if (c->stats_fd >= 0 && (runs - c->window_runs >= ENOUGH_RUNS || now - c->opened_ns >= ENOUGH_NS))
+	else if (c->stats_fd >= 0 &&
+		 (runs - c->window_runs >= ENOUGH_RUNS || now - c->opened_ns >= ENOUGH_NS))
 		close_window(c, runs, now);
 }
 
@@ -83,9 +83,9 @@ int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into)
 	if (c->timed_runs)
 		cost_ns = (uint64_t)((double)c->timed_ns / (double)c->timed_runs * (double)runs);
 	more = json_pack("{s:o*,s:I,s:I,s:b,s:I}", "bpf_ns",
-			 c->timed_runs ? json_integer((json_int_t)cost_ns) : NULL, "bpf_runs", (json_int_t)runs,
-			 "bpf_sampled_runs", (json_int_t)c->timed_runs, "bpf_estimated", 1,
-			 "recursion_misses", (json_int_t)misses);
+			 c->timed_runs ? json_integer((json_int_t)cost_ns) : NULL, "bpf_runs",
+			 (json_int_t)runs, "bpf_sampled_runs", (json_int_t)c->timed_runs,
+			 "bpf_estimated", 1, "recursion_misses", (json_int_t)misses);
 	if (!more)
 		return -ENOMEM;
 	r = json_object_update(into, more);

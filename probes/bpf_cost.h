@@ -19,9 +19,9 @@ struct bpf_object;
 
 struct bpf_cost {
 	struct bpf_object *object;
-	int stats_fd;		    /* statistics are on while it is open; -1 */
+	int stats_fd;                /* statistics are on while it is open; -1 */
 	uint64_t opened_ns, next_ns; /* this window's beginning; when to open or close the next */
-	uint64_t window_runs;	    /* `runs` when the window opened */
+	uint64_t window_runs;        /* `runs` when the window opened */
 	uint64_t window_time_ns;
 	uint64_t timed_runs, timed_ns; /* in closed windows */
 };

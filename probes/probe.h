@@ -27,26 +27,26 @@ enum probe_mode { PROBE_COMMAND, PROBE_PIDS, PROBE_TIDS, PROBE_ALL };
 /* What the probes of one recording share. The recorder fills the first part; the scheduler probe the second. */
 struct probe_env {
 	enum probe_mode mode;
-	const pid_t *ids;		/* PROBE_PIDS, PROBE_TIDS */
+	const pid_t *ids; /* PROBE_PIDS, PROBE_TIDS */
 	size_t nr_ids;
-	pid_t command;			/* the stopped child, beside any mode; 0: none */
-	unsigned int nr_cpus;		/* possible CPUs */
-	const bool *online;		/* [nr_cpus] */
-	uint64_t epoch_ns;		/* CLOCK_MONOTONIC: time 0 of the trace */
-	size_t buffer_bytes;		/* data of a CPU's buffer, a power of two */
+	pid_t command;        /* the stopped child, beside any mode; 0: none */
+	unsigned int nr_cpus; /* possible CPUs */
+	const bool *online;   /* [nr_cpus] */
+	uint64_t epoch_ns;    /* CLOCK_MONOTONIC: time 0 of the trace */
+	size_t buffer_bytes;  /* data of a CPU's buffer, a power of two */
 
-	int bufs_fd;			/* the mmapable array; -1: there is none */
-	unsigned int nr_bufs;		/* its entries */
-	size_t buf_stride;		/* bytes from one entry to the next */
-	uint16_t *buf_cpu;		/* [nr_bufs]: whose buffer an entry is */
-	char *bufs;			/* the array, mapped */
+	int bufs_fd;          /* the mmapable array; -1: there is none */
+	unsigned int nr_bufs; /* its entries */
+	size_t buf_stride;    /* bytes from one entry to the next */
+	uint16_t *buf_cpu;    /* [nr_bufs]: whose buffer an entry is */
+	char *bufs;           /* the array, mapped */
 };
 
 struct probe {
 	const char *name;
-	const char *gives;	/* what it sees, one line */
-	const char *without;	/* what is lost without it, one line */
-	const char *cost;	/* measured, one line */
+	const char *gives;   /* what it sees, one line */
+	const char *without; /* what is lost without it, one line */
+	const char *cost;    /* measured, one line */
 	int (*check)(struct err *why);
 	int (*open)(struct probe_env *env, void **ret_state, struct err *err);
 	int (*start)(void *state, struct err *err);

@@ -33,9 +33,9 @@ struct sched {
 	struct sched_bpf *skel;
 	struct probe_env *env;
 	struct bpf_cost cost;
-	uint64_t runs;		/* of all CPUs, see total_runs() */
-	uint32_t *seen_runs;	/* [nr_bufs] */
-	char *bufs;		/* the mapped array */
+	uint64_t runs;       /* of all CPUs, see total_runs() */
+	uint32_t *seen_runs; /* [nr_bufs] */
+	char *bufs;          /* the mapped array */
 	size_t bufs_len;
 };
 
@@ -104,12 +104,17 @@ static long member_offset(const struct btf *btf, const char *type, const char *m
 			const struct btf_type *leaf = btf__type_by_id(btf, n->type);
 
 			if (!strcmp(btf__name_by_offset(btf, n->name_off), member))
-				return (btf_member_bit_offset(t, i) + btf_member_bit_offset(inner, j)) / 8;
-			for (int k = 0; btf_is_composite(leaf) && !n->name_off && k < btf_vlen(leaf); k++)
-				if (!strcmp(btf__name_by_offset(btf, btf_members(leaf)[k].name_off), member))
+				return (btf_member_bit_offset(t, i) +
+					btf_member_bit_offset(inner, j)) /
+				       8;
+			for (int k = 0;
+			     btf_is_composite(leaf) && !n->name_off && k < btf_vlen(leaf); k++)
+				if (!strcmp(btf__name_by_offset(btf, btf_members(leaf)[k].name_off),
+					    member))
 					return (btf_member_bit_offset(t, i) +
 						btf_member_bit_offset(inner, j) +
-						btf_member_bit_offset(leaf, k)) / 8;
+						btf_member_bit_offset(leaf, k)) /
+					       8;
 		}
 	}
 	return -1;
@@ -143,10 +148,12 @@ static void find_preempt_count(const struct btf *btf, struct sched_bpf *skel)
 
 static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct err *err)
 {
-	unsigned int max = sizeof(skel->rodata->config.cpu_slot) / sizeof(skel->rodata->config.cpu_slot[0]);
+	unsigned int max =
+		sizeof(skel->rodata->config.cpu_slot) / sizeof(skel->rodata->config.cpu_slot[0]);
 
 	if (env->nr_cpus > max)
-		return err_set(err, -E2BIG, "this machine has %u CPUs, whyscale knows up to %u", env->nr_cpus, max);
+		return err_set(err, -E2BIG, "this machine has %u CPUs, whyscale knows up to %u",
+			       env->nr_cpus, max);
 	env->buf_cpu = calloc(env->nr_cpus, sizeof(*env->buf_cpu));
 	if (!env->buf_cpu)
 		return err_sys(err, -ENOMEM, "cannot list the CPUs");
@@ -189,11 +196,13 @@ static int configure(struct sched *s, struct err *err)
 static int load_error(struct err *err, int code)
 {
 	if (code == -E2BIG)
-		return err_set(err, code, "buffers of that size are too large for this kernel: choose "
+		return err_set(err, code,
+			       "buffers of that size are too large for this kernel: choose "
 			       "smaller ones with -m");
 	if (code == -EPERM)
-		return err_set(err, code,
-			       "loading BPF programs needs root (CAP_BPF and CAP_PERFMON): run it with sudo");
+		return err_set(
+			err, code,
+			"loading BPF programs needs root (CAP_BPF and CAP_PERFMON): run it with sudo");
 	return err_sys(err, code, "the kernel refused the scheduler programs (%s)", last_warning);
 }
 
@@ -207,7 +216,8 @@ static int map_buffers(struct sched *s, struct err *err)
 	s->bufs = mmap(NULL, s->bufs_len, PROT_READ | PROT_WRITE, MAP_SHARED, env->bufs_fd, 0);
 	if (s->bufs == MAP_FAILED) {
 		s->bufs = NULL;
-		return err_sys(err, -errno, "cannot map the event buffers of %zu bytes for each of %u CPUs",
+		return err_sys(err, -errno,
+			       "cannot map the event buffers of %zu bytes for each of %u CPUs",
 			       env->buffer_bytes, env->nr_bufs);
 	}
 	env->bufs = s->bufs;
@@ -251,9 +261,10 @@ static int check_namespace(struct err *err)
 
 	if (stat("/proc/self/ns/pid", &st) || st.st_ino == INITIAL_PID_NS)
 		return 0;
-	return err_set(err, -ENOTSUP,
-		       "it runs in a pid namespace (a container), where the kernel's thread ids are others: run it on "
-		       "the host, or with the host's namespace (--pid=host)");
+	return err_set(
+		err, -ENOTSUP,
+		"it runs in a pid namespace (a container), where the kernel's thread ids are others: run it on "
+		"the host, or with the host's namespace (--pid=host)");
 }
 
 static int load(struct sched *s, struct err *err)
@@ -334,7 +345,8 @@ static int add_target(struct sched *s, pid_t id, uint32_t how, struct err *err)
 {
 	uint32_t key = id;
 
-	if (bpf_map__update_elem(s->skel->maps.targets, &key, sizeof(key), &how, sizeof(how), BPF_ANY))
+	if (bpf_map__update_elem(s->skel->maps.targets, &key, sizeof(key), &how, sizeof(how),
+				 BPF_ANY))
 		return err_sys(err, -errno, "cannot add process %d to the targets", id);
 	return 0;
 }
@@ -428,7 +440,9 @@ static int sched_meta(void *state, json_t *into)
 static int sched_check(struct err *why)
 {
 	bool online[1] = { true };
-	struct probe_env env = { .nr_cpus = 1, .online = online, .buffer_bytes = 1 << 16, .bufs_fd = -1 };
+	struct probe_env env = {
+		.nr_cpus = 1, .online = online, .buffer_bytes = 1 << 16, .bufs_fd = -1
+	};
 	struct sched *s = calloc(1, sizeof(*s));
 	int r;
 

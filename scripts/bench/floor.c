@@ -43,7 +43,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	floor = floor_bpf__open_and_load();
-	if (argc < 2 || !floor || floor_bpf__attach(floor) || bpf_enable_stats(BPF_STATS_RUN_TIME) < 0) {
+	if (argc < 2 || !floor || floor_bpf__attach(floor) ||
+	    bpf_enable_stats(BPF_STATS_RUN_TIME) < 0) {
 		fprintf(stderr, "floor: needs a command, and root\n");
 		return 1;
 	}

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The command line: bad input gets one sentence on standard error that names what was wrong, the exit status that the contract
-# section 6 gives, and costs nothing that was recorded before. And what is not bad input: exit statuses passed on, owners and
-# modes of files, --user, pipes.
+# The command line: bad input gets one sentence on standard error that names what was wrong, the exit status that scripts rely on (2
+# bad input, 1 a fault of the system, 126, 127), and costs nothing that was recorded before. And what is not bad input: exit
+# statuses passed on, owners and modes of files, --user, pipes.
 # shellcheck source=tests/lib.sh disable=SC2317,SC2016 # functions are called through ok; single quotes are for the inner shell
 . "$(dirname "$0")/../lib.sh"
 

@@ -11,8 +11,8 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-static void feed(struct ledger *l, uint64_t time, unsigned int cpu, void *rec, unsigned int kind, unsigned int flags,
-		 size_t size)
+static void feed(struct ledger *l, uint64_t time, unsigned int cpu, void *rec, unsigned int kind,
+		 unsigned int flags, size_t size)
 {
 	struct trace_event ev = { .time_ns = time, .cpu = cpu, .rec = rec };
 
@@ -37,15 +37,17 @@ static const struct row {
 	unsigned int flags, state;
 	bool moved;
 	uint64_t voluntary, involuntary, yields;
-	uint64_t audit_runq_ns;	/* 10 for the first wait, and what run_delay counts of the second */
+	uint64_t audit_runq_ns; /* 10 for the first wait, and what run_delay counts of the second */
 	uint8_t nr;
 } rows[] = {
 	{ "preempted", SW_RUNNABLE | SW_PREEMPT, 0, false, 1, 1, 0, 110, 1 },
 	{ "at a tick", SW_RUNNABLE, 0, false, 1, 1, 0, 110, 1 },
 	{ "sched_yield", SW_RUNNABLE, 0, false, 1, 1, 1, 110, 24 },
 	{ "kept by a signal", SW_RUNNABLE, SWR_VOLUNTARY, false, 2, 0, 0, 110, 1 },
-	{ "preempted before it could sleep", SW_RUNNABLE | SW_PREEMPT, SWR_NOT_RUNNING, false, 1, 1, 0, 10, 1 },
-	{ "the same, and then moved", SW_RUNNABLE | SW_PREEMPT, SWR_NOT_RUNNING, true, 1, 1, 0, 60, 1 },
+	{ "preempted before it could sleep", SW_RUNNABLE | SW_PREEMPT, SWR_NOT_RUNNING, false, 1, 1,
+	  0, 10, 1 },
+	{ "the same, and then moved", SW_RUNNABLE | SW_PREEMPT, SWR_NOT_RUNNING, true, 1, 1, 0, 60,
+	  1 },
 };
 
 static void run_row(const struct row *r)
@@ -54,8 +56,12 @@ static void run_row(const struct row *r)
 	struct ev_switch in = { .next = 1, .next_seq = 1 };
 	struct ev_switch dead = { .prev = 1, .prev_seq = 2, .state = EV_STATE_DEAD };
 	struct ev_migrate move = { .who = 1, .to = 1 };
-	struct ev_books books = { .who = 1, .nvcsw = r->voluntary, .nivcsw = r->involuntary,
-				  .nr_migrations = r->moved, .exec_ns = 190, .delay_ns = r->audit_runq_ns };
+	struct ev_books books = { .who = 1,
+				  .nvcsw = r->voluntary,
+				  .nivcsw = r->involuntary,
+				  .nr_migrations = r->moved,
+				  .exec_ns = 190,
+				  .delay_ns = r->audit_runq_ns };
 	const struct thread *t;
 	struct ledger *l;
 	struct err err;

@@ -30,20 +30,97 @@ static const struct row {
 	uint64_t reference;
 	int64_t useful, inflation, spawn, imbalance, teardown, sync, untracked;
 } rows[] = {
-	{ "one worker, all on a CPU", { { 100, 200, { [CLASS_ONCPU] = 100 } } }, 1, 100, 200, 0,
-	  100, 0, 0, 0, 0, 0, 0 },
-	{ "spawn and teardown", { { 110, 190, { [CLASS_ONCPU] = 80 } } }, 1, 100, 200, 80,
-	  80, 0, 10, 0, 10, 0, 0 },
-	{ "the first one waits for the last", { { 100, 150, { [CLASS_ONCPU] = 50 } }, { 100, 200, { [CLASS_ONCPU] = 100 } } },
-	  2, 100, 200, 150, 150, 0, 0, 50, 0, 0, 0 },
-	{ "the same work took more CPU time", { { 0, 100, { [CLASS_ONCPU] = 100 } }, { 0, 100, { [CLASS_ONCPU] = 100 } } },
-	  2, 0, 100, 160, 160, 40, 0, 0, 0, 0, 0 },
-	{ "or less: inflation is negative", { { 0, 100, { [CLASS_ONCPU] = 100 } } }, 1, 0, 100, 120,
-	  120, -20, 0, 0, 0, 0, 0 },
-	{ "what the ledger does not hold is untracked", { { 0, 100, { [CLASS_ONCPU] = 30, [CLASS_SYNC] = 50 } } },
-	  1, 0, 100, 0, 30, 0, 0, 0, 0, 50, 20 },
-	{ "a worker that began before the run and ended after it", { { -50, 500, { [CLASS_ONCPU] = 100 } } },
-	  1, 0, 100, 0, 100, 0, 0, 0, 0, 0, 0 },
+	{ "one worker, all on a CPU",
+	  { { 100, 200, { [CLASS_ONCPU] = 100 } } },
+	  1,
+	  100,
+	  200,
+	  0,
+	  100,
+	  0,
+	  0,
+	  0,
+	  0,
+	  0,
+	  0 },
+	{ "spawn and teardown",
+	  { { 110, 190, { [CLASS_ONCPU] = 80 } } },
+	  1,
+	  100,
+	  200,
+	  80,
+	  80,
+	  0,
+	  10,
+	  0,
+	  10,
+	  0,
+	  0 },
+	{ "the first one waits for the last",
+	  { { 100, 150, { [CLASS_ONCPU] = 50 } }, { 100, 200, { [CLASS_ONCPU] = 100 } } },
+	  2,
+	  100,
+	  200,
+	  150,
+	  150,
+	  0,
+	  0,
+	  50,
+	  0,
+	  0,
+	  0 },
+	{ "the same work took more CPU time",
+	  { { 0, 100, { [CLASS_ONCPU] = 100 } }, { 0, 100, { [CLASS_ONCPU] = 100 } } },
+	  2,
+	  0,
+	  100,
+	  160,
+	  160,
+	  40,
+	  0,
+	  0,
+	  0,
+	  0,
+	  0 },
+	{ "or less: inflation is negative",
+	  { { 0, 100, { [CLASS_ONCPU] = 100 } } },
+	  1,
+	  0,
+	  100,
+	  120,
+	  120,
+	  -20,
+	  0,
+	  0,
+	  0,
+	  0,
+	  0 },
+	{ "what the ledger does not hold is untracked",
+	  { { 0, 100, { [CLASS_ONCPU] = 30, [CLASS_SYNC] = 50 } } },
+	  1,
+	  0,
+	  100,
+	  0,
+	  30,
+	  0,
+	  0,
+	  0,
+	  0,
+	  50,
+	  20 },
+	{ "a worker that began before the run and ended after it",
+	  { { -50, 500, { [CLASS_ONCPU] = 100 } } },
+	  1,
+	  0,
+	  100,
+	  0,
+	  100,
+	  0,
+	  0,
+	  0,
+	  0,
+	  0,
+	  0 },
 };
 
 static void test_rows(void **state)
@@ -74,7 +151,7 @@ static void random_worker(struct stack_worker *w, unsigned int *seed)
 	w->begin_ns = rand_r(seed) % 1000;
 	w->end_ns = w->begin_ns + rand_r(seed) % 1000;
 	left = w->end_ns - w->begin_ns;
-	for (int class = 0; class < CLASS_NR && left; class++) {
+	for (int class = 0; class < CLASS_NR && left; class ++) {
 		int64_t part = rand_r(seed) % (left + 1);
 
 		w->ledger_ns[class] = (uint64_t)part;
@@ -94,9 +171,11 @@ static void test_sums_always(void **state)
 
 		for (size_t k = 0; k < nr; k++)
 			random_worker(&worker[k], &seed);
-		stack_make(worker, nr, t0, t1, rand_r(&seed) % 2 ? (uint64_t)(rand_r(&seed) % 5000) : 0, &s);
+		stack_make(worker, nr, t0, t1,
+			   rand_r(&seed) % 2 ? (uint64_t)(rand_r(&seed) % 5000) : 0, &s);
 		if (sum(&s) != (int64_t)nr * (t1 - t0))
-			fail_msg("seed %u: the parts sum to %ld, not %zu * %ld", i, (long)sum(&s), nr, (long)(t1 - t0));
+			fail_msg("seed %u: the parts sum to %ld, not %zu * %ld", i, (long)sum(&s),
+				 nr, (long)(t1 - t0));
 	}
 }
 

@@ -6,9 +6,9 @@
 #include "analysis/ledger.h"
 
 enum audit_result {
-	AUDIT_NONE,		/* no books were read: nothing to compare */
+	AUDIT_NONE, /* no books were read: nothing to compare */
 	AUDIT_OK,
-	AUDIT_MISSED,		/* differs by exactly the events that are known to be missed or lost */
+	AUDIT_MISSED, /* differs by exactly the events that are known to be missed or lost */
 	AUDIT_DIFFERS,
 };
 
@@ -18,13 +18,13 @@ enum audit_result {
  * charged.
  */
 struct audit {
-	enum audit_result switches, migrations, time, all; /* all: the worst */
+	enum audit_result switches, migrations, time, all;  /* all: the worst */
 	uint64_t voluntary[2], involuntary[2], migrated[2]; /* [0] ours, [1] the kernel's */
-	int64_t missed_switches;	/* the kernel's minus ours */
-	uint64_t oncpu_ns[2], runq_ns[2]; /* [1]: exec, delay */
+	int64_t missed_switches;                            /* the kernel's minus ours */
+	uint64_t oncpu_ns[2], runq_ns[2];                   /* [1]: exec, delay */
 	uint64_t steal_ns;
-	uint64_t asleep_ns;		/* part of runq_ns on both sides: sleep that run_delay counts, see ledger.h */
-	int64_t difference_ns;		/* ours minus the kernel's, steal taken off */
+	uint64_t asleep_ns; /* part of runq_ns on both sides: sleep that run_delay counts, see ledger.h */
+	int64_t difference_ns; /* ours minus the kernel's, steal taken off */
 	uint64_t tolerance_ns;
 };
 
@@ -32,7 +32,7 @@ void audit_thread(const struct thread *t, struct audit *ret_audit);
 
 /* Sums over threads: counts of each result, totals of both sides. */
 struct audit_total {
-	unsigned int threads[4];	/* by enum audit_result */
+	unsigned int threads[4]; /* by enum audit_result */
 	struct audit sum;
 };
 void audit_all(const struct ledger *l, struct audit_total *ret_total);

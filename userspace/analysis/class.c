@@ -80,7 +80,8 @@ static const char *const meanings[CLASS_NR] = {
 	[CLASS_SLEEP] = "sleeping until a time that it chose itself",
 	[CLASS_STOPPED] = "stopped by a debugger, a signal or the freezer",
 	[CLASS_BLOCKED_OTHER] = "waiting for something that none of the other classes names",
-	[CLASS_UNTRACKED] = "not known: events were lost or could not be seen, or it lies before the first one",
+	[CLASS_UNTRACKED] =
+		"not known: events were lost or could not be seen, or it lies before the first one",
 };
 
 const char *class_name(enum ledger_class class)

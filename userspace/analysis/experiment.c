@@ -44,7 +44,7 @@ static void take_workers(struct experiment *e, const struct ledger_window *windo
 		uint64_t sum = 0;
 
 		memcpy(e->worker[i].ledger_ns, windows[i].ledger_ns, sizeof(windows[i].ledger_ns));
-		for (int class = 0; class < CLASS_NR; class++)
+		for (int class = 0; class < CLASS_NR; class ++)
 			sum += windows[i].ledger_ns[class];
 		if (!sum)
 			use_proc(&e->worker[i]);
@@ -96,7 +96,8 @@ int experiment_load(struct experiment *e, const char *trace_path, struct err *er
 	if (r)
 		return r;
 	set_windows(e, l, windows);
-	r = concurrency_new(l->ledger, windows, e->nr, since_epoch(l, e->t0_ns), since_epoch(l, e->t1_ns), &c, err);
+	r = concurrency_new(l->ledger, windows, e->nr, since_epoch(l, e->t0_ns),
+			    since_epoch(l, e->t1_ns), &c, err);
 	if (r)
 		return r;
 	r = load_run(l, NULL, NULL, err);

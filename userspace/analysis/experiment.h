@@ -16,27 +16,27 @@
 #include "base/err.h"
 
 struct experiment_worker {
-	uint32_t tid;			/* 0: unknown */
+	uint32_t tid; /* 0: unknown */
 	uint64_t counted;
-	int64_t begin_ns, end_ns;	/* CLOCK_MONOTONIC, absolute */
-	int64_t exec_ns, delay_ns;	/* its own reading of /proc/thread-self/schedstat; -1: unknown */
-	bool from_proc;			/* ledger_ns comes from those two */
-	uint64_t ledger_ns[CLASS_NR];	/* between begin and end */
+	int64_t begin_ns, end_ns;  /* CLOCK_MONOTONIC, absolute */
+	int64_t exec_ns, delay_ns; /* its own reading of /proc/thread-self/schedstat; -1: unknown */
+	bool from_proc;            /* ledger_ns comes from those two */
+	uint64_t ledger_ns[CLASS_NR]; /* between begin and end */
 };
 
 struct experiment {
-	int64_t t0_ns, t1_ns;		/* absolute: the run, as the program timed it */
+	int64_t t0_ns, t1_ns; /* absolute: the run, as the program timed it */
 	size_t nr;
-	bool one_process;		/* the workers are threads of one process */
+	bool one_process;                 /* the workers are threads of one process */
 	struct experiment_worker *worker; /* [nr], owned */
 
 	/* filled in from the trace */
-	bool bpf;			/* scheduler events were recorded */
-	uint64_t ledger_ns[CLASS_NR];	/* all threads */
+	bool bpf;                                    /* scheduler events were recorded */
+	uint64_t ledger_ns[CLASS_NR];                /* all threads */
 	uint64_t voluntary, involuntary, migrations; /* all threads */
 	size_t nr_threads;
 	struct audit_total audit;
-	uint64_t *oncpu_ns;		/* [nr + 1]: t0..t1 with exactly k workers on a CPU; NULL without bpf. Owned */
+	uint64_t *oncpu_ns; /* [nr + 1]: t0..t1 with exactly k workers on a CPU; NULL without bpf. Owned */
 	uint64_t lost_events;
 	struct load_cost cost;
 };

@@ -30,24 +30,25 @@
 enum thread_state { ST_UNKNOWN, ST_NEW, ST_ONCPU, ST_RUNQ, ST_BLOCKED, ST_DEAD };
 
 struct thread_name {
-	uint64_t time_ns;	/* from when on */
+	uint64_t time_ns; /* from when on */
 	char comm[EV_COMM_LEN];
 };
 
 /* Our count of what the kernel counts too, since the moment that `base` was read; see audit.h. */
 struct thread_counts {
-	uint64_t voluntary, involuntary;	/* switches; involuntary includes sched_yield, as in nivcsw */
-	uint64_t yields;			/* of the involuntary ones, those in sched_yield */
+	uint64_t voluntary,
+		involuntary; /* switches; involuntary includes sched_yield, as in nivcsw */
+	uint64_t yields;     /* of the involuntary ones, those in sched_yield */
 	uint64_t migrations;
 	uint64_t switch_ins;
-	uint64_t missed_switch_ins;		/* from EV_MISSED */
-	uint64_t missed_switch_outs;		/* it got a CPU that it had not left: at least one no probe saw */
+	uint64_t missed_switch_ins; /* from EV_MISSED */
+	uint64_t missed_switch_outs; /* it got a CPU that it had not left: at least one no probe saw */
 	uint64_t missed_wakeups;
-	uint64_t missed_migrations;		/* it was seen on a CPU to which nothing had moved it */
-	uint64_t lost_switches;			/* switch-outs that we dropped, from the gaps in its seq */
+	uint64_t missed_migrations; /* it was seen on a CPU to which nothing had moved it */
+	uint64_t lost_switches;     /* switch-outs that we dropped, from the gaps in its seq */
 	uint64_t oncpu_ns;
-	uint64_t runq_ns;			/* from sched_wakeup, as run_delay counts; throttled included */
-	uint64_t asleep_ns;			/* part of runq_ns, though the thread slept: see queued_asleep_ns */
+	uint64_t runq_ns;   /* from sched_wakeup, as run_delay counts; throttled included */
+	uint64_t asleep_ns; /* part of runq_ns, though the thread slept: see queued_asleep_ns */
 };
 
 /*
@@ -57,39 +58,42 @@ struct thread_counts {
  */
 struct ledger_window {
 	uint32_t tid;
-	uint64_t begin_ns, end_ns;		/* since the epoch */
-	uint64_t ledger_ns[CLASS_NR];		/* filled in */
-	const struct thread *owner;		/* filled in: whose it is; NULL: no such thread was met */
-	struct ledger_window *next, *chain;	/* used by the ledger: the owner's next; the next in the tid's bucket */
+	uint64_t begin_ns, end_ns;    /* since the epoch */
+	uint64_t ledger_ns[CLASS_NR]; /* filled in */
+	const struct thread *owner;   /* filled in: whose it is; NULL: no such thread was met */
+	struct ledger_window *next,
+		*chain; /* used by the ledger: the owner's next; the next in the tid's bucket */
 };
 
 struct thread {
 	uint32_t serial;
 	uint32_t tid, tgid;
-	uint32_t parent;			/* serial of the maker, 0: unknown */
+	uint32_t parent; /* serial of the maker, 0: unknown */
 	bool kthread;
-	bool started;				/* its life has begun: start_ns is set */
-	bool ended;				/* TASK_DEAD was seen */
-	bool exec;				/* ran another program since its start */
-	bool exited;				/* EV_EXIT was seen: exit_code holds, as wait(2) gives it */
-	bool unannounced;			/* its EV_FORK or EV_SNAP was lost: tid, tgid and the first part of its life are unknown */
-	bool lost_near;				/* records were dropped on some CPU during its life (set by ledger_finish) */
+	bool started; /* its life has begun: start_ns is set */
+	bool ended;   /* TASK_DEAD was seen */
+	bool exec;    /* ran another program since its start */
+	bool exited;  /* EV_EXIT was seen: exit_code holds, as wait(2) gives it */
+	bool unannounced; /* its EV_FORK or EV_SNAP was lost: tid, tgid and the first part of its life are unknown */
+	bool lost_near; /* records were dropped on some CPU during its life (set by ledger_finish) */
 	uint32_t exit_code;
 	uint64_t clone_flags;
-	uint64_t start_ns, end_ns;		/* since the epoch; end: last event, or the end of the recording */
-	char comm[EV_COMM_LEN];			/* the last name */
-	char file[EV_FILE_LEN];			/* of the program that it began last, empty: of none */
-	struct thread_name *name;		/* every name with its time, in order */
+	uint64_t start_ns,
+		end_ns;         /* since the epoch; end: last event, or the end of the recording */
+	char comm[EV_COMM_LEN]; /* the last name */
+	char file[EV_FILE_LEN]; /* of the program that it began last, empty: of none */
+	struct thread_name *name; /* every name with its time, in order */
 	size_t nr_names;
 
 	uint64_t ledger_ns[CLASS_NR];
-	uint64_t kept;				/* voluntary ones after which it stayed runnable: a signal or wake-up was first */
+	uint64_t kept; /* voluntary ones after which it stayed runnable: a signal or wake-up was first */
 	uint64_t voluntary, involuntary, yields, migrations; /* all that was seen, for the report */
-	struct thread_counts audit;		/* since books.first, to the end */
-	struct thread_counts audited;		/* as of the moment at which `last` was read */
-	struct ev_books first, last;		/* BK_FIRST (zeros for a thread that we saw being made) and BK_DEAD or BK_END */
+	struct thread_counts audit;                          /* since books.first, to the end */
+	struct thread_counts audited; /* as of the moment at which `last` was read */
+	struct ev_books first,
+		last; /* BK_FIRST (zeros for a thread that we saw being made) and BK_DEAD or BK_END */
 	bool has_first, has_last;
-	uint64_t untracked_losses;		/* intervals that a lost or missed event turned into untracked */
+	uint64_t untracked_losses; /* intervals that a lost or missed event turned into untracked */
 
 	uint8_t policy;
 	int8_t nice;
@@ -99,15 +103,15 @@ struct thread {
 	uint64_t allowed[EV_CPUS_WORDS];
 	uint64_t cgroup;
 
-	uint64_t yielded_ns;			/* of runq_preempted, what followed a sched_yield */
-	uint64_t waits[CLASS_NR];		/* number of intervals in the class */
-	uint64_t longest_ns[CLASS_NR];		/* the longest one */
+	uint64_t yielded_ns;           /* of runq_preempted, what followed a sched_yield */
+	uint64_t waits[CLASS_NR];      /* number of intervals in the class */
+	uint64_t longest_ns[CLASS_NR]; /* the longest one */
 
 	/* the machine */
 	enum thread_state state;
-	enum ledger_class class;		/* of the open interval */
+	enum ledger_class class; /* of the open interval */
 	uint64_t since_ns;
-	uint64_t enqueued_ns;			/* ST_RUNQ: since when run_delay counts */
+	uint64_t enqueued_ns; /* ST_RUNQ: since when run_delay counts */
 	/*
 	 * Since 6.12 a sleeping thread may stay on its queue (delayed dequeue) and be moved with it to another CPU: from there on
 	 * the kernel's run_delay counts its sleep. 0: that did not happen in this wait.
@@ -115,22 +119,22 @@ struct thread {
 	uint64_t queued_asleep_ns;
 	/* Preempted while its state was not TASK_RUNNING: run_delay leaves this wait out, until it is moved (then the above). */
 	bool uncounted;
-	uint64_t wake_ns;			/* woken_early: when */
-	uint64_t runq_pending_ns;		/* for audit.runq_ns at the next switch-out: BK_END is as of the last one */
-	uint64_t audit_from_ns;			/* when audit began to count */
-	uint16_t cpu;				/* where it ran last or was put */
-	uint16_t seq;				/* switch-outs so far, by the last record that tells */
-	uint16_t wake_seq;			/* woken_early: the seq in that EV_WAKE */
+	uint64_t wake_ns; /* woken_early: when */
+	uint64_t runq_pending_ns; /* for audit.runq_ns at the next switch-out: BK_END is as of the last one */
+	uint64_t audit_from_ns; /* when audit began to count */
+	uint16_t cpu;           /* where it ran last or was put */
+	uint16_t seq;           /* switch-outs so far, by the last record that tells */
+	uint16_t wake_seq;      /* woken_early: the seq in that EV_WAKE */
 	bool seq_known, cpu_known;
-	bool yielding;				/* ST_RUNQ after a sched_yield */
-	bool awaiting_wakeup;			/* ST_RUNQ by EV_WAKE: an EV_WAKEUP may say when it was enqueued */
-	bool woken_early;			/* an EV_WAKE came that may belong to a switch-out still to come */
-	struct missed {				/* the EV_MISSED in front of its next switch */
+	bool yielding;        /* ST_RUNQ after a sched_yield */
+	bool awaiting_wakeup; /* ST_RUNQ by EV_WAKE: an EV_WAKEUP may say when it was enqueued */
+	bool woken_early;     /* an EV_WAKE came that may belong to a switch-out still to come */
+	struct missed {       /* the EV_MISSED in front of its next switch */
 		uint64_t time_ns, arrival_ns, queue_ns;
-		uint64_t mark;			/* what had happened on its CPU by then */
+		uint64_t mark; /* what had happened on its CPU by then */
 		uint32_t arrivals;
 		uint16_t cpu;
-		uint16_t flags;			/* MI_*; 0: none */
+		uint16_t flags; /* MI_*; 0: none */
 	} missed;
 	struct ledger_window *windows;
 };
@@ -140,14 +144,15 @@ struct thread {
 struct lost_span {
 	uint16_t cpu;
 	uint64_t first_ns, last_ns;
-	uint64_t written_ns;	/* when the CPU could write again and said so */
+	uint64_t written_ns; /* when the CPU could write again and said so */
 	uint64_t count[DROP_NR];
 };
 
 /* One CPU over the whole recording: the four sum to the time from the first event of the trace to its end. */
 struct cpu_time {
-	bool seen;		/* it wrote at least one record */
-	uint64_t idle_ns, tracked_ns, other_ns, unknown_ns; /* unknown: before its first switch, around lost events, or while nothing
+	bool seen; /* it wrote at least one record */
+	uint64_t idle_ns, tracked_ns, other_ns,
+		unknown_ns; /* unknown: before its first switch, around lost events, or while nothing
 							      that is recorded happened there */
 	uint64_t switches;
 };
@@ -164,13 +169,14 @@ typedef void (*ledger_watch_fn)(void *arg, const struct thread *t, uint64_t from
  * ones. It tells what was known at that moment: an interval that later turns out to be `untracked`, or was recovered from
  * EV_MISSED, is not corrected. For passes that look across threads with little memory (concurrency).
  */
-typedef void (*ledger_state_fn)(void *arg, const struct thread *t, uint64_t time_ns, enum thread_state state,
-				enum ledger_class class);
+typedef void (*ledger_state_fn)(void *arg, const struct thread *t, uint64_t time_ns,
+				enum thread_state state, enum ledger_class class);
 
 struct ledger;
 
 /* arch: of the machine that recorded. nr_cpus: CPU numbers are below it. */
-int ledger_new(enum syscall_arch arch, unsigned int nr_cpus, struct ledger **ret_ledger, struct err *err);
+int ledger_new(enum syscall_arch arch, unsigned int nr_cpus, struct ledger **ret_ledger,
+	       struct err *err);
 void ledger_free(struct ledger *l);
 
 /* Before the first event: asks for a window (owned by the caller, must outlive the ledger). */
@@ -190,7 +196,8 @@ int ledger_event(struct ledger *l, const struct trace_event *ev);
 void ledger_finish(struct ledger *l, uint64_t end_ns);
 
 /* Results, owned by the ledger. Threads in order of serial. */
-uint64_t ledger_malformed(const struct ledger *l); /* records ignored: no such CPU, a serial or kind that cannot be */
+uint64_t ledger_malformed(
+	const struct ledger *l); /* records ignored: no such CPU, a serial or kind that cannot be */
 size_t ledger_nr_threads(const struct ledger *l);
 const struct thread *ledger_thread(const struct ledger *l, size_t i);
 const struct lost_span *ledger_lost(const struct ledger *l, size_t *ret_nr);
@@ -202,7 +209,8 @@ uint64_t ledger_end_ns(const struct ledger *l);
 struct latency {
 	uint64_t count, total_ns, max_ns;
 	uint64_t bucket[LATENCY_BUCKETS];
-	uint64_t fine[LATENCY_BUCKETS * 16]; /* each bucket in 16 equal parts: percentiles within 1/16 of the value */
+	uint64_t fine[LATENCY_BUCKETS *
+		      16]; /* each bucket in 16 equal parts: percentiles within 1/16 of the value */
 };
 const struct latency *ledger_latency(const struct ledger *l, bool after_wakeup);
 /* The value that the share p (0..1) of the waits does not exceed, ns; the upper edge of its part. */

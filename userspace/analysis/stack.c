@@ -48,14 +48,15 @@ static int64_t clamp(int64_t ns, int64_t low, int64_t high)
 	return ns < low ? low : ns > high ? high : ns;
 }
 
-static void add_worker(const struct stack_worker *w, int64_t t0, int64_t t1, int64_t last, struct stack *s)
+static void add_worker(const struct stack_worker *w, int64_t t0, int64_t t1, int64_t last,
+		       struct stack *s)
 {
 	int64_t begin = clamp(w->begin_ns, t0, t1), end = clamp(w->end_ns, begin, t1), seen = 0;
 
 	s->part_ns[STACK_SPAWN] += begin - t0;
 	s->part_ns[STACK_IMBALANCE] += last - end;
 	s->part_ns[STACK_TEARDOWN] += t1 - last;
-	for (int class = 0; class < CLASS_NR; class++) {
+	for (int class = 0; class < CLASS_NR; class ++) {
 		s->part_ns[part_of[class]] += (int64_t)w->ledger_ns[class];
 		seen += (int64_t)w->ledger_ns[class];
 	}
@@ -67,7 +68,9 @@ void stack_make(const struct stack_worker *worker, size_t nr, int64_t t0_ns, int
 {
 	int64_t last = t0_ns;
 
-	*ret_stack = (struct stack){ .workers = nr, .wall_ns = t1_ns - t0_ns, .has_reference = reference_ns > 0 };
+	*ret_stack = (struct stack){ .workers = nr,
+				     .wall_ns = t1_ns - t0_ns,
+				     .has_reference = reference_ns > 0 };
 	for (size_t i = 0; i < nr; i++) {
 		int64_t end = clamp(worker[i].end_ns, t0_ns, t1_ns);
 
@@ -76,7 +79,8 @@ void stack_make(const struct stack_worker *worker, size_t nr, int64_t t0_ns, int
 	for (size_t i = 0; i < nr; i++)
 		add_worker(&worker[i], t0_ns, t1_ns, last, ret_stack);
 	if (reference_ns) {
-		ret_stack->part_ns[STACK_INFLATION] = ret_stack->part_ns[STACK_USEFUL] - (int64_t)reference_ns;
+		ret_stack->part_ns[STACK_INFLATION] =
+			ret_stack->part_ns[STACK_USEFUL] - (int64_t)reference_ns;
 		ret_stack->part_ns[STACK_USEFUL] = (int64_t)reference_ns;
 	}
 }

@@ -32,9 +32,9 @@ enum stack_part {
 	STACK_SLEEP,
 	STACK_STOPPED,
 	STACK_BLOCKED_OTHER,
-	STACK_SPAWN,		/* before the worker began its work */
-	STACK_IMBALANCE,	/* after it ended, until the last one ended */
-	STACK_TEARDOWN,		/* from the last one's end to the end of the run */
+	STACK_SPAWN,     /* before the worker began its work */
+	STACK_IMBALANCE, /* after it ended, until the last one ended */
+	STACK_TEARDOWN,  /* from the last one's end to the end of the run */
 	STACK_UNTRACKED,
 	STACK_NR
 };
@@ -50,9 +50,9 @@ struct stack_worker {
 
 struct stack {
 	size_t workers;
-	int64_t wall_ns;		/* T */
-	int64_t part_ns[STACK_NR];	/* sum to workers * wall_ns */
-	bool has_reference;		/* without: all time on a CPU is useful, inflation 0 */
+	int64_t wall_ns;           /* T */
+	int64_t part_ns[STACK_NR]; /* sum to workers * wall_ns */
+	bool has_reference;        /* without: all time on a CPU is useful, inflation 0 */
 };
 
 /* reference_ns: the on-CPU time of the same work by one worker, or 0 when there is no reference. */

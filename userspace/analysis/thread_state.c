@@ -95,8 +95,8 @@ static bool stays_runnable(unsigned int flags)
 
 static bool is_yield(const struct ledger *l, const struct ev_switch *sw, unsigned int flags)
 {
-	return (flags & (SW_RUNNABLE | SW_PREEMPT | SW_COMPAT)) == SW_RUNNABLE && !(sw->state & SWR_VOLUNTARY) &&
-	       EV_HOW_NR(how_of(sw)) == l->yield_nr;
+	return (flags & (SW_RUNNABLE | SW_PREEMPT | SW_COMPAT)) == SW_RUNNABLE &&
+	       !(sw->state & SWR_VOLUNTARY) && EV_HOW_NR(how_of(sw)) == l->yield_nr;
 }
 
 /* As __schedule() does: voluntary is who blocks, and is not kept running by a signal. */

@@ -17,11 +17,11 @@
 		(p) = NULL;               \
 		taken_;                   \
 	})
-#define take_fd(fd)            \
-	({                     \
-		int fd_ = fd;  \
-		(fd) = -1;     \
-		fd_;           \
+#define take_fd(fd)           \
+	({                    \
+		int fd_ = fd; \
+		(fd) = -1;    \
+		fd_;          \
 	})
 
 static inline void free_p(void *p)

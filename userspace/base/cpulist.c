@@ -48,12 +48,14 @@ int cpulist_machine(unsigned int *ret_possible, bool **ret_online, struct err *e
 		return r;
 	nr = cpulist_parse(possible, NULL, 0);
 	if (nr <= 0)
-		return err_set(err, -EINVAL, "cannot understand the list of possible CPUs '%s'", possible);
+		return err_set(err, -EINVAL, "cannot understand the list of possible CPUs '%s'",
+			       possible);
 	cpus = calloc(nr, sizeof(*cpus));
 	if (!cpus)
 		return err_sys(err, -ENOMEM, "cannot list the CPUs");
 	if (cpulist_parse(online, cpus, nr) <= 0)
-		return err_set(err, -EINVAL, "cannot understand the list of online CPUs '%s'", online);
+		return err_set(err, -EINVAL, "cannot understand the list of online CPUs '%s'",
+			       online);
 	*ret_possible = nr;
 	*ret_online = take_ptr(cpus);
 	return 0;

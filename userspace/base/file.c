@@ -22,7 +22,9 @@ int file_read_text(const char *path, char **ret_text, struct err *err)
 		return err_sys(err, -errno, "cannot read %s", path);
 	do {
 		if (len + 1 >= room) {
-			char *bigger = room < MAX_TEXT ? realloc(text, room = room ? room * 4 : 1024) : NULL;
+			char *bigger = room < MAX_TEXT ?
+					       realloc(text, room = room ? room * 4 : 1024) :
+					       NULL;
 
 			if (!bigger)
 				return err_set(err, -EFBIG, "%s is larger than expected", path);

@@ -25,13 +25,16 @@ int path_find(const char *name, char ret_path[PATH_MAX])
 	int code = -ENOENT;
 
 	if (strchr(name, '/'))
-		return snprintf(ret_path, PATH_MAX, "%s", name) < PATH_MAX ? executable(ret_path) : -ENOENT;
-	for (dir = dir ? dir : "/usr/local/bin:/usr/bin:/bin"; *name && dir; dir = strchr(dir, ':')) {
+		return snprintf(ret_path, PATH_MAX, "%s", name) < PATH_MAX ? executable(ret_path) :
+									     -ENOENT;
+	for (dir = dir ? dir : "/usr/local/bin:/usr/bin:/bin"; *name && dir;
+	     dir = strchr(dir, ':')) {
 		int len, one;
 
 		dir += *dir == ':';
 		len = (int)strcspn(dir, ":");
-		if (snprintf(ret_path, PATH_MAX, "%.*s/%s", len ? len : 1, len ? dir : ".", name) >= PATH_MAX)
+		if (snprintf(ret_path, PATH_MAX, "%.*s/%s", len ? len : 1, len ? dir : ".", name) >=
+		    PATH_MAX)
 			continue;
 		one = executable(ret_path);
 		if (!one)

@@ -30,9 +30,12 @@ enum option_key {
 static const struct argp_option option_table[] = {
 	{ "count", 'n', "N", 0, "what to count to, 1 to 2^62", 0 },
 	{ "workers", 'w', "N", 0, "threads or processes; default: the CPUs available", 0 },
-	{ "python", KEY_PYTHON, "PATH", 0, "the interpreter; default: " STRATEGY_PYTHON_DEFAULT, 0 },
-	{ "full", KEY_FULL, NULL, 0, "the article's counts: 2000000000 in C, 200000000 in Python", 0 },
-	{ "repeat", KEY_REPEAT, "N", 0, "run each N times, in turns; show the median and the spread", 0 },
+	{ "python", KEY_PYTHON, "PATH", 0, "the interpreter; default: " STRATEGY_PYTHON_DEFAULT,
+	  0 },
+	{ "full", KEY_FULL, NULL, 0, "the article's counts: 2000000000 in C, 200000000 in Python",
+	  0 },
+	{ "repeat", KEY_REPEAT, "N", 0,
+	  "run each N times, in turns; show the median and the spread", 0 },
 	{ "keep", KEY_KEEP, "DIR", 0, "keep the traces there, as STRATEGY.data", 0 },
 	{ "json", KEY_JSON, NULL, 0, "show the result as JSON", 0 },
 	{ "no-bpf", KEY_NO_BPF, NULL, 0, "only counters and /proc, as without privilege", 0 },
@@ -48,14 +51,17 @@ static error_t add_strategy(struct lab_options *o, struct argp_state *state, con
 		return cli_refuse_err(state, &err);
 	for (size_t i = 0; i < o->nr; i++)
 		if (o->strategy[i] == strategy)
-			return cli_refuse(state, "'%.64s' is named twice: name it once, and use --repeat", arg);
+			return cli_refuse(state,
+					  "'%.64s' is named twice: name it once, and use --repeat",
+					  arg);
 	if (o->nr == LAB_MAX / 2)
 		return cli_refuse(state, "more than %d strategies at once", LAB_MAX / 2);
 	o->strategy[o->nr++] = strategy;
 	return 0;
 }
 
-static error_t parse_number(int key, const char *arg, struct lab_options *o, struct argp_state *state)
+static error_t parse_number(int key, const char *arg, struct lab_options *o,
+			    struct argp_state *state)
 {
 	struct err err = {};
 	uint64_t repeats;
@@ -66,7 +72,8 @@ static error_t parse_number(int key, const char *arg, struct lab_options *o, str
 	else if (key == 'w')
 		r = strategy_parse_workers(arg, &o->workers, &err);
 	else if (!cli_number(arg, 1, MAX_REPEATS, &repeats))
-		return cli_refuse(state, "'%.40s' is no number of repetitions: give 1 to %d", arg, MAX_REPEATS);
+		return cli_refuse(state, "'%.40s' is no number of repetitions: give 1 to %d", arg,
+				  MAX_REPEATS);
 	else
 		o->repeats = (unsigned int)repeats;
 	return r ? cli_refuse_err(state, &err) : 0;
@@ -126,7 +133,8 @@ static void show_progress(const char *name, unsigned int round, unsigned int rou
 
 static int show(const struct options *o, const struct lab *lab, struct err *err)
 {
-	struct report_options options = { .width = cli_width(stdout), .colour = cli_colour(stdout) };
+	struct report_options options = { .width = cli_width(stdout),
+					  .colour = cli_colour(stdout) };
 	struct utsname uts;
 	struct run_report report = {
 		.entry = lab->entry,
@@ -141,7 +149,8 @@ static int show(const struct options *o, const struct lab *lab, struct err *err)
 	uname(&uts);
 	report.kernel = uts.release;
 	report.arch = uts.machine;
-	return o->json ? run_report_json(&report, stdout, err) : run_report_table(&report, &options, stdout, err);
+	return o->json ? run_report_json(&report, stdout, err) :
+			 run_report_table(&report, &options, stdout, err);
 }
 
 static int run(struct options *o, struct lab *lab)

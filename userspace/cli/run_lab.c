@@ -64,12 +64,14 @@ static int make_directory(struct state *s, struct err *err)
 	if (s->o->keep && !mkdir(s->o->keep, 0700))
 		output_give(s->o->keep);
 	else if (s->o->keep && errno != EEXIST)
-		return err_set(err, -EINVAL, "cannot make the directory '%s' for the traces: %m", s->o->keep);
+		return err_set(err, -EINVAL, "cannot make the directory '%s' for the traces: %m",
+			       s->o->keep);
 	snprintf(s->dir, sizeof(s->dir), "%s/whyscale-XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (mkdtemp(s->dir))
 		return 0;
 	s->dir[0] = '\0';
-	return err_sys(err, -errno, "cannot make a directory for the traces in '%s'", tmp && *tmp ? tmp : "/tmp");
+	return err_sys(err, -errno, "cannot make a directory for the traces in '%s'",
+		       tmp && *tmp ? tmp : "/tmp");
 }
 
 static char *path_of(const char *dir, const struct series *one, const char *suffix)
@@ -85,8 +87,12 @@ static int add_series(struct state *s, const struct strategy *strategy, struct e
 	struct err why = {};
 	int r;
 
-	one->job = (struct strategy_job){ .strategy = strategy, .count = s->o->count, .workers = s->o->workers,
-					  .python = s->o->python, .full = s->o->full, .result_fd = -1 };
+	one->job = (struct strategy_job){ .strategy = strategy,
+					  .count = s->o->count,
+					  .workers = s->o->workers,
+					  .python = s->o->python,
+					  .full = s->o->full,
+					  .result_fd = -1 };
 	one->run = calloc(s->o->repeats, sizeof(*one->run));
 	if (!one->run)
 		return err_sys(err, -ENOMEM, "cannot prepare the run");
@@ -125,14 +131,20 @@ static int add_all(struct state *s, struct err *err)
 
 /* ---- one run ---- */
 
-static int record_one(const struct state *s, struct series *one, const char *trace, const char *result,
-		      struct record_result *ret, struct err *err)
+static int record_one(const struct state *s, struct series *one, const char *trace,
+		      const char *result, struct record_result *ret, struct err *err)
 {
 	char count[24], workers[16];
-	char *argv[] = { (char *)s->self, "count", (char *)one->job.strategy->name, "--count", count, "--workers",
-			 workers, "--python", (char *)one->job.python, "--result", (char *)result, NULL };
-	struct record_options options = { .what = RECORD_COMMAND, .argv = argv, .output = trace,
-					  .no_bpf = s->o->no_bpf, .counters = true, .stdout_fd = STDERR_FILENO };
+	char *argv[] = { (char *)s->self, "count",        (char *)one->job.strategy->name,
+			 "--count",       count,          "--workers",
+			 workers,         "--python",     (char *)one->job.python,
+			 "--result",      (char *)result, NULL };
+	struct record_options options = { .what = RECORD_COMMAND,
+					  .argv = argv,
+					  .output = trace,
+					  .no_bpf = s->o->no_bpf,
+					  .counters = true,
+					  .stdout_fd = STDERR_FILENO };
 
 	if (!one->job.python)
 		argv[8] = STRATEGY_PYTHON_DEFAULT;
@@ -141,7 +153,8 @@ static int record_one(const struct state *s, struct series *one, const char *tra
 	return record_run(&options, ret, err);
 }
 
-static int take_result(struct series *one, const char *path, struct experiment *run, struct err *err)
+static int take_result(struct series *one, const char *path, struct experiment *run,
+		       struct err *err)
 {
 	_cleanup_(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct strategy_result result;
@@ -162,9 +175,12 @@ static int take_result(struct series *one, const char *path, struct experiment *
 
 		run->one_process &= from->pid == result.worker[0].pid;
 		run->worker[i] = (struct experiment_worker){
-			.tid = from->tid > 0 ? (uint32_t)from->tid : 0, .counted = from->counted,
-			.begin_ns = from->begin_ns, .end_ns = from->end_ns,
-			.exec_ns = from->exec_ns, .delay_ns = from->delay_ns,
+			.tid = from->tid > 0 ? (uint32_t)from->tid : 0,
+			.counted = from->counted,
+			.begin_ns = from->begin_ns,
+			.end_ns = from->end_ns,
+			.exec_ns = from->exec_ns,
+			.delay_ns = from->delay_ns,
 		};
 	}
 	free(one->interpreter);
@@ -188,11 +204,12 @@ static void measure_capacity(struct series *one)
 
 	if (one->job.workers < 2 || cpus < 2)
 		return;
-	one->has_capacity = !capacity_measure(one->job.workers < cpus ? one->job.workers : cpus, CAPACITY_BUDGET_NS,
-					      &one->capacity, &ignored);
+	one->has_capacity = !capacity_measure(one->job.workers < cpus ? one->job.workers : cpus,
+					      CAPACITY_BUDGET_NS, &one->capacity, &ignored);
 }
 
-static int run_files(struct state *s, struct series *one, const char *trace, const char *result, struct err *err)
+static int run_files(struct state *s, struct series *one, const char *trace, const char *result,
+		     struct err *err)
 {
 	struct experiment *run = &one->run[one->nr];
 	struct record_result recorded;
@@ -295,9 +312,9 @@ static void fill_entry(struct series *one, struct run_entry *e)
 		.single = one->job.strategy->single,
 		.workers = one->job.workers,
 		.count = one->job.count,
-		.interpreter = take_ptr(one->interpreter),
-		.skipped = take_ptr(one->skipped),
 	};
+	e->interpreter = take_ptr(one->interpreter);
+	e->skipped = take_ptr(one->skipped);
 	if (!e->skipped && !one->nr)
 		e->skipped = strdup("the run was interrupted before it");
 	if (!e->skipped)
@@ -310,20 +327,23 @@ static void fill_entry(struct series *one, struct run_entry *e)
 	}
 }
 
-static int explain(struct lab *lab, struct series *one, struct run_entry *e, const struct strategy *base)
+static int explain(struct lab *lab, struct series *one, struct run_entry *e,
+		   const struct strategy *base)
 {
 	const struct run_entry *reference = NULL;
 	struct facts facts;
 	int r;
 
 	for (size_t i = 0; i < lab->nr; i++)
-		if (!strcmp(lab->entry[i].name, base->name) && !lab->entry[i].skipped && lab->entry[i].count == e->count)
+		if (!strcmp(lab->entry[i].name, base->name) && !lab->entry[i].skipped &&
+		    lab->entry[i].count == e->count)
 			reference = &lab->entry[i];
 	if (reference) {
 		e->baseline_ns = reference->wall_ns;
 		e->baseline_name = reference->name;
 	}
-	r = experiment_stack(&e->run, reference ? experiment_work_ns(&reference->run) : 0, &e->stack);
+	r = experiment_stack(&e->run, reference ? experiment_work_ns(&reference->run) : 0,
+			     &e->stack);
 	if (r)
 		return r;
 	facts = (struct facts){

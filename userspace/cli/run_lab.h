@@ -23,21 +23,22 @@
 struct lab_options {
 	const struct strategy *strategy[LAB_MAX]; /* in the order in which they are run */
 	size_t nr;
-	uint64_t count;		/* 0: the default of each */
-	unsigned int workers;	/* 0: the CPUs available */
-	const char *python;	/* NULL: the default */
-	unsigned int repeats;	/* at least 1 */
+	uint64_t count;       /* 0: the default of each */
+	unsigned int workers; /* 0: the CPUs available */
+	const char *python;   /* NULL: the default */
+	unsigned int repeats; /* at least 1 */
 	bool full, no_bpf;
-	const char *keep;	/* keep the traces in this directory; NULL: nowhere */
+	const char *keep; /* keep the traces in this directory; NULL: nowhere */
 	void (*progress)(const char *name, unsigned int round, unsigned int rounds); /* or NULL */
 };
 
 struct lab {
-	struct run_entry entry[LAB_MAX]; /* the strategies asked for, then baselines that were only measured */
+	struct run_entry
+		entry[LAB_MAX]; /* the strategies asked for, then baselines that were only measured */
 	size_t nr, nr_asked;
 	bool bpf;
 	char why_not[256];
-	bool failed;		/* a strategy ended badly (its `skipped` says how) */
+	bool failed; /* a strategy ended badly (its `skipped` says how) */
 	bool interrupted;
 };
 

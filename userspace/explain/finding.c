@@ -65,14 +65,17 @@ void findings_free(struct findings *f)
 
 json_t *finding_json(const struct finding *f)
 {
-	return json_pack("{s:s,s:I,s:f,s:s,s:O,s:s,s:f}", "cause", f->cause, "lost_ns", (json_int_t)f->lost_ns,
-			 "lost_speedup", f->lost_speedup, "sentence", f->sentence, "evidence", f->evidence,
-			 "remedy", f->remedy, "bound", f->bound);
+	return json_pack("{s:s,s:I,s:f,s:s,s:O,s:s,s:f}", "cause", f->cause, "lost_ns",
+			 (json_int_t)f->lost_ns, "lost_speedup", f->lost_speedup, "sentence",
+			 f->sentence, "evidence", f->evidence, "remedy", f->remedy, "bound",
+			 f->bound);
 }
 
 double facts_speedup(const struct facts *f)
 {
-	return f->baseline_ns && f->stack->wall_ns > 0 ? (double)f->baseline_ns / (double)f->stack->wall_ns : 1;
+	return f->baseline_ns && f->stack->wall_ns > 0 ?
+		       (double)f->baseline_ns / (double)f->stack->wall_ns :
+		       1;
 }
 
 double facts_share(const struct facts *f, int64_t ns)
@@ -94,8 +97,8 @@ double finding_bound(const struct facts *f, int64_t lost_ns)
 	return bound > now ? bound : now;
 }
 
-int finding_make(struct finding *ret, const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence,
-		 const char *remedy, const char *fmt, ...)
+int finding_make(struct finding *ret, const struct facts *f, const char *cause, int64_t lost_ns,
+		 json_t *evidence, const char *remedy, const char *fmt, ...)
 {
 	va_list ap;
 	int n;

@@ -16,27 +16,27 @@
 
 /* What a cause may look at: one run of N workers and, when there is one, its reference. */
 struct facts {
-	const char *name;		/* of the strategy */
-	bool single;			/* it is the reference of others */
+	const char *name; /* of the strategy */
+	bool single;      /* it is the reference of others */
 	const struct experiment *run;
 	const struct stack *stack;
-	uint64_t baseline_ns;		/* wall time of the reference; 0: none */
+	uint64_t baseline_ns; /* wall time of the reference; 0: none */
 	const char *baseline_name;
-	uint64_t reference_ns;		/* on-CPU time of the same work in the reference; 0: none */
-	bool interpreter_lock;		/* the workers are threads of a Python that has a global interpreter lock */
-	unsigned int cpus;		/* that the workers could use */
-	unsigned int capacity_cpus;	/* so many at once: */
-	double capacity;		/* what they were worth together, in CPUs, measured close in time; 0: unknown */
+	uint64_t reference_ns; /* on-CPU time of the same work in the reference; 0: none */
+	bool interpreter_lock; /* the workers are threads of a Python that has a global interpreter lock */
+	unsigned int cpus;          /* that the workers could use */
+	unsigned int capacity_cpus; /* so many at once: */
+	double capacity; /* what they were worth together, in CPUs, measured close in time; 0: unknown */
 	double capacity_min, capacity_max;
 };
 
 struct finding {
 	const char *cause;
-	int64_t lost_ns;		/* of the workers' time, summed */
-	double lost_speedup;		/* bound minus the present speedup */
-	double bound;			/* "without this, at most": see finding_bound() */
-	char *sentence, *remedy;	/* owned */
-	json_t *evidence;		/* owned */
+	int64_t lost_ns;         /* of the workers' time, summed */
+	double lost_speedup;     /* bound minus the present speedup */
+	double bound;            /* "without this, at most": see finding_bound() */
+	char *sentence, *remedy; /* owned */
+	json_t *evidence;        /* owned */
 };
 
 /* A cause: fills in a finding and returns 1, or returns 0 (not this), or -ENOMEM. */
@@ -78,7 +78,8 @@ double finding_bound(const struct facts *f, int64_t lost_ns);
  * Fills in a finding; cause, lost_ns, bound and lost_speedup follow from the arguments. Takes over `evidence`. The sentence is made
  * from fmt. Returns 1, or -ENOMEM with everything released.
  */
-int finding_make(struct finding *ret, const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence,
-		 const char *remedy, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
+int finding_make(struct finding *ret, const struct facts *f, const char *cause, int64_t lost_ns,
+		 json_t *evidence, const char *remedy, const char *fmt, ...)
+	__attribute__((format(printf, 7, 8)));
 
 #endif

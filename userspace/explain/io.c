@@ -9,11 +9,12 @@ static int find(const struct facts *f, struct finding *ret)
 
 	if (share < FINDING_MIN_SHARE)
 		return 0;
-	return finding_make(ret, f, "io", ns,
-			    json_pack("{s:I,s:f}", "io_ns", (json_int_t)ns, "share_of_workers_time", share),
-			    "read and write in larger pieces, or while other work goes on",
-			    "%s: its workers spent %.1f %% of their time waiting for pipes, sockets, files or the disk.",
-			    f->name, share * 100);
+	return finding_make(
+		ret, f, "io", ns,
+		json_pack("{s:I,s:f}", "io_ns", (json_int_t)ns, "share_of_workers_time", share),
+		"read and write in larger pieces, or while other work goes on",
+		"%s: its workers spent %.1f %% of their time waiting for pipes, sockets, files or the disk.",
+		f->name, share * 100);
 }
 
 const struct cause cause_io = { .name = "io", .find = find };

@@ -22,17 +22,22 @@ static int find(const struct facts *f, struct finding *ret)
 
 	if (share < FINDING_MIN_SHARE || f->stack->workers < 2)
 		return 0;
-	evidence = json_pack("{s:I,s:f,s:f,s:b}", "sync_ns", (json_int_t)ns, "share_of_workers_time", share,
-			     "two_or_more_on_cpu_share", at_once, "interpreter_lock", f->interpreter_lock);
+	evidence = json_pack("{s:I,s:f,s:f,s:b}", "sync_ns", (json_int_t)ns,
+			     "share_of_workers_time", share, "two_or_more_on_cpu_share", at_once,
+			     "interpreter_lock", f->interpreter_lock);
 	return finding_make(
 		ret, f, "sync", ns, evidence,
-		f->interpreter_lock ? "count in processes instead of threads: each has an interpreter, and a lock, of its own" :
-				      "let each worker own its data, or hold what is shared for a shorter time",
+		f->interpreter_lock ?
+			"count in processes instead of threads: each has an interpreter, and a lock, of its own" :
+			"let each worker own its data, or hold what is shared for a shorter time",
 		"%s: at least two of its %zu workers were on a CPU at the same time for %s%.2f %% of the run; "
 		"they spent %.1f %% of their time blocked until another thread let them go on (a futex, a join, a "
 		"child)%s.",
-		f->name, f->stack->workers, at_once < 0.5 ? "only " : "", at_once * 100, share * 100,
-		f->interpreter_lock ? ": a Python thread may run only while it holds its interpreter's one lock" : "");
+		f->name, f->stack->workers, at_once < 0.5 ? "only " : "", at_once * 100,
+		share * 100,
+		f->interpreter_lock ?
+			": a Python thread may run only while it holds its interpreter's one lock" :
+			"");
 }
 
 const struct cause cause_sync = { .name = "sync", .find = find };

@@ -14,7 +14,7 @@
 struct span {
 	uint64_t begin, end; /* positions */
 	uint64_t records;
-	bool unfinished;     /* a record at `end` was reserved and is still being written */
+	bool unfinished; /* a record at `end` was reserved and is still being written */
 };
 
 static struct buf_header *header_of(const struct probe_env *env, unsigned int i)
@@ -28,7 +28,8 @@ static char *data_at(const struct probe_env *env, unsigned int i, uint64_t pos)
 }
 
 /* Whole records from `pos` that begin in this lap. */
-static struct span whole_records(const struct probe_env *env, unsigned int i, uint64_t pos, uint64_t head)
+static struct span whole_records(const struct probe_env *env, unsigned int i, uint64_t pos,
+				 uint64_t head)
 {
 	uint64_t lap_end = (pos | (env->buffer_bytes - 1)) + 1;
 	struct span s = { pos, pos, 0, false };

@@ -38,7 +38,8 @@ static json_t *online_list(unsigned int nr_cpus, const bool *online)
 	return list;
 }
 
-json_t *meta_start(char *const *argv, pid_t target, unsigned int nr_cpus, const bool *online, uint64_t epoch_ns)
+json_t *meta_start(char *const *argv, pid_t target, unsigned int nr_cpus, const bool *online,
+		   uint64_t epoch_ns)
 {
 	uint64_t mono = monotonic_ns(), real = clock_ns(CLOCK_REALTIME);
 	time_t seconds = real / NSEC_PER_SEC;
@@ -48,12 +49,13 @@ json_t *meta_start(char *const *argv, pid_t target, unsigned int nr_cpus, const 
 
 	uname(&uts);
 	strftime(started, sizeof(started), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
-	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:{s:i,s:o},s:{s:I,s:I},s:{s:i},s:s}",
-			 "program", "whyscale", "version", WHYSCALE_VERSION,
-			 "command", command_words(argv), "kernel", uts.release, "arch", uts.machine,
-			 "machine", "cpus", (int)nr_cpus, "online", online_list(nr_cpus, online),
-			 "clock", "epoch_ns", (json_int_t)epoch_ns, "realtime_ns", (json_int_t)(real - (mono - epoch_ns)),
-			 "target", "pid", (int)target, "started", started);
+	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:{s:i,s:o},s:{s:I,s:I},s:{s:i},s:s}", "program",
+			 "whyscale", "version", WHYSCALE_VERSION, "command", command_words(argv),
+			 "kernel", uts.release, "arch", uts.machine, "machine", "cpus",
+			 (int)nr_cpus, "online", online_list(nr_cpus, online), "clock", "epoch_ns",
+			 (json_int_t)epoch_ns, "realtime_ns",
+			 (json_int_t)(real - (mono - epoch_ns)), "target", "pid", (int)target,
+			 "started", started);
 }
 
 /* ---- cgroups: nftw() has no argument for its callback ---- */
@@ -85,7 +87,8 @@ json_t *meta_cgroups(void)
 	found = json_object();
 	for (size_t i = 0; found && i < sizeof(roots) / sizeof(roots[0]); i++) {
 		root_len = strlen(roots[i]);
-		if (!access(roots[i], R_OK) && !nftw(roots[i], add_cgroup, 32, FTW_PHYS | FTW_MOUNT))
+		if (!access(roots[i], R_OK) &&
+		    !nftw(roots[i], add_cgroup, 32, FTW_PHYS | FTW_MOUNT))
 			break;
 	}
 	return found;

@@ -9,7 +9,8 @@
 #include <sys/types.h>
 
 /* The first one. argv: of the recorded command, or NULL. NULL when out of memory. */
-json_t *meta_start(char *const *argv, pid_t target, unsigned int nr_cpus, const bool *online, uint64_t epoch_ns);
+json_t *meta_start(char *const *argv, pid_t target, unsigned int nr_cpus, const bool *online,
+		   uint64_t epoch_ns);
 
 /* {"id": "path"} of the cgroups that govern CPU time, by the kernfs id of each. NULL when out of memory. */
 json_t *meta_cgroups(void);

@@ -32,7 +32,9 @@ static int check_plain(const char *path, struct err *err)
 
 	if (lstat(path, &st) || S_ISREG(st.st_mode))
 		return 0;
-	return err_set(err, -EINVAL, "will not write to '%s': it is not a plain file; choose another with -o", path);
+	return err_set(err, -EINVAL,
+		       "will not write to '%s': it is not a plain file; choose another with -o",
+		       path);
 }
 
 int output_create(struct output *o, const char *path, int *ret_fd, struct err *err)
@@ -68,10 +70,13 @@ int output_commit(struct output *o, struct err *err)
 
 	snprintf(old, sizeof(old), "%s.old", o->path);
 	if (!lstat(o->path, &st) && st.st_size && rename(o->path, old))
-		return err_set(err, -EINVAL, "cannot keep the earlier '%s' as '%s' (%m): choose another file with -o",
-			       o->path, old);
+		return err_set(
+			err, -EINVAL,
+			"cannot keep the earlier '%s' as '%s' (%m): choose another file with -o",
+			o->path, old);
 	if (rename(o->temporary, o->path))
-		return err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o", o->path);
+		return err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o",
+			       o->path);
 	free(take_ptr(o->temporary));
 	return 0;
 }

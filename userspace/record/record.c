@@ -62,10 +62,10 @@ struct recording {
 	int signal_fd;
 	struct output output;
 	int old_nice;
-	uint64_t cpu_begin_ns;	  /* our own CPU time */
+	uint64_t cpu_begin_ns;     /* our own CPU time */
 	uint64_t begin_ns, end_ns; /* the target ran from, to */
 	uint64_t safe_ns, last_round_ns, tick_ns;
-	uint64_t stop_by_ns;	  /* a signal came: stop at this time at the latest */
+	uint64_t stop_by_ns; /* a signal came: stop at this time at the latest */
 };
 
 /* ---- probes ---- */
@@ -100,16 +100,20 @@ static int open_probes(struct recording *rec, struct err *err)
 		}
 		if (sched) {
 			rec->result->bpf = !r;
-			snprintf(rec->result->why_not, sizeof(rec->result->why_not), "%.250s", r ? why.msg : "");
+			snprintf(rec->result->why_not, sizeof(rec->result->why_not), "%.250s",
+				 r ? why.msg : "");
 		}
 	}
 	if (rec->result->bpf)
 		return 0;
 	if (rec->opts->what == RECORD_ALL)
-		return err_set(err, -EPERM, "cannot record the whole machine: %s", rec->result->why_not);
-	return rec->target.pid ? proc_watch_new(&rec->target.pid, 1, false, rec->env.epoch_ns, &rec->watch, err) :
-				 proc_watch_new(rec->env.ids, rec->env.nr_ids, rec->opts->what == RECORD_TIDS,
-						rec->env.epoch_ns, &rec->watch, err);
+		return err_set(err, -EPERM, "cannot record the whole machine: %s",
+			       rec->result->why_not);
+	return rec->target.pid ?
+		       proc_watch_new(&rec->target.pid, 1, false, rec->env.epoch_ns, &rec->watch,
+				      err) :
+		       proc_watch_new(rec->env.ids, rec->env.nr_ids, rec->opts->what == RECORD_TIDS,
+				      rec->env.epoch_ns, &rec->watch, err);
 }
 
 static int start_probes(struct recording *rec, struct err *err)
@@ -159,8 +163,10 @@ static int check_leaders(const struct record_options *opts, struct err *err)
 			continue;
 		tgid = strstr(status, "\nTgid:");
 		if (tgid && atoi(tgid + 6) != opts->ids[i])
-			return err_set(err, -ESRCH, "%d is a thread of process %d: record the thread with -t, or the process",
-				       opts->ids[i], atoi(tgid + 6));
+			return err_set(
+				err, -ESRCH,
+				"%d is a thread of process %d: record the thread with -t, or the process",
+				opts->ids[i], atoi(tgid + 6));
 	}
 	return 0;
 }
@@ -177,8 +183,10 @@ static int describe_target(struct recording *rec, struct err *err)
 
 	for (size_t i = 0; i < opts->nr_ids; i++)
 		if (kill(opts->ids[i], 0) && errno == ESRCH)
-			return err_set(err, -ESRCH, "there is no process or thread %d: it may have ended; see `ps -eL`",
-				       opts->ids[i]);
+			return err_set(
+				err, -ESRCH,
+				"there is no process or thread %d: it may have ended; see `ps -eL`",
+				opts->ids[i]);
 	if (opts->what == RECORD_PIDS && check_leaders(opts, err))
 		return err->code;
 	rec->env = (struct probe_env){
@@ -218,7 +226,8 @@ static int hold_command(struct recording *rec, struct err *err)
 
 	if (!opts->argv)
 		return 0;
-	r = target_spawn(&rec->target, opts->argv, opts->user, opts->stdout_fd, &rec->old_mask, rec->old_nice, err);
+	r = target_spawn(&rec->target, opts->argv, opts->user, opts->stdout_fd, &rec->old_mask,
+			 rec->old_nice, err);
 	if (r)
 		return r;
 	rec->env.command = rec->target.pid;
@@ -236,7 +245,8 @@ static int open_trace(struct recording *rec, struct err *err)
 	r = trace_writer_open(fd, rec->env.nr_cpus, &rec->writer, err);
 	if (r)
 		return r;
-	meta = meta_start(rec->opts->argv, rec->target.pid, rec->env.nr_cpus, rec->env.online, rec->env.epoch_ns);
+	meta = meta_start(rec->opts->argv, rec->target.pid, rec->env.nr_cpus, rec->env.online,
+			  rec->env.epoch_ns);
 	if (!meta)
 		return err_sys(err, -ENOMEM, "cannot describe the machine");
 	return trace_writer_meta(rec->writer, meta, err);
@@ -265,7 +275,8 @@ static int drain(struct recording *rec, struct err *err)
 {
 	unsigned int fill = 0;
 	uint64_t now;
-	int r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, &rec->result->events, err);
+	int r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, &rec->result->events,
+			      err);
 
 	if (r)
 		return r;
@@ -290,7 +301,9 @@ static void take_signals(struct recording *rec)
 			continue;
 		if (rec->target.pid > 0 && !rec->target.reaped && info.ssi_code <= 0)
 			kill(rec->target.pid, (int)info.ssi_signo);
-		rec->stop_by_ns = rec->result->interrupted || !rec->target.pid ? 1 : monotonic_ns() + PATIENCE_NS;
+		rec->stop_by_ns = rec->result->interrupted || !rec->target.pid ?
+					  1 :
+					  monotonic_ns() + PATIENCE_NS;
 		rec->result->interrupted = true;
 	}
 	target_reap(&rec->target, false);
@@ -326,7 +339,8 @@ static bool over(const struct recording *rec)
 	const struct record_options *opts = rec->opts;
 	uint64_t now = monotonic_ns();
 
-	if ((opts->duration_ns && now - rec->begin_ns >= opts->duration_ns) || (rec->stop_by_ns && now >= rec->stop_by_ns))
+	if ((opts->duration_ns && now - rec->begin_ns >= opts->duration_ns) ||
+	    (rec->stop_by_ns && now >= rec->stop_by_ns))
 		return true;
 	if (rec->target.pid)
 		return rec->target.reaped;
@@ -357,7 +371,8 @@ static int follow(struct recording *rec, struct err *err)
 	while (!r && !over(rec)) {
 		wait_tick(rec);
 		if (rec->watch)
-			proc_watch_look(rec->watch); /* before an ended command is reaped: its last numbers are still there */
+			proc_watch_look(
+				rec->watch); /* before an ended command is reaped: its last numbers are still there */
 		take_signals(rec);
 		tick_probes(rec);
 		if (rec->result->bpf)
@@ -373,15 +388,17 @@ static json_t *meta_end(struct recording *rec)
 {
 	uint64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - rec->cpu_begin_ns;
 	json_t *meta = json_pack("{s:I,s:b,s:s,s:{s:I,s:I,s:I},s:{s:i,s:b},s:{},s:o}", "ended_ns",
-				 (json_int_t)(rec->end_ns - rec->env.epoch_ns), "bpf", rec->result->bpf,
-				 "why_not", rec->result->why_not, "cost", "recorder_cpu_ns", (json_int_t)cpu_ns,
-				 "recorded_bytes", (json_int_t)trace_writer_raw(rec->writer), "file_bytes",
+				 (json_int_t)(rec->end_ns - rec->env.epoch_ns), "bpf",
+				 rec->result->bpf, "why_not", rec->result->why_not, "cost",
+				 "recorder_cpu_ns", (json_int_t)cpu_ns, "recorded_bytes",
+				 (json_int_t)trace_writer_raw(rec->writer), "file_bytes",
 				 (json_int_t)trace_writer_size(rec->writer), "exit", "status",
-				 target_exit_status(&rec->target), "interrupted", rec->result->interrupted,
-				 "counters", "cgroups", meta_cgroups());
+				 target_exit_status(&rec->target), "interrupted",
+				 rec->result->interrupted, "counters", "cgroups", meta_cgroups());
 
 	if (meta)
-		json_object_set_new(meta, "began_ns", json_integer(rec->begin_ns - rec->env.epoch_ns));
+		json_object_set_new(meta, "began_ns",
+				    json_integer(rec->begin_ns - rec->env.epoch_ns));
 	for (int i = 0; meta && i < MAX_PROBES && probes[i]; i++)
 		if (rec->opened[i] && probes[i]->meta)
 			probes[i]->meta(rec->state[i], meta);
@@ -409,7 +426,8 @@ static int finish(struct recording *rec, struct err *err)
 
 	if (rec->result->bpf) {
 		if (!r)
-			r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, &rec->result->events, err);
+			r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill,
+					  &rec->result->events, err);
 		if (!r)
 			r = drain_last_losses(&rec->env, rec->writer, err);
 		if (!r)

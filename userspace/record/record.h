@@ -14,27 +14,28 @@ enum record_what { RECORD_COMMAND, RECORD_PIDS, RECORD_TIDS, RECORD_ALL };
 
 struct record_options {
 	enum record_what what;
-	char *const *argv;	/* RECORD_COMMAND, and an optional command beside RECORD_ALL: NULL-ended, run through PATH */
-	const char *user;	/* run the command as this user; NULL: as the caller */
-	const pid_t *ids;	/* RECORD_PIDS, RECORD_TIDS */
+	char *const *
+		argv; /* RECORD_COMMAND, and an optional command beside RECORD_ALL: NULL-ended, run through PATH */
+	const char *user; /* run the command as this user; NULL: as the caller */
+	const pid_t *ids; /* RECORD_PIDS, RECORD_TIDS */
 	size_t nr_ids;
-	uint64_t duration_ns;	/* stop after this long; 0: until the command ends or a signal comes */
-	const char *output;	/* path of the trace */
-	size_t buffer_bytes;	/* of each CPU, a power of two; 0: the default */
-	bool no_bpf;		/* do not use BPF even where it works: counters and /proc only */
-	bool counters;		/* open the perf counters too; without BPF they always are */
-	int stdout_fd;		/* the command's standard output; -1: ours */
+	uint64_t duration_ns; /* stop after this long; 0: until the command ends or a signal comes */
+	const char *output;   /* path of the trace */
+	size_t buffer_bytes;  /* of each CPU, a power of two; 0: the default */
+	bool no_bpf;          /* do not use BPF even where it works: counters and /proc only */
+	bool counters;        /* open the perf counters too; without BPF they always are */
+	int stdout_fd;        /* the command's standard output; -1: ours */
 };
 
 /* What happened, for the line that `record` prints at its end. */
 struct record_result {
-	bool bpf;		/* the scheduler's probes ran; else only counters and /proc */
-	char why_not[256];	/* bpf is false: why */
-	int exit_status;	/* of the command as a shell gives it (128 + signal); 0 without a command */
-	bool interrupted;	/* by a signal to us */
-	uint64_t wall_ns;	/* from letting the command run to its end */
-	uint64_t events, bytes;	/* records, file size */
-	uint64_t lost;		/* dropped records */
+	bool bpf;          /* the scheduler's probes ran; else only counters and /proc */
+	char why_not[256]; /* bpf is false: why */
+	int exit_status; /* of the command as a shell gives it (128 + signal); 0 without a command */
+	bool interrupted;       /* by a signal to us */
+	uint64_t wall_ns;       /* from letting the command run to its end */
+	uint64_t events, bytes; /* records, file size */
+	uint64_t lost;          /* dropped records */
 };
 
 /*

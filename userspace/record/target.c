@@ -19,10 +19,15 @@
 static int find_error(const char *command, int code, struct err *err)
 {
 	if (code == -EACCES)
-		return err_set(err, code, "'%s' may not be run: it is no program file or lacks execute permission",
-			       command);
-	return err_set(err, code, "there is no command '%s'%s: check its spelling, or give its path", command,
-		       strchr(command, '/') && !access(command, F_OK) ? " that can be run: its interpreter is missing" : "");
+		return err_set(
+			err, code,
+			"'%s' may not be run: it is no program file or lacks execute permission",
+			command);
+	return err_set(err, code,
+		       "there is no command '%s'%s: check its spelling, or give its path", command,
+		       strchr(command, '/') && !access(command, F_OK) ?
+			       " that can be run: its interpreter is missing" :
+			       "");
 }
 
 int target_find(const char *command, struct err *err)
@@ -73,16 +78,19 @@ static _Noreturn void child(const struct target *t, int wait_fd, int result_fd, 
 
 /* ---- the recorder ---- */
 
-int target_spawn(struct target *t, char *const *argv, const char *user, int stdout_fd, const sigset_t *mask,
-		 int nice, struct err *err)
+int target_spawn(struct target *t, char *const *argv, const char *user, int stdout_fd,
+		 const sigset_t *mask, int nice, struct err *err)
 {
 	struct passwd *pw = NULL;
 	int go[2], result[2];
 
 	if (user && !(pw = getpwnam(user)))
-		return err_set(err, -EINVAL, "there is no user '%s': give a name that `getent passwd` lists", user);
+		return err_set(err, -EINVAL,
+			       "there is no user '%s': give a name that `getent passwd` lists",
+			       user);
 	if (pw && geteuid() && geteuid() != pw->pw_uid)
-		return err_set(err, -EPERM, "running the command as '%s' needs root: use sudo", user);
+		return err_set(err, -EPERM, "running the command as '%s' needs root: use sudo",
+			       user);
 	if (pipe2(go, O_CLOEXEC))
 		return err_sys(err, -errno, "cannot start the command");
 	if (pipe2(result, O_CLOEXEC)) {
@@ -120,7 +128,8 @@ int target_go(struct target *t, const char *command, struct err *err)
 		if (gone != -EPIPE)
 			return err_sys(err, gone, "cannot let the command run");
 		target_reap(t, true);
-		return err_set(err, -ECANCELED, "the command ended before it was let run: nothing was recorded");
+		return err_set(err, -ECANCELED,
+			       "the command ended before it was let run: nothing was recorded");
 	}
 	close(t->go_fd);
 	t->go_fd = -1;

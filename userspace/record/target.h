@@ -10,11 +10,11 @@
 #include "base/err.h"
 
 struct target {
-	pid_t pid;	/* 0: there is none */
-	int go_fd;	/* the child waits until this is closed */
-	int result_fd;	/* errno of a failed exec; end of file when it worked */
+	pid_t pid;     /* 0: there is none */
+	int go_fd;     /* the child waits until this is closed */
+	int result_fd; /* errno of a failed exec; end of file when it worked */
 	bool reaped;
-	int status;	/* as wait(2) gives it */
+	int status; /* as wait(2) gives it */
 };
 #define TARGET_NONE ((struct target){ .go_fd = -1, .result_fd = -1 })
 
@@ -25,8 +25,8 @@ int target_find(const char *command, struct err *err);
  * Forks. The child has the caller's signal mask `mask`, nice value `nice`, standard output `stdout_fd` (-1: unchanged) and, with
  * `user`, that user's ids, groups and HOME; it waits. Errors: no such user, fork.
  */
-int target_spawn(struct target *t, char *const *argv, const char *user, int stdout_fd, const sigset_t *mask,
-		 int nice, struct err *err);
+int target_spawn(struct target *t, char *const *argv, const char *user, int stdout_fd,
+		 const sigset_t *mask, int nice, struct err *err);
 
 /* Lets it run and waits for its exec: 0, or the exec's error with a sentence (the child is reaped then). */
 int target_go(struct target *t, const char *command, struct err *err);

@@ -50,8 +50,9 @@ static void write_parts(FILE *out, const struct audit *sum)
 		fprintf(out, ", and does not charge the %s that the hypervisor took",
 			units_time(a, sum->steal_ns));
 	if (sum->asleep_ns)
-		fprintf(out, ", and counts %s of sleep, in both figures, as waiting: threads that were moved "
-			     "to another CPU in their sleep",
+		fprintf(out,
+			", and counts %s of sleep, in both figures, as waiting: threads that were moved "
+			"to another CPU in their sleep",
 			units_time(a, sum->asleep_ns));
 	fprintf(out, "]");
 }

@@ -139,7 +139,8 @@ static void show_cost(const struct loaded *l, const struct report_options *o, FI
 			 units_time(each, c->bpf_runs ? c->bpf_ns / c->bpf_runs : 0),
 			 c->bpf_estimated ? ", estimated from a sample" : "");
 	else if (l->meta.bpf)
-		snprintf(programs, sizeof(programs), "BPF programs: too short a time to time them; ");
+		snprintf(programs, sizeof(programs),
+			 "BPF programs: too short a time to time them; ");
 	if (room && c->bpf_ns + c->recorder_cpu_ns < room)
 		snprintf(whole, sizeof(whole), "; together %s of the CPUs' time",
 			 units_percent(share, c->bpf_ns + c->recorder_cpu_ns, room));

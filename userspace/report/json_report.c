@@ -81,10 +81,10 @@ static json_t *thread(const struct loaded *l, const struct thread *t)
 		"{s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:I, s:o, s:o, s:o}", "ledger",
 		json_ledger(t->ledger_ns), "switches", "voluntary", (json_int_t)t->voluntary,
 		"involuntary", (json_int_t)t->involuntary, "yields", (json_int_t)t->yields, "kept",
-		(json_int_t)t->kept,
-		"migrations", l->from_books ? json_null() : json_integer((json_int_t)t->migrations),
-		"yielded_ns", (json_int_t)t->yielded_ns, "waits", waits(t), "audit",
-		thread_audit(l, t), "scheduling", scheduling(l, t));
+		(json_int_t)t->kept, "migrations",
+		l->from_books ? json_null() : json_integer((json_int_t)t->migrations), "yielded_ns",
+		(json_int_t)t->yielded_ns, "waits", waits(t), "audit", thread_audit(l, t),
+		"scheduling", scheduling(l, t));
 
 	if (!identity || !rest || json_object_update(identity, rest)) {
 		json_decref(identity);
@@ -182,13 +182,13 @@ static json_t *recording(const struct loaded *l)
 static json_t *report(const struct loaded *l)
 {
 	json_t *whole = recording(l);
-	json_t *rest = json_pack("{s:o, s:o, s:[], s:o, s:o, s:o, s:O?, s:o, s:{s:o, s:o}}", "ledger",
-				 json_ledger(l->ledger_ns), "threads", threads(l), "locks", "lost",
-				 json_lost(l), "audit", json_audit_total(l), "cost", json_cost(l), "counters",
-				 json_object_get(l->raw_meta, "counters"),
-				 "per_cpu", per_cpu(l), "latency", "wakeup",
-				 latency(ledger_latency(l->ledger, true)), "preempted",
-				 latency(ledger_latency(l->ledger, false)));
+	json_t *rest = json_pack("{s:o, s:o, s:[], s:o, s:o, s:o, s:O?, s:o, s:{s:o, s:o}}",
+				 "ledger", json_ledger(l->ledger_ns), "threads", threads(l),
+				 "locks", "lost", json_lost(l), "audit", json_audit_total(l),
+				 "cost", json_cost(l), "counters",
+				 json_object_get(l->raw_meta, "counters"), "per_cpu", per_cpu(l),
+				 "latency", "wakeup", latency(ledger_latency(l->ledger, true)),
+				 "preempted", latency(ledger_latency(l->ledger, false)));
 
 	if (!whole || !rest || json_object_update(whole, rest)) {
 		json_decref(whole);

@@ -18,9 +18,10 @@ static json_t *stack_json(const struct stack *s)
 
 static json_t *worker_json(const struct experiment_worker *w)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:b,s:o}", "tid", (json_int_t)w->tid, "counted", (json_int_t)w->counted,
-			 "begin_ns", (json_int_t)w->begin_ns, "end_ns", (json_int_t)w->end_ns, "from_proc",
-			 w->from_proc, "ledger", json_ledger(w->ledger_ns));
+	return json_pack("{s:I,s:I,s:I,s:I,s:b,s:o}", "tid", (json_int_t)w->tid, "counted",
+			 (json_int_t)w->counted, "begin_ns", (json_int_t)w->begin_ns, "end_ns",
+			 (json_int_t)w->end_ns, "from_proc", w->from_proc, "ledger",
+			 json_ledger(w->ledger_ns));
 }
 
 static json_t *concurrency_json(const struct experiment *run)
@@ -53,25 +54,27 @@ static json_t *measured_json(const struct run_entry *e)
 
 	for (size_t i = 0; i < run->nr; i++)
 		json_array_append_new(workers, worker_json(&run->worker[i]));
-	return json_pack("{s:I,s:I,s:I,s:I,s:o,s:s?,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:I,s:o,s:o,s:o,s:{s:i,s:f,s:f,s:f},s:I}",
-			 "counted", (json_int_t)e->counted, "wall_ns", (json_int_t)e->wall_ns, "wall_min_ns",
-			 (json_int_t)e->wall_min_ns, "wall_max_ns", (json_int_t)e->wall_max_ns, "baseline",
-			 or_null(e->baseline_ns), "baseline_name", e->baseline_name, "speedup",
-			 e->baseline_ns ? json_real(run_entry_speedup(e)) : json_null(), "efficiency",
-			 e->baseline_ns ? json_real(run_entry_speedup(e) / e->workers) : json_null(), "stack",
-			 stack_json(&e->stack), "ledger", json_ledger(run->ledger_ns), "switches", "voluntary",
-			 (json_int_t)run->voluntary, "involuntary", (json_int_t)run->involuntary, "migrations",
-			 (json_int_t)run->migrations, "audit", json_audit(&run->audit.sum), "worker", workers,
-			 "on_cpu_at_once_ns", concurrency_json(run), "capacity", "measured_on", (int)e->capacity_cpus, "cpus",
-			 e->capacity, "min",
-			 e->capacity_min, "max", e->capacity_max, "lost_events", (json_int_t)run->lost_events);
+	return json_pack(
+		"{s:I,s:I,s:I,s:I,s:o,s:s?,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:I,s:o,s:o,s:o,s:{s:i,s:f,s:f,s:f},s:I}",
+		"counted", (json_int_t)e->counted, "wall_ns", (json_int_t)e->wall_ns, "wall_min_ns",
+		(json_int_t)e->wall_min_ns, "wall_max_ns", (json_int_t)e->wall_max_ns, "baseline",
+		or_null(e->baseline_ns), "baseline_name", e->baseline_name, "speedup",
+		e->baseline_ns ? json_real(run_entry_speedup(e)) : json_null(), "efficiency",
+		e->baseline_ns ? json_real(run_entry_speedup(e) / e->workers) : json_null(),
+		"stack", stack_json(&e->stack), "ledger", json_ledger(run->ledger_ns), "switches",
+		"voluntary", (json_int_t)run->voluntary, "involuntary",
+		(json_int_t)run->involuntary, "migrations", (json_int_t)run->migrations, "audit",
+		json_audit(&run->audit.sum), "worker", workers, "on_cpu_at_once_ns",
+		concurrency_json(run), "capacity", "measured_on", (int)e->capacity_cpus, "cpus",
+		e->capacity, "min", e->capacity_min, "max", e->capacity_max, "lost_events",
+		(json_int_t)run->lost_events);
 }
 
 static json_t *entry_json(const struct run_entry *e)
 {
-	json_t *o = json_pack("{s:s,s:I,s:I,s:s?,s:o}", "name", e->name, "workers", (json_int_t)e->workers, "count",
-			      (json_int_t)e->count, "interpreter", e->interpreter, "findings",
-			      findings_json(&e->findings));
+	json_t *o = json_pack("{s:s,s:I,s:I,s:s?,s:o}", "name", e->name, "workers",
+			      (json_int_t)e->workers, "count", (json_int_t)e->count, "interpreter",
+			      e->interpreter, "findings", findings_json(&e->findings));
 	json_t *measured;
 
 	if (o && e->skipped) {
@@ -91,9 +94,10 @@ int run_report_json(const struct run_report *r, FILE *out, struct err *err)
 
 	for (size_t i = 0; i < r->nr; i++)
 		json_array_append_new(strategies, entry_json(&r->entry[i]));
-	all = json_pack("{s:s,s:{s:i,s:s,s:s},s:b,s:s?,s:i,s:o}", "schema", "whyscale.run/1", "machine", "cpus",
-			(int)r->cpus, "kernel", r->kernel, "arch", r->arch, "bpf", r->bpf, "why_not",
-			r->bpf ? NULL : r->why_not, "repeats", (int)r->repeats, "strategies", strategies);
+	all = json_pack("{s:s,s:{s:i,s:s,s:s},s:b,s:s?,s:i,s:o}", "schema", "whyscale.run/1",
+			"machine", "cpus", (int)r->cpus, "kernel", r->kernel, "arch", r->arch,
+			"bpf", r->bpf, "why_not", r->bpf ? NULL : r->why_not, "repeats",
+			(int)r->repeats, "strategies", strategies);
 	failed = !all || json_dumpf(all, out, JSON_INDENT(2)) || fputc('\n', out) == EOF;
 	json_decref(all);
 	return failed ? err_set(err, -EIO, "cannot write the result") : 0;

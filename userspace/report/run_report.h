@@ -17,16 +17,16 @@ struct run_entry {
 	bool single;
 	unsigned int workers;
 	uint64_t count, counted;
-	const char *interpreter;	/* "CPython 3.11.2"; NULL for C */
-	char *skipped;			/* why it was not run, or NULL. Owned by the caller, as all here */
+	const char *interpreter; /* "CPython 3.11.2"; NULL for C */
+	char *skipped;           /* why it was not run, or NULL. Owned by the caller, as all here */
 
-	struct experiment run;		/* the repetition with the median wall time */
+	struct experiment run; /* the repetition with the median wall time */
 	uint64_t wall_ns, wall_min_ns, wall_max_ns;
-	uint64_t baseline_ns;		/* 0: none */
+	uint64_t baseline_ns; /* 0: none */
 	const char *baseline_name;
 	struct stack stack;
 	struct findings findings;
-	unsigned int capacity_cpus;	/* measured on so many at once */
+	unsigned int capacity_cpus;                  /* measured on so many at once */
 	double capacity, capacity_min, capacity_max; /* CPUs; 0: not measured */
 };
 
@@ -34,13 +34,14 @@ struct run_report {
 	const struct run_entry *entry;
 	size_t nr;
 	unsigned int repeats;
-	unsigned int cpus;		/* that the workers could use */
+	unsigned int cpus; /* that the workers could use */
 	const char *kernel, *arch;
 	bool bpf;
-	const char *why_not;		/* no BPF: why */
+	const char *why_not; /* no BPF: why */
 };
 
-int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err);
+int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out,
+		     struct err *err);
 int run_report_json(const struct run_report *r, FILE *out, struct err *err);
 
 /* Baseline wall over wall; 0 without a baseline. */

@@ -20,17 +20,20 @@ static void head(const struct run_report *r, const struct report_options *o, FIL
 
 	for (size_t i = 0; i < r->nr; i++)
 		python = r->entry[i].interpreter ? r->entry[i].interpreter : python;
-	text_field(out, o->width, "machine", "%u CPUs, Linux %s, %s%s%s", r->cpus, r->kernel, r->arch,
-		   python ? "; " : "", python ? python : "");
+	text_field(out, o->width, "machine", "%u CPUs, Linux %s, %s%s%s", r->cpus, r->kernel,
+		   r->arch, python ? "; " : "", python ? python : "");
 	if (r->repeats > 1)
-		text_field(out, o->width, "repeats", "%u of each, in turns; the run with the median wall time (of an even number, the faster of the two in the middle) is shown",
-			   r->repeats);
+		text_field(
+			out, o->width, "repeats",
+			"%u of each, in turns; the run with the median wall time (of an even number, the faster of the two in the middle) is shown",
+			r->repeats);
 	if (!r->bpf && r->why_not && *r->why_not)
-		text_field(out, o->width, "limits",
-			   "no scheduler events: %s. On-CPU and run-queue time are the workers' own reading of "
-			   "/proc/thread-self/schedstat; locks, sync, I/O, sleep and throttling cannot be told apart "
-			   "and stand in untracked.",
-			   r->why_not);
+		text_field(
+			out, o->width, "limits",
+			"no scheduler events: %s. On-CPU and run-queue time are the workers' own reading of "
+			"/proc/thread-self/schedstat; locks, sync, I/O, sleep and throttling cannot be told apart "
+			"and stand in untracked.",
+			r->why_not);
 	fputc('\n', out);
 }
 
@@ -43,7 +46,8 @@ static void time_cells(struct grid *g, const struct run_report *r, const struct 
 	grid_cell(g, "%s", units_grouped(wall, e->counted));
 	grid_cell(g, "%s", units_time(wall, e->wall_ns));
 	if (r->repeats > 1)
-		grid_cell(g, "%s-%s", units_time(low, e->wall_min_ns), units_time(high, e->wall_max_ns));
+		grid_cell(g, "%s-%s", units_time(low, e->wall_min_ns),
+			  units_time(high, e->wall_max_ns));
 	else
 		grid_cell(g, "-");
 	if (e->baseline_ns) {
@@ -61,7 +65,8 @@ static void time_cells(struct grid *g, const struct run_report *r, const struct 
 	grid_cell(g, "%s", report_audit_name(e->run.audit.sum.all));
 }
 
-static int times(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err)
+static int times(const struct run_report *r, const struct report_options *o, FILE *out,
+		 struct err *err)
 {
 	_cleanup_(grid_free_p) struct grid *g = grid_new();
 
@@ -96,18 +101,21 @@ static bool negligible(const struct stack *s, enum stack_part part)
 	return share > -0.0005 && share < 0.0005;
 }
 
-static int stacks(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err)
+static int stacks(const struct run_report *r, const struct report_options *o, FILE *out,
+		  struct err *err)
 {
-	static const char *const heads[STACK_NR] = { "USEFUL", "INFLATION", "LOCK", "GIL", "KLOCK", "SYNC",
-						     "RUNQ_PREEMPTED", "RUNQ_WAKEUP", "THROTTLED", "IO", "SLEEP",
-						     "STOPPED", "BLOCKED_OTHER", "SPAWN", "IMBALANCE", "TEARDOWN",
-						     "UNTRACKED" };
+	static const char *const heads[STACK_NR] = {
+		"USEFUL",         "INFLATION",   "LOCK",      "GIL",      "KLOCK",    "SYNC",
+		"RUNQ_PREEMPTED", "RUNQ_WAKEUP", "THROTTLED", "IO",       "SLEEP",    "STOPPED",
+		"BLOCKED_OTHER",  "SPAWN",       "IMBALANCE", "TEARDOWN", "UNTRACKED"
+	};
 	_cleanup_(grid_free_p) struct grid *g = grid_new();
 
 	grid_column(g, "STRATEGY", GRID_KEY);
 	grid_column(g, "N", GRID_RIGHT);
 	for (int part = 0; part < STACK_NR; part++)
-		grid_column(g, heads[part], GRID_RIGHT | (part == STACK_USEFUL ? 0 : GRID_OPTIONAL));
+		grid_column(g, heads[part],
+			    GRID_RIGHT | (part == STACK_USEFUL ? 0 : GRID_OPTIONAL));
 	for (size_t i = 0; i < r->nr; i++) {
 		const struct run_entry *e = &r->entry[i];
 
@@ -131,32 +139,42 @@ static void legend(const struct run_report *r, const struct report_options *o, F
 {
 	static const char *const parts[STACK_NR] = {
 		[STACK_USEFUL] = "on a CPU, as long as the baseline needed for the same work",
-		[STACK_INFLATION] = "on a CPU beyond that: the same work took more CPU time (below 0: less)",
+		[STACK_INFLATION] =
+			"on a CPU beyond that: the same work took more CPU time (below 0: less)",
 		[STACK_SPAWN] = "the run had begun, the worker had not: it was being started",
 		[STACK_IMBALANCE] = "the worker had ended, another one still worked",
 		[STACK_TEARDOWN] = "all had ended, and were being collected",
 	};
 	static const enum ledger_class classes[STACK_NR] = {
-		[STACK_LOCK] = CLASS_LOCK, [STACK_GIL] = CLASS_GIL, [STACK_KLOCK] = CLASS_KLOCK,
-		[STACK_SYNC] = CLASS_SYNC, [STACK_RUNQ_PREEMPTED] = CLASS_RUNQ_PREEMPTED,
-		[STACK_RUNQ_WAKEUP] = CLASS_RUNQ_WAKEUP, [STACK_THROTTLED] = CLASS_THROTTLED,
-		[STACK_IO] = CLASS_IO, [STACK_SLEEP] = CLASS_SLEEP, [STACK_STOPPED] = CLASS_STOPPED,
-		[STACK_BLOCKED_OTHER] = CLASS_BLOCKED_OTHER, [STACK_UNTRACKED] = CLASS_UNTRACKED,
+		[STACK_LOCK] = CLASS_LOCK,
+		[STACK_GIL] = CLASS_GIL,
+		[STACK_KLOCK] = CLASS_KLOCK,
+		[STACK_SYNC] = CLASS_SYNC,
+		[STACK_RUNQ_PREEMPTED] = CLASS_RUNQ_PREEMPTED,
+		[STACK_RUNQ_WAKEUP] = CLASS_RUNQ_WAKEUP,
+		[STACK_THROTTLED] = CLASS_THROTTLED,
+		[STACK_IO] = CLASS_IO,
+		[STACK_SLEEP] = CLASS_SLEEP,
+		[STACK_STOPPED] = CLASS_STOPPED,
+		[STACK_BLOCKED_OTHER] = CLASS_BLOCKED_OTHER,
+		[STACK_UNTRACKED] = CLASS_UNTRACKED,
 	};
 
 	for (int part = 0; part < STACK_NR; part++) {
 		bool shown = part == STACK_USEFUL;
 
 		for (size_t i = 0; i < r->nr; i++)
-			shown |= !r->entry[i].skipped && negligible(&r->entry[i].stack, part) == false;
+			shown |= !r->entry[i].skipped &&
+				 negligible(&r->entry[i].stack, part) == false;
 		if (shown)
 			fprintf(out, "  %-15s %s\n", stack_part_name(part),
 				parts[part] ? parts[part] : class_meaning(classes[part]));
 	}
 	if (r->bpf)
-		text_field(out, o->width, "",
-			   "VOL and INVOL: switches of all threads, because one blocked or because it lost its CPU; MIGR: "
-			   "moves to another CPU; AUDIT: whether these equal the kernel's own counts.");
+		text_field(
+			out, o->width, "",
+			"VOL and INVOL: switches of all threads, because one blocked or because it lost its CPU; MIGR: "
+			"moves to another CPU; AUDIT: whether these equal the kernel's own counts.");
 }
 
 static void sentences(const struct run_report *r, const struct report_options *o, FILE *out)
@@ -168,10 +186,13 @@ static void sentences(const struct run_report *r, const struct report_options *o
 		if (e->skipped)
 			text_field(out, o->width, "skipped", "%s: %s", e->name, e->skipped);
 		else if (f && f->lost_ns > 0)
-			text_field(out, o->width, f->cause, "%s Without this, at most %.2f times as fast%s%s. What would "
-				   "help: %s.", f->sentence, f->bound,
+			text_field(out, o->width, f->cause,
+				   "%s Without this, at most %.2f times as fast%s%s. What would "
+				   "help: %s.",
+				   f->sentence, f->bound,
 				   e->baseline_name && !e->single ? " as " : "",
-				   e->baseline_name && !e->single ? e->baseline_name : "", f->remedy);
+				   e->baseline_name && !e->single ? e->baseline_name : "",
+				   f->remedy);
 		else if (f)
 			text_field(out, o->width, f->cause, "%s", f->sentence);
 	}
@@ -194,25 +215,33 @@ static void audits(const struct run_report *r, const struct report_options *o, F
 			sum.voluntary[side] += run->audit.sum.voluntary[side];
 			sum.involuntary[side] += run->audit.sum.involuntary[side];
 			sum.migrated[side] += run->audit.sum.migrated[side];
-			sum.oncpu_ns[side] += run->audit.sum.oncpu_ns[side] + run->audit.sum.runq_ns[side];
+			sum.oncpu_ns[side] +=
+				run->audit.sum.oncpu_ns[side] + run->audit.sum.runq_ns[side];
 		}
 		sum.steal_ns += run->audit.sum.steal_ns;
 		bpf_ns += run->cost.bpf_ns;
 		cpu_ns += run->cost.recorder_cpu_ns;
 		lost += run->lost_events;
 	}
-	text_field(out, o->width, "audit",
-		   "%u of %u threads agree with the kernel's own books: %" PRIu64 " voluntary, %" PRIu64
-		   " involuntary switches and %" PRIu64 " migrations here, %" PRIu64 ", %" PRIu64 " and %" PRIu64
-		   " there; on-CPU and run-queue time %s here (%s of it stolen by the host), %s there.",
-		   agree, threads, sum.voluntary[0], sum.involuntary[0], sum.migrated[0], sum.voluntary[1],
-		   sum.involuntary[1], sum.migrated[1], units_time(a, sum.oncpu_ns[0]), units_time(b, sum.steal_ns),
-		   units_time(c, sum.oncpu_ns[1]));
-	text_field(out, o->width, "cost", "BPF programs %s (estimated from timed samples), recorder %s of CPU time, its starts and ends "
-		   "included; %" PRIu64 " events lost.", units_time(a, bpf_ns), units_time(d, cpu_ns), lost);
+	text_field(
+		out, o->width, "audit",
+		"%u of %u threads agree with the kernel's own books: %" PRIu64
+		" voluntary, %" PRIu64 " involuntary switches and %" PRIu64
+		" migrations here, %" PRIu64 ", %" PRIu64 " and %" PRIu64
+		" there; on-CPU and run-queue time %s here (%s of it stolen by the host), %s there.",
+		agree, threads, sum.voluntary[0], sum.involuntary[0], sum.migrated[0],
+		sum.voluntary[1], sum.involuntary[1], sum.migrated[1],
+		units_time(a, sum.oncpu_ns[0]), units_time(b, sum.steal_ns),
+		units_time(c, sum.oncpu_ns[1]));
+	text_field(
+		out, o->width, "cost",
+		"BPF programs %s (estimated from timed samples), recorder %s of CPU time, its starts and ends "
+		"included; %" PRIu64 " events lost.",
+		units_time(a, bpf_ns), units_time(d, cpu_ns), lost);
 }
 
-int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out, struct err *err)
+int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out,
+		     struct err *err)
 {
 	int ret;
 

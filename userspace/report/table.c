@@ -81,7 +81,8 @@ static int print_times(const struct loaded *l, const struct report_rows *rows,
 	for (size_t i = 0; i < rows->nr; i++)
 		time_cells(g, &rows->row[i], &scale);
 	share_cells(g, l);
-	fprintf(out, "Where each thread's time went, in %s; the columns sum to its life:\n", scale.name);
+	fprintf(out, "Where each thread's time went, in %s; the columns sum to its life:\n",
+		scale.name);
 	r = grid_print(g, o->width, o->colour, out, err);
 	if (r || o->no_legend)
 		return r;
