@@ -11,7 +11,7 @@
 
 /* A window's length at most, the runs that end it earlier, and the pause behind it in lengths of the window. */
 #define ENOUGH_NS (100 * NSEC_PER_MSEC)
-#define ENOUGH_RUNS 2000
+#define ENOUGH_RUNS 1000
 #define PAUSE 50
 
 void bpf_cost_init(struct bpf_cost *c, struct bpf_object *object)
@@ -61,7 +61,7 @@ static void close_window(struct bpf_cost *c, uint64_t runs, uint64_t now)
 	c->next_ns = now + PAUSE * (now - c->opened_ns);
 }
 
-void bpf_cost_tick(struct bpf_cost *c, uint64_t runs)
+bool bpf_cost_tick(struct bpf_cost *c, uint64_t runs)
 {
 	uint64_t now = monotonic_ns();
 
@@ -70,6 +70,7 @@ void bpf_cost_tick(struct bpf_cost *c, uint64_t runs)
 	else if (c->stats_fd >= 0 &&
 		 (runs - c->window_runs >= ENOUGH_RUNS || now - c->opened_ns >= ENOUGH_NS))
 		close_window(c, runs, now);
+	return c->stats_fd >= 0;
 }
 
 int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into)

@@ -28,8 +28,11 @@ struct bpf_cost {
 
 void bpf_cost_init(struct bpf_cost *c, struct bpf_object *object);
 
-/* Opens or closes a window when that is due; runs: our own count of runs so far. Without the privilege it does nothing. */
-void bpf_cost_tick(struct bpf_cost *c, uint64_t runs);
+/*
+ * Opens or closes a window when that is due; runs: our own count of runs so far. Without the privilege it does nothing. True while one is
+ * open: it should be closed as soon as it has told enough.
+ */
+bool bpf_cost_tick(struct bpf_cost *c, uint64_t runs);
 
 /* Closes the window and adds bpf_ns, bpf_runs, bpf_sampled_runs, bpf_estimated and recursion_misses to `into`. */
 int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into);

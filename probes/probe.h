@@ -5,7 +5,7 @@
  *   check   can it work here, and if not, why; 0 with a sentence: partly
  *   open    load and attach; events may flow into the buffers from here on
  *   start   the recording begins: the target exists and is stopped, or runs already
- *   tick    now and then while it goes on, with the recorder's timer
+ *   tick    now and then while it goes on, with the recorder's timer; true: again soon
  *   stop    the recording ends: last reads while everything is still attached
  *   meta    what it counted, for the trace's last META chunk
  *   close   detach and free; also right after a failed open
@@ -50,7 +50,7 @@ struct probe {
 	int (*check)(struct err *why);
 	int (*open)(struct probe_env *env, void **ret_state, struct err *err);
 	int (*start)(void *state, struct err *err);
-	void (*tick)(void *state);
+	bool (*tick)(void *state);
 	int (*stop)(void *state, struct err *err);
 	int (*meta)(void *state, json_t *into);
 	void (*close)(void *state);

@@ -412,11 +412,11 @@ static uint64_t total_runs(struct sched *s)
 	return s->runs;
 }
 
-static void sched_tick(void *state)
+static bool sched_tick(void *state)
 {
 	struct sched *s = state;
 
-	bpf_cost_tick(&s->cost, total_runs(s));
+	return bpf_cost_tick(&s->cost, total_runs(s));
 }
 
 static int sched_meta(void *state, json_t *into)

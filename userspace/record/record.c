@@ -127,8 +127,8 @@ static int start_probes(struct recording *rec, struct err *err)
 static void tick_probes(struct recording *rec)
 {
 	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
-		if (rec->opened[i] && probes[i]->tick)
-			probes[i]->tick(rec->state[i]);
+		if (rec->opened[i] && probes[i]->tick && probes[i]->tick(rec->state[i]))
+			rec->tick_ns = TICK_MIN_NS;
 }
 
 static int stop_probes(struct recording *rec, struct err *err)
@@ -374,9 +374,9 @@ static int follow(struct recording *rec, struct err *err)
 			proc_watch_look(
 				rec->watch); /* before an ended command is reaped: its last numbers are still there */
 		take_signals(rec);
-		tick_probes(rec);
 		if (rec->result->bpf)
 			r = drain(rec, err);
+		tick_probes(rec);
 	}
 	rec->end_ns = monotonic_ns();
 	return r;
