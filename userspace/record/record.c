@@ -8,7 +8,6 @@
 #include "record/record.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,133 +17,18 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/cpulist.h"
 #include "base/file.h"
-#include "probes/probe.h"
 #include "record/drain.h"
 #include "record/meta.h"
-#include "record/output.h"
-#include "record/proc_watch.h"
-#include "record/target.h"
-#include "trace/writer.h"
+#include "record/recording.h"
 
 #define DEFAULT_BUFFER (4u << 20)
-#define MAX_PROBES 16
 #define RECORDER_NICE (-20)
-
-/* The timer: short while buffers fill fast, long while nothing happens (a wake-up costs the target some 20 us). */
-#define TICK_MIN_NS (4 * NSEC_PER_MSEC)
-#define TICK_MAX_NS (100 * NSEC_PER_MSEC)
-#define TICK_WATCH_NS (10 * NSEC_PER_MSEC)
-/* A round is written at the latest after this time, or with this much in memory. */
-#define ROUND_NS (500 * NSEC_PER_MSEC)
-#define ROUND_BYTES (2u << 20)
-/* After a signal the command has this long to end by itself. */
-#define PATIENCE_NS NSEC_PER_SEC
 
 static void json_p(json_t **json)
 {
 	json_decref(*json);
-}
-
-struct recording {
-	const struct record_options *opts;
-	struct record_result *result;
-	struct probe_env env;
-	void *state[MAX_PROBES];
-	bool opened[MAX_PROBES];
-	bool *online;
-	struct target target;
-	struct trace_writer *writer;
-	struct proc_watch *watch; /* without BPF */
-	sigset_t old_mask;
-	int signal_fd;
-	struct output output;
-	int old_nice;
-	uint64_t cpu_begin_ns;     /* our own CPU time */
-	uint64_t begin_ns, end_ns; /* the target ran from, to */
-	uint64_t safe_ns, last_round_ns, tick_ns;
-	uint64_t stop_by_ns; /* a signal came: stop at this time at the latest */
-};
-
-/* ---- probes ---- */
-
-/*
- * Per-task counters make every switch of the task dearer (perf's context is switched too: about 0.2 us), and the scheduler probe reads
- * the same numbers from the kernel's books for nothing. So they are opened when asked for, or in its stead.
- */
-static bool wanted(const struct recording *rec, const struct probe *probe)
-{
-	return strcmp(probe->name, "counter") || rec->opts->counters || !rec->result->bpf;
-}
-
-/* Opens what works here. Without the scheduler probe /proc is watched instead. */
-static int open_probes(struct recording *rec, struct err *err)
-{
-	for (int i = 0; i < MAX_PROBES && probes[i]; i++) {
-		struct err why = {};
-		bool sched = !strcmp(probes[i]->name, "sched");
-		int r;
-
-		if (!wanted(rec, probes[i]))
-			continue;
-		if (sched && rec->opts->no_bpf)
-			r = err_set(&why, -EPERM, "it was asked to do without BPF");
-		else
-			r = probes[i]->open(&rec->env, &rec->state[i], &why);
-		rec->opened[i] = !r;
-		if (r && rec->state[i]) {
-			probes[i]->close(rec->state[i]);
-			rec->state[i] = NULL;
-		}
-		if (sched) {
-			rec->result->bpf = !r;
-			snprintf(rec->result->why_not, sizeof(rec->result->why_not), "%.250s",
-				 r ? why.msg : "");
-		}
-	}
-	if (rec->result->bpf)
-		return 0;
-	if (rec->opts->what == RECORD_ALL)
-		return err_set(err, -EPERM, "cannot record the whole machine: %s",
-			       rec->result->why_not);
-	return rec->target.pid ?
-		       proc_watch_new(&rec->target.pid, 1, false, rec->env.epoch_ns, &rec->watch,
-				      err) :
-		       proc_watch_new(rec->env.ids, rec->env.nr_ids, rec->opts->what == RECORD_TIDS,
-				      rec->env.epoch_ns, &rec->watch, err);
-}
-
-static int start_probes(struct recording *rec, struct err *err)
-{
-	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
-		if (rec->opened[i] && probes[i]->start && probes[i]->start(rec->state[i], err))
-			return err_context(err, "probe %s", probes[i]->name);
-	return 0;
-}
-
-static void tick_probes(struct recording *rec)
-{
-	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
-		if (rec->opened[i] && probes[i]->tick && probes[i]->tick(rec->state[i]))
-			rec->tick_ns = TICK_MIN_NS;
-}
-
-static int stop_probes(struct recording *rec, struct err *err)
-{
-	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
-		if (rec->opened[i] && probes[i]->stop && probes[i]->stop(rec->state[i], err))
-			return err_context(err, "probe %s", probes[i]->name);
-	return 0;
-}
-
-static void close_probes(struct recording *rec)
-{
-	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
-		if (rec->opened[i])
-			probes[i]->close(rec->state[i]);
-	memset(rec->opened, 0, sizeof(rec->opened));
 }
 
 /* ---- before ---- */
@@ -254,11 +138,11 @@ static int open_trace(struct recording *rec, struct err *err)
 
 static int begin(struct recording *rec, struct err *err)
 {
-	int r = start_probes(rec, err);
+	int r = probe_set_start(rec, err);
 
 	if (r)
 		return r;
-	tick_probes(rec);
+	probe_set_tick(rec);
 	rec->begin_ns = rec->last_round_ns = monotonic_ns();
 	rec->tick_ns = rec->watch ? TICK_WATCH_NS : TICK_MIN_NS;
 	if (!rec->target.pid)
@@ -266,119 +150,6 @@ static int begin(struct recording *rec, struct err *err)
 	r = target_go(&rec->target, rec->opts->argv[0], err);
 	if (r == -ENOENT || r == -EACCES)
 		rec->result->exit_status = r == -ENOENT ? 127 : 126;
-	return r;
-}
-
-/* ---- while it runs ---- */
-
-static int drain(struct recording *rec, struct err *err)
-{
-	unsigned int fill = 0;
-	uint64_t now;
-	int r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, &rec->result->events,
-			      err);
-
-	if (r)
-		return r;
-	if (fill > 256)
-		rec->tick_ns = TICK_MIN_NS;
-	else if (fill < 32)
-		rec->tick_ns = rec->tick_ns * 2 < TICK_MAX_NS ? rec->tick_ns * 2 : TICK_MAX_NS;
-	now = monotonic_ns();
-	if (now - rec->last_round_ns < ROUND_NS && trace_writer_pending(rec->writer) < ROUND_BYTES)
-		return 0;
-	rec->last_round_ns = now;
-	return trace_writer_round(rec->writer, rec->safe_ns, err);
-}
-
-/* Ctrl-C reaches the command through the terminal; a signal sent to us alone is passed on. The second one ends all. */
-static void take_signals(struct recording *rec)
-{
-	struct signalfd_siginfo info;
-
-	while (read(rec->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
-			continue;
-		if (rec->target.pid > 0 && !rec->target.reaped && info.ssi_code <= 0)
-			kill(rec->target.pid, (int)info.ssi_signo);
-		rec->stop_by_ns = rec->result->interrupted || !rec->target.pid ?
-					  1 :
-					  monotonic_ns() + PATIENCE_NS;
-		rec->result->interrupted = true;
-	}
-	target_reap(&rec->target, false);
-}
-
-/* Field 20 of /proc/PID/stat, num_threads; `state` points before field 3. */
-static long threads_of(const char *state)
-{
-	for (int field = 3; field <= 20 && state; field++)
-		state = strchr(state + 1, ' ');
-	return state ? atol(state) : 0;
-}
-
-/* A process or thread that has not ended. A zombie has, unless it is only the first thread of a process that goes on. */
-static bool alive(pid_t id)
-{
-	char path[64], line[512];
-	_cleanup_(fclose_p) FILE *f = NULL;
-	const char *state;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", id);
-	f = fopen(path, "re");
-	if (!f || !fgets(line, sizeof(line), f))
-		return false;
-	state = strrchr(line, ')');
-	if (!state || !state[1] || state[2] == 'X')
-		return false;
-	return state[2] != 'Z' || threads_of(state) > 1;
-}
-
-static bool over(const struct recording *rec)
-{
-	const struct record_options *opts = rec->opts;
-	uint64_t now = monotonic_ns();
-
-	if ((opts->duration_ns && now - rec->begin_ns >= opts->duration_ns) ||
-	    (rec->stop_by_ns && now >= rec->stop_by_ns))
-		return true;
-	if (rec->target.pid)
-		return rec->target.reaped;
-	for (size_t i = 0; i < opts->nr_ids; i++)
-		if (alive(opts->ids[i]))
-			return false;
-	return opts->nr_ids > 0;
-}
-
-static void wait_tick(const struct recording *rec)
-{
-	struct pollfd fd = { .fd = rec->signal_fd, .events = POLLIN };
-	uint64_t ns = rec->tick_ns, left;
-	struct timespec ts;
-
-	if (rec->opts->duration_ns) {
-		left = rec->begin_ns + rec->opts->duration_ns - monotonic_ns();
-		ns = (int64_t)left < 0 ? 0 : left < ns ? left : ns;
-	}
-	ts = (struct timespec){ .tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC };
-	ppoll(&fd, 1, &ts, NULL);
-}
-
-static int follow(struct recording *rec, struct err *err)
-{
-	int r = 0;
-
-	while (!r && !over(rec)) {
-		wait_tick(rec);
-		if (rec->watch)
-			proc_watch_look(
-				rec->watch); /* before an ended command is reaped: its last numbers are still there */
-		take_signals(rec);
-		if (rec->result->bpf)
-			r = drain(rec, err);
-		tick_probes(rec);
-	}
-	rec->end_ns = monotonic_ns();
 	return r;
 }
 
@@ -399,9 +170,8 @@ static json_t *meta_end(struct recording *rec)
 	if (meta)
 		json_object_set_new(meta, "began_ns",
 				    json_integer(rec->begin_ns - rec->env.epoch_ns));
-	for (int i = 0; meta && i < MAX_PROBES && probes[i]; i++)
-		if (rec->opened[i] && probes[i]->meta)
-			probes[i]->meta(rec->state[i], meta);
+	if (meta)
+		probe_set_meta(rec, meta);
 	if (meta && rec->watch)
 		json_object_set_new(meta, "threads", proc_watch_threads(rec->watch));
 	return meta;
@@ -422,7 +192,7 @@ static int finish(struct recording *rec, struct err *err)
 {
 	_cleanup_(json_p) json_t *meta = NULL;
 	unsigned int fill;
-	int r = stop_probes(rec, err);
+	int r = probe_set_stop(rec, err);
 
 	if (rec->result->bpf) {
 		if (!r)
@@ -444,20 +214,6 @@ static int finish(struct recording *rec, struct err *err)
 	return r;
 }
 
-/* Signals that come now go to the command, as before; two end it. */
-static void wait_command(struct recording *rec)
-{
-	struct pollfd fd = { .fd = rec->signal_fd, .events = POLLIN };
-
-	while (!rec->target.reaped && !rec->stop_by_ns) {
-		take_signals(rec);
-		if (!rec->target.reaped && !rec->stop_by_ns)
-			poll(&fd, 1, -1);
-	}
-	if (!rec->target.reaped)
-		target_end(&rec->target);
-}
-
 /* The probes and the trace are closed before the command is waited for: what is not recorded is not slowed, what was is safe. */
 static void release(struct recording *rec)
 {
@@ -465,7 +221,7 @@ static void release(struct recording *rec)
 		if (rec->result->interrupted || rec->target.go_fd >= 0)
 			target_end(&rec->target);
 		else
-			wait_command(rec);
+			follow_command(rec);
 	}
 	if (rec->target.pid && !rec->result->exit_status)
 		rec->result->exit_status = target_exit_status(&rec->target);
@@ -485,7 +241,7 @@ static int record_into(struct recording *rec, struct err *err)
 	r = open_trace(rec, err);
 	if (r)
 		return r;
-	r = open_probes(rec, err);
+	r = probe_set_open(rec, err);
 	if (r)
 		return r;
 	setpriority(PRIO_PROCESS, 0, RECORDER_NICE); /* without the privilege it stays as it is */
@@ -535,7 +291,7 @@ int record_run(const struct record_options *opts, struct record_result *ret, str
 	r = prepare(&rec, err);
 	if (!r)
 		r = record_into(&rec, err);
-	close_probes(&rec);
+	probe_set_close(&rec);
 	if (rec.writer) {
 		struct err late = {};
 		int closed = trace_writer_close(rec.writer, &late);

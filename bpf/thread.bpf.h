@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the scheduler programs know and write about a tracked thread, apart from its events: the system call it is in, who waits on
+ * which CPU, its scheduling, the kernel's books, and what the books say of events that no probe saw.
+ */
+#ifndef WHYSCALE_THREAD_BPF_H
+#define WHYSCALE_THREAD_BPF_H
+
+#include "common.bpf.h"
+
+/* ---- small facts ---- */
+
+/* The system call that p is in and its first two arguments, or EV_NO_SYSCALL. */
+static __always_inline u32 how_of(struct task_struct *p, const struct local *l)
+{
+	struct pt_regs *regs;
+	u64 arg1, arg2;
+	u32 nr;
+
+	if (l->kthread)
+		return EV_NO_SYSCALL;
+	regs = (struct pt_regs *)bpf_task_pt_regs(p);
+	nr = regs_syscall(regs);
+	if (nr >= EV_NO_SYSCALL)
+		return EV_NO_SYSCALL;
+	arg1 = regs_arg1(regs);
+	arg2 = regs_arg2(regs);
+	if (arg1 > EV_ARG1_MAX)
+		arg1 = EV_ARG1_MAX;
+	if (arg2 > EV_ARG2_MAX)
+		arg2 = EV_ARG2_MAX;
+	return EV_HOW(nr, arg2, arg1);
+}
+
+static __always_inline bool in_iowait(struct task_struct *task)
+{
+	return BPF_CORE_READ_BITFIELD(task, in_iowait); /* the macro has a `p` of its own */
+}
+
+/* normal_prio changes with the nice value and the real-time priority. */
+static __always_inline u32 prio_key(struct task_struct *p)
+{
+	return p->normal_prio << 8 | p->policy;
+}
+
+/* The interrupt level of the running program's context, as WK_* flags. */
+static __always_inline u32 waker_context(struct buf *b)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+	u32 count = 0;
+
+	if (!config.preempt_count_known)
+		return 0;
+#if defined(__TARGET_ARCH_arm64)
+	count = cur->thread_info.preempt_count;
+#else
+	if (unlikely(!b->h.preempt_count))
+		b->h.preempt_count = (u64)cur->se.cfs_rq->rq + config.preempt_count_delta;
+	count = read_u32(b->h.preempt_count);
+#endif
+	/* bits 8-15 soft interrupts (odd: being served), 16-19 hard ones, 20-23 NMI: include/linux/preempt.h */
+	return WK_CONTEXT | (count & 0x00ff0000 ? WK_HARDIRQ : 0) |
+	       (count & 0x100 ? WK_SOFTIRQ : 0);
+}
+
+/* ---- the count of tracked threads that wait on a CPU ---- */
+
+/*
+ * The count is the sum of what the CPU itself has added, which needs no atomic as interrupts are off, and of what others have; each
+ * part alone may be negative.
+ */
+static __always_inline void count_waiting(struct buf *here, u32 here_cpu, u32 cpu, s64 change)
+{
+	struct buf *b;
+
+	if (likely(cpu == here_cpu)) {
+		here->h.waiting_here += change;
+		return;
+	}
+	b = buf_of(cpu);
+	if (b)
+		__sync_fetch_and_add(&b->h.waiting_remote, change);
+}
+
+static __always_inline void wait_begin(struct local *l, struct buf *here, u32 here_cpu, u32 cpu)
+{
+	if (l->wait_cpu)
+		return;
+	l->wait_cpu = cpu + 1;
+	count_waiting(here, here_cpu, cpu, 1);
+}
+
+static __always_inline void wait_end(struct local *l, struct buf *here, u32 here_cpu)
+{
+	u32 cpu = l->wait_cpu;
+
+	if (!cpu)
+		return;
+	l->wait_cpu = 0;
+	count_waiting(here, here_cpu, cpu - 1, -1);
+}
+
+static __always_inline bool someone_waits(const struct buf *b)
+{
+	return b->h.waiting_here + b->h.waiting_remote;
+}
+
+/* ---- records ---- */
+
+static __noinline int write_task(struct buf *b, struct task_struct *p, struct local *l)
+{
+	u32 size = bpf_core_field_size(p->cpus_mask);
+	struct ev_task *rec;
+
+	if (!b || !p || !l)
+		return 0;
+	l->prio_key = prio_key(p);
+	l->nr_cpus = p->nr_cpus_allowed;
+	l->cpus = p->cpus_mask.bits[0];
+	rec = RESERVE(b, ev_task);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->policy = p->policy;
+	rec->nice = p->static_prio - 120;
+	rec->rt_priority = p->rt_priority;
+	rec->pad = 0;
+	rec->nr_cpus = l->nr_cpus;
+	rec->pad2 = 0;
+	rec->cgroup = BPF_CORE_READ(p, sched_task_group, css.cgroup, kn, id);
+	__builtin_memset(rec->cpus, 0, sizeof(rec->cpus));
+	if (size > sizeof(rec->cpus))
+		size = sizeof(rec->cpus);
+	bpf_probe_read_kernel(rec->cpus, size, p->cpus_ptr);
+	COMMIT(rec, now_ns(), EV_TASK, 0);
+	return 0;
+}
+
+static __always_inline void check_task(struct buf *b, struct task_struct *p, struct local *l)
+{
+	if (unlikely(l->cpus != p->cpus_mask.bits[0] || l->prio_key != prio_key(p) ||
+		     (config.many_cpus && l->nr_cpus != (u32)p->nr_cpus_allowed)))
+		write_task(b, p, l);
+}
+
+/* For a thread that is off the CPU, or just leaving: the books then agree with the switches written. */
+static __noinline int write_books(struct buf *b, struct task_struct *p, struct local *l, u32 flags)
+{
+	struct ev_books *rec;
+	u32 seq;
+
+	if (!b || !p || !l)
+		return 0;
+	seq = READ_ONCE(l->seq);
+	rec = RESERVE(b, ev_books);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->pad = 0;
+	rec->nvcsw = p->nvcsw;
+	rec->nivcsw = p->nivcsw;
+	rec->nr_migrations = p->se.nr_migrations;
+	rec->exec_ns = p->se.sum_exec_runtime;
+	rec->delay_ns = p->sched_info.run_delay;
+	rec->pcount = p->sched_info.pcount;
+	rec->steal_ns = l->steal_ns;
+	rec->utime_ns = p->utime;
+	rec->stime_ns = p->stime;
+	rec->start_ns = p->start_time;
+	/* It ran meanwhile: these books hold for no moment, and its next switch-out writes others. */
+	if (unlikely(READ_ONCE(l->seq) != seq)) {
+		l->books |= flags;
+		flags = 0;
+	}
+	COMMIT(rec, now_ns(), EV_BOOKS, flags | (steal_known() ? BK_STEAL : 0));
+	return 0;
+}
+
+/* prev ran and no probe saw it get the CPU: sched_info did. */
+static __noinline int write_missed_in(struct buf *b, struct task_struct *p, struct local *l)
+{
+	struct ev_missed *rec;
+
+	if (!b || !p || !l)
+		return 0;
+	rec = RESERVE(b, ev_missed);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->arrivals = p->sched_info.pcount - l->pcount;
+	rec->arrival_ns = p->se.cfs_rq->rq->clock - p->sched_info.last_arrival;
+	rec->queue_ns = p->sched_info.run_delay - l->delay_ns;
+	COMMIT(rec, now_ns(), EV_MISSED, MI_SWITCH_IN);
+	return 0;
+}
+
+/* next is about to run and no probe saw its wake-up. */
+static __noinline int write_missed_wake(struct buf *b, struct task_struct *p, struct local *l)
+{
+	u64 queued;
+	struct ev_missed *rec;
+
+	if (!b || !p || !l)
+		return 0;
+	queued = p->sched_info.last_queued;
+	rec = RESERVE(b, ev_missed);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->arrivals = 0;
+	rec->arrival_ns = 0;
+	rec->queue_ns = queued ? p->se.cfs_rq->rq->clock - queued : 0;
+	COMMIT(rec, now_ns(), EV_MISSED, MI_WAKEUP);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The probes of a recording, all at once: see probes/probe.h for what each step is. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "record/recording.h"
+
+/*
+ * Per-task counters make every switch of the task dearer (perf's context is switched too: about 0.2 us), and the scheduler probe reads
+ * the same numbers from the kernel's books for nothing. So they are opened when asked for, or in its stead.
+ */
+static bool wanted(const struct recording *rec, const struct probe *probe)
+{
+	return strcmp(probe->name, "counter") || rec->opts->counters || !rec->result->bpf;
+}
+
+int probe_set_open(struct recording *rec, struct err *err)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++) {
+		struct err why = {};
+		bool sched = !strcmp(probes[i]->name, "sched");
+		int r;
+
+		if (!wanted(rec, probes[i]))
+			continue;
+		if (sched && rec->opts->no_bpf)
+			r = err_set(&why, -EPERM, "it was asked to do without BPF");
+		else
+			r = probes[i]->open(&rec->env, &rec->state[i], &why);
+		rec->opened[i] = !r;
+		if (r && rec->state[i]) {
+			probes[i]->close(rec->state[i]);
+			rec->state[i] = NULL;
+		}
+		if (sched) {
+			rec->result->bpf = !r;
+			snprintf(rec->result->why_not, sizeof(rec->result->why_not), "%.250s",
+				 r ? why.msg : "");
+		}
+	}
+	if (rec->result->bpf)
+		return 0;
+	if (rec->opts->what == RECORD_ALL)
+		return err_set(err, -EPERM, "cannot record the whole machine: %s",
+			       rec->result->why_not);
+	return rec->target.pid ?
+		       proc_watch_new(&rec->target.pid, 1, false, rec->env.epoch_ns, &rec->watch,
+				      err) :
+		       proc_watch_new(rec->env.ids, rec->env.nr_ids, rec->opts->what == RECORD_TIDS,
+				      rec->env.epoch_ns, &rec->watch, err);
+}
+
+int probe_set_start(struct recording *rec, struct err *err)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
+		if (rec->opened[i] && probes[i]->start && probes[i]->start(rec->state[i], err))
+			return err_context(err, "probe %s", probes[i]->name);
+	return 0;
+}
+
+void probe_set_tick(struct recording *rec)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
+		if (rec->opened[i] && probes[i]->tick && probes[i]->tick(rec->state[i]))
+			rec->tick_ns = TICK_MIN_NS;
+}
+
+int probe_set_stop(struct recording *rec, struct err *err)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
+		if (rec->opened[i] && probes[i]->stop && probes[i]->stop(rec->state[i], err))
+			return err_context(err, "probe %s", probes[i]->name);
+	return 0;
+}
+
+void probe_set_close(struct recording *rec)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
+		if (rec->opened[i])
+			probes[i]->close(rec->state[i]);
+	memset(rec->opened, 0, sizeof(rec->opened));
+}
+
+void probe_set_meta(struct recording *rec, json_t *into)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
+		if (rec->opened[i] && probes[i]->meta)
+			probes[i]->meta(rec->state[i], into);
+}

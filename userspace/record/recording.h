@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One recording under way: what the files of the controller share, and nobody else sees. record.c sets it up and ends it. */
+#ifndef WHYSCALE_RECORD_RECORDING_H
+#define WHYSCALE_RECORD_RECORDING_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "probes/probe.h"
+#include "record/output.h"
+#include "record/proc_watch.h"
+#include "record/record.h"
+#include "record/target.h"
+#include "trace/writer.h"
+
+#define MAX_PROBES 16
+
+/* The timer: short while buffers fill fast, long while nothing happens (a wake-up costs the target some 20 us). */
+#define TICK_MIN_NS (4 * NSEC_PER_MSEC)
+#define TICK_MAX_NS (100 * NSEC_PER_MSEC)
+#define TICK_WATCH_NS (10 * NSEC_PER_MSEC)
+
+struct recording {
+	const struct record_options *opts;
+	struct record_result *result;
+	struct probe_env env;
+	void *state[MAX_PROBES];
+	bool opened[MAX_PROBES];
+	bool *online;
+	struct target target;
+	struct trace_writer *writer;
+	struct proc_watch *watch; /* without BPF */
+	sigset_t old_mask;
+	int signal_fd;
+	struct output output;
+	int old_nice;
+	uint64_t cpu_begin_ns;     /* our own CPU time */
+	uint64_t begin_ns, end_ns; /* the target ran from, to */
+	uint64_t safe_ns, last_round_ns, tick_ns;
+	uint64_t stop_by_ns; /* a signal came: stop at this time at the latest */
+};
+
+/* ---- probe_set.c ---- */
+
+/* Opens what works here. Without the scheduler probe /proc is watched instead. */
+int probe_set_open(struct recording *rec, struct err *err);
+int probe_set_start(struct recording *rec, struct err *err);
+void probe_set_tick(struct recording *rec);
+int probe_set_stop(struct recording *rec, struct err *err);
+void probe_set_meta(struct recording *rec, json_t *into);
+void probe_set_close(struct recording *rec);
+
+/* ---- follow.c ---- */
+
+/* Drains and writes until the recording is over; sets end_ns. */
+int follow(struct recording *rec, struct err *err);
+
+/* Waits for the command after the recording. Signals that come now go to it, as before; two end it. */
+void follow_command(struct recording *rec);
+
+#endif
