@@ -382,8 +382,13 @@ static void put_switch(struct sim *s, unsigned int cpu, struct task *prev, struc
 /* Another wake-up, just after the switch-out was counted: the task is still seen on its CPU. */
 static void wake_after(struct sim *s, struct task *t, unsigned int cpu)
 {
+	/* Its waker read the number just before that. */
+	bool behind = rnd(s, 3) == 0 && !(s->opt->drops && s->opt->holes);
+
 	s->now += 1 + rnd(s, 20);
+	t->seq -= behind;
 	put_wake(s, t, (cpu + 1) % SIM_CPUS, EV_WAKE, WK_ON_CPU);
+	t->seq += behind;
 	become(s, t, CLASS_RUNQ_WAKEUP);
 	if (rnd(s, 2) || (s->opt->drops && s->opt->holes))
 		enqueue(s, t);

@@ -30,6 +30,13 @@ static void wake_after_loss(struct ledger *l, struct thread *t, const struct ev_
 	t->awaiting_wakeup = true;
 }
 
+static void wake_at(struct ledger *l, struct thread *t, uint64_t time_ns)
+{
+	interval_close(l, t, time_ns, t->class);
+	thread_enqueue(l, t, time_ns, CLASS_RUNQ_WAKEUP);
+	t->awaiting_wakeup = true;
+}
+
 static void wake_blocked(struct ledger *l, struct thread *t, const struct ev_wake *rec)
 {
 	/*
@@ -47,9 +54,17 @@ static void wake_blocked(struct ledger *l, struct thread *t, const struct ev_wak
 		keep_wake(t, rec, l->now_ns);
 		return;
 	}
-	interval_close(l, t, l->now_ns, t->class);
-	thread_enqueue(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
-	t->awaiting_wakeup = true;
+	wake_at(l, t, l->now_ns);
+}
+
+/*
+ * Off the run queue, still on its CPU, and its seq was read just before the switch-out counted itself: that switch-out, which we have
+ * seen, began the wait that this ends. It cannot be an older one: no wait ends before its waker has gone on.
+ */
+static bool just_left(const struct thread *t, const struct ev_wake *rec, uint16_t ahead)
+{
+	return ahead == (uint16_t)-1 && EV_FLAGS(rec->w0) & WK_ON_CPU && t->state == ST_BLOCKED &&
+	       !t->woken_early;
 }
 
 /* One switch-out ahead and still on its CPU: that switch-out is being written; or it was, and is lost. */
@@ -77,6 +92,8 @@ void thread_wake(struct ledger *l, struct thread *t, const struct ev_wake *rec)
 		wake_after_loss(l, t, rec, ahead);
 	else if (on_its_way(t, rec, ahead))
 		keep_wake(t, rec, l->now_ns);
+	else if (just_left(t, rec, ahead))
+		wake_at(l, t, l->now_ns);
 	else if (ahead)
 		wake_after_loss(l, t, rec, ahead);
 	else if (t->state == ST_BLOCKED)
