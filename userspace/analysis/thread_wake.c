@@ -8,6 +8,9 @@
  */
 #include "analysis/ledger_impl.h"
 
+/* A number older by one than the last one seen. */
+#define BEHIND ((uint16_t)-1)
+
 static void keep_wake(struct thread *t, const struct ev_wake *rec, uint64_t now)
 {
 	t->woken_early = true;
@@ -20,7 +23,8 @@ static void wake_after_loss(struct ledger *l, struct thread *t, const struct ev_
 			    uint16_t ahead)
 {
 	interval_lost(l, t, l->now_ns);
-	thread_set_seq(t, rec->seq, ahead);
+	if (ahead != BEHIND)
+		thread_set_seq(t, rec->seq, ahead);
 	if (EV_FLAGS(rec->w0) & WK_ON_CPU) {
 		thread_set_state(l, t, l->now_ns, ST_UNKNOWN, CLASS_UNTRACKED);
 		keep_wake(t, rec, l->now_ns);
@@ -63,7 +67,7 @@ static void wake_blocked(struct ledger *l, struct thread *t, const struct ev_wak
  */
 static bool just_left(const struct thread *t, const struct ev_wake *rec, uint16_t ahead)
 {
-	return ahead == (uint16_t)-1 && EV_FLAGS(rec->w0) & WK_ON_CPU && t->state == ST_BLOCKED &&
+	return ahead == BEHIND && EV_FLAGS(rec->w0) & WK_ON_CPU && t->state == ST_BLOCKED &&
 	       !t->woken_early;
 }
 
