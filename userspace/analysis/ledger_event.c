@@ -3,20 +3,7 @@
 #include <string.h>
 
 #include "analysis/ledger_impl.h"
-
-/*
- * The words of each kind; 0: the kind cannot be. The reader has checked them against the record, but a trace is
- * untrusted, and this costs nothing.
- */
-static const uint8_t kind_words[EV_KIND_NR] = {
-	[EV_SWITCH] = EV_WORDS_OF(struct ev_switch), [EV_WAKE] = EV_WORDS_OF(struct ev_wake),
-	[EV_WAKEUP] = EV_WORDS_OF(struct ev_wake),   [EV_MIGRATE] = EV_WORDS_OF(struct ev_migrate),
-	[EV_FORK] = EV_WORDS_OF(struct ev_thread),   [EV_SNAP] = EV_WORDS_OF(struct ev_thread),
-	[EV_EXEC] = EV_WORDS_OF(struct ev_exec),     [EV_EXIT] = EV_WORDS_OF(struct ev_exit),
-	[EV_NAME] = EV_WORDS_OF(struct ev_name),     [EV_BOOKS] = EV_WORDS_OF(struct ev_books),
-	[EV_TASK] = EV_WORDS_OF(struct ev_task),     [EV_MISSED] = EV_WORDS_OF(struct ev_missed),
-	[EV_LOST] = EV_WORDS_OF(struct ev_lost),
-};
+#include "trace/kinds.h"
 
 /*
  * The living thread that a record is about; NULL where there is none: idle, not ours, dead, or impossible. Its life begins with
@@ -237,7 +224,7 @@ int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 	const void *rec = ev->rec;
 	unsigned int kind = EV_KIND(ev->rec[0]);
 
-	if (kind >= EV_KIND_NR || !kind_words[kind] || EV_WORDS(ev->rec[0]) < kind_words[kind]) {
+	if (kind >= EV_KIND_NR || !trace_kind_words[kind] || EV_WORDS(ev->rec[0]) < trace_kind_words[kind]) {
 		l->malformed++;
 		return 0;
 	}

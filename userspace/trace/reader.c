@@ -19,6 +19,7 @@
 #include "trace/chunk.h"
 #include "trace/columns.h"
 #include "trace/format.h"
+#include "trace/kinds.h"
 #include "trace/merge.h"
 
 /* Without a ROUND for that long, what is held is given out as it is, and what comes too late is counted. */
@@ -37,19 +38,6 @@ struct trace_reader {
 	uint8_t *raw;
 	size_t raw_cap;
 };
-
-/* The size of each kind's struct; a record may be longer (a later version), not shorter. 0: a kind not known. */
-static const uint8_t min_words[1u << EV_KIND_BITS] = {
-	[EV_SWITCH] = EV_WORDS_OF(struct ev_switch), [EV_WAKE] = EV_WORDS_OF(struct ev_wake),
-	[EV_WAKEUP] = EV_WORDS_OF(struct ev_wake),   [EV_MIGRATE] = EV_WORDS_OF(struct ev_migrate),
-	[EV_FORK] = EV_WORDS_OF(struct ev_thread),   [EV_SNAP] = EV_WORDS_OF(struct ev_thread),
-	[EV_EXEC] = EV_WORDS_OF(struct ev_exec),     [EV_EXIT] = EV_WORDS_OF(struct ev_exit),
-	[EV_NAME] = EV_WORDS_OF(struct ev_name),     [EV_BOOKS] = EV_WORDS_OF(struct ev_books),
-	[EV_TASK] = EV_WORDS_OF(struct ev_task),     [EV_MISSED] = EV_WORDS_OF(struct ev_missed),
-	[EV_LOST] = EV_WORDS_OF(struct ev_lost),
-};
-
-_Static_assert(EV_LOST + 1 == EV_KIND_NR, "a new kind needs its line in min_words");
 
 /* 0 when all of it was there; -ENODATA when the file ends before; another -errno. */
 static int pread_all(int fd, void *data, size_t len, uint64_t at)
@@ -294,7 +282,7 @@ static int events_add(struct trace_reader *r, uint64_t at, const struct chunk_he
 		return rc;
 	rc = columns_unpack(&r->columns, r->raw, h->raw_bytes);
 	if (!rc)
-		rc = merge_add(&r->merge, h->cpu, &r->columns, h->time, min_words);
+		rc = merge_add(&r->merge, h->cpu, &r->columns, h->time, trace_kind_words);
 	if (rc != -EBADMSG)
 		return rc;
 	note_damage(r, at);
