@@ -224,7 +224,8 @@ int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 	const void *rec = ev->rec;
 	unsigned int kind = EV_KIND(ev->rec[0]);
 
-	if (kind >= EV_KIND_NR || !trace_kind_words[kind] || EV_WORDS(ev->rec[0]) < trace_kind_words[kind]) {
+	if (kind >= EV_KIND_NR || !trace_kind_words[kind] ||
+	    EV_WORDS(ev->rec[0]) < trace_kind_words[kind]) {
 		l->malformed++;
 		return 0;
 	}
