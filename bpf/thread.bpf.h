@@ -110,6 +110,7 @@ static __always_inline bool someone_waits(const struct buf *b)
 static __noinline int write_task(struct buf *b, struct task_struct *p, struct local *l)
 {
 	u32 size = bpf_core_field_size(p->cpus_mask);
+	struct cgroup *cgroup;
 	struct ev_task *rec;
 
 	if (!b || !p || !l)
@@ -127,7 +128,9 @@ static __noinline int write_task(struct buf *b, struct task_struct *p, struct lo
 	rec->pad = 0;
 	rec->nr_cpus = l->nr_cpus;
 	rec->pad2 = 0;
-	rec->cgroup = BPF_CORE_READ(p, sched_task_group, css.cgroup, kn, id);
+	/* a session's automatic group is no cgroup: it stands in for the root one, whose id is 1 */
+	cgroup = BPF_CORE_READ(p, sched_task_group, css.cgroup);
+	rec->cgroup = cgroup ? BPF_CORE_READ(cgroup, kn, id) : 1;
 	__builtin_memset(rec->cpus, 0, sizeof(rec->cpus));
 	if (size > sizeof(rec->cpus))
 		size = sizeof(rec->cpus);

@@ -70,11 +70,22 @@ ok "... with policy, nice and affinity" py '
 		nice = [t for t in threads if t["scheduling"]["nice"] == 7]
 		pinned = [t for t in threads if t["scheduling"]["cpus"] == [0]]
 		assert nice and len(pinned) >= 4, (nice, pinned)
+		def cells(tid):	# what does not fit beside the first columns stands in further blocks
+			found = {}
+			for block in text.split("How each was scheduled:")[1].split("\n\n"):
+				rows = [line.split() for line in block.split("\n")]
+				head = next((r for r in rows if r[:1] == ["process/thread"]), [])
+				for row in rows:
+					if head and len(row) == len(head) and row[1] == str(tid):
+						found.update(zip(head, row))
+			return found
+		own = [line.strip().split(":", 2)[1:] for line in open("/proc/self/cgroup")]
+		own = next((p for c, p in own if "cpu" in c.split(",")), None) or dict(own)[""]
 		for t in nice + pinned:
-			how = text.split("How each was scheduled:")[1]
-			row = re.search(r"(?m)^.* %d .*$" % t["tid"], how).group(0).split()
-			assert row[-3:] == [t["scheduling"]["policy"], str(t["scheduling"]["nice"]),
-				"0" if t in pinned else row[-1]], row'
+			row, s = cells(t["tid"]), t["scheduling"]
+			assert row["policy"] == s["policy"] and row["nice"] == str(s["nice"]), (t, row)
+			assert t not in pinned or row["CPUs"] == "0", row
+			assert row["cgroup"] == s["cgroup"] == own, (s, row, own)'
 ok "... whose figures are those of the JSON" py '
 		head = next(line for line in lines if line.startswith("process/thread") and "life" in line).split()
 		columns = head[2:]
