@@ -46,6 +46,22 @@ static __always_inline u64 rq_steal(struct task_struct *p)
 /* 6.2 lets a program look at any address as at a type (a35b9af4ec2c): a plain load instead of a helper's checked copy. */
 extern void *bpf_rdonly_cast(void *obj, u32 btf_id) __ksym __weak;
 
+/*
+ * 6.5 traces what is queued for another CPU (68f4ff04dbad), 6.2 has bpf_task_from_pid (3f0e6f2b41d3): so the task whose wake-up is
+ * sent there. A task's wake_entry is what lies in the queue; NULL when there is no such task.
+ */
+extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *p) __ksym __weak;
+
+static __always_inline struct task_struct *task_of_wake_entry(struct __call_single_data *csd)
+{
+	struct task_struct *p;
+
+	p = bpf_rdonly_cast((char *)csd - bpf_core_field_offset(struct task_struct, wake_entry),
+			    bpf_core_type_id_kernel(struct task_struct));
+	return bpf_task_from_pid(p->pid);
+}
+
 static __always_inline u32 read_u32(u64 addr)
 {
 	u32 value = 0;

@@ -47,6 +47,9 @@ enum bpf_map_type {
 #define PF_KTHREAD 0x00200000
 #define TASK_DEAD 0x80
 #define TASK_FROZEN 0x8000 /* since 6.1 */
+/* enum { CSD_FLAG_*, CSD_TYPE_* } in include/linux/smp_types.h, since 5.8 */
+#define CSD_FLAG_TYPE_MASK 0xf0
+#define CSD_TYPE_TTWU 0x30
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -67,6 +70,14 @@ struct thread_info {
 	u32 cpu;
 	u32 status;        /* x86 */
 	u64 preempt_count; /* arm64; libbpf does not resize a signed field */
+};
+
+struct __call_single_node {
+	unsigned int u_flags;
+};
+
+struct __call_single_data {
+	struct __call_single_node node;
 };
 
 struct rq {
@@ -119,6 +130,7 @@ struct task_struct {
 	unsigned int flags;
 	unsigned int cpu; /* before 5.16 */
 	int on_cpu;
+	struct __call_single_node wake_entry;
 	int on_rq;
 	int static_prio;
 	int normal_prio;

@@ -163,55 +163,90 @@ static __always_inline u32 current_who(struct buf *b)
 	return likely(b->h.cur_task == (u64)cur) ? b->h.cur_who : who_of(cur, local_of(cur));
 }
 
+/* Who wakes p: this CPU's current task, in this context. The caller knows that the wake-up has an effect. */
+static __always_inline void write_wake(struct buf *b, struct task_struct *p, struct local *l,
+				       u32 cpu, u32 flags)
+{
+	struct ev_wake *rec = RESERVE_IRQS_OFF(b, ev_wake);
+	u64 now;
+
+	if (!rec)
+		return;
+	/* In this order: whether it is still on its CPU, its seq, the time. */
+	flags |= waker_context(b) | (READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
+	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16;
+	now = now_ns();
+	rec->wakee = l->serial;
+	rec->waker = current_who(b);
+	COMMIT(rec, now, EV_WAKE, flags);
+}
+
 /*
- * A wake-up of a thread that is on a run queue changes nothing: no record. on_rq may be read just before the thread takes
- * itself off; then sched_wakeup tells (WU_NO_WAKE).
+ * The wake-up will be done elsewhere, or a little later here. It is counted as waiting on `cpu` from now on, where it is known to be
+ * blocked (sched_migrate_task corrects that); sched_wakeup says when it was enqueued.
+ */
+static __always_inline void announce_wake(struct buf *b, struct task_struct *p, struct local *l,
+					  u32 cpu, u32 flags)
+{
+	u32 here = bpf_get_smp_processor_id();
+
+	l->waking_cpu = here + 1;
+	if (likely(l->state == LOCAL_BLOCKED)) {
+		l->state = LOCAL_QUEUED;
+		wait_begin(l, b, here, cpu);
+		b->h.woken_task = (u64)p;
+	}
+	write_wake(b, p, l, cpu, flags);
+}
+
+/*
+ * Only where csd_queue_cpu does not tell the wake-ups that are sent to another CPU: this comes with every wake-up, and costs as much
+ * as sched_wakeup.
  *
- * Where the thread is known to be blocked, the wake-up is as good as done: it is counted as waiting on the CPU where it ran last
- * (sched_migrate_task corrects that), and sched_wakeup, if it follows on this CPU, has nothing to add. It follows on another
- * CPU when the wake-up goes there by an interrupt: then it says when the thread was enqueued.
+ * A wake-up of a thread that is on a run queue changes nothing: no record. on_rq may be read just before the thread takes
+ * itself off; then sched_wakeup tells (WU_NO_WAKE). If it follows on this CPU, sched_wakeup has nothing to add.
  */
 SEC("tp_btf/sched_waking")
 int BPF_PROG(waking, struct task_struct *p)
 {
 	struct local *l = local_of(p);
 	bool delayed;
-	struct ev_wake *rec;
 	struct buf *b;
-	u32 here, cpu, flags;
-	u64 now;
 
 	if (!l)
 		return 0;
 	b = buf_here();
 	if (!b)
 		return 0;
+	b->h.woken_task = 0;
 	delayed = task_delayed(p);
 	if (p->on_rq && !delayed) {
 		l->waking_cpu = 0;
-		b->h.woken_task = 0;
 		return 0;
 	}
-	here = bpf_get_smp_processor_id();
-	cpu = task_cpu(p);
-	l->waking_cpu = here + 1;
-	b->h.woken_task = 0;
-	if (likely(l->state == LOCAL_BLOCKED)) {
-		l->state = LOCAL_QUEUED;
-		wait_begin(l, b, here, cpu);
-		b->h.woken_task = (u64)p;
-	}
-	rec = RESERVE_IRQS_OFF(b, ev_wake);
-	if (!rec)
+	announce_wake(b, p, l, task_cpu(p), delayed ? WK_DELAYED : 0);
+	return 0;
+}
+
+/* A wake-up is sent to another CPU, which will do it in an interrupt. */
+SEC("tp_btf/csd_queue_cpu")
+int BPF_PROG(wake_sent, unsigned int cpu, unsigned long callsite, void *func,
+	     struct __call_single_data *csd)
+{
+	struct task_struct *p;
+	struct local *l;
+	struct buf *b;
+
+	if ((csd->node.u_flags & CSD_FLAG_TYPE_MASK) != CSD_TYPE_TTWU)
 		return 0;
-	/* In this order: whether it is still on its CPU, its seq, the time. */
-	flags = waker_context(b) | (delayed ? WK_DELAYED : 0) |
-		(READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
-	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16;
-	now = now_ns();
-	rec->wakee = l->serial;
-	rec->waker = current_who(b);
-	COMMIT(rec, now, EV_WAKE, flags);
+	p = task_of_wake_entry(csd);
+	if (!p)
+		return 0;
+	l = local_of(p);
+	b = l ? buf_here() : NULL;
+	if (b)
+		announce_wake(b, p, l, cpu, 0);
+	bpf_task_release(p);
 	return 0;
 }
 
@@ -223,13 +258,28 @@ static __always_inline bool wakeup_told(struct buf *b, struct task_struct *p)
 	return !task_throttled(p);
 }
 
-static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
+/* p is on a run queue now, and nothing has said so, or not who woke it, or not when. */
+static __always_inline void write_wakeup(struct buf *b, struct task_struct *p, struct local *l,
+					 u32 flags)
+{
+	struct ev_wake *rec = RESERVE_IRQS_OFF(b, ev_wake);
+	u64 now;
+
+	if (!rec)
+		return;
+	now = now_ns();
+	rec->wakee = l->serial;
+	rec->waker = flags & WU_NO_WAKE ? current_who(b) : 0;
+	*(u64 *)&rec->seq = (u16)l->seq | task_cpu(p) << 16;
+	COMMIT(rec, now, EV_WAKEUP, flags);
+}
+
+/* After sched_waking: adds what that could not say. */
+static __always_inline int after_waking(struct task_struct *p, u32 flags)
 {
 	struct buf *b = buf_here();
-	struct ev_wake *rec;
 	struct local *l;
-	u32 cpu, here;
-	u64 now;
+	u32 here;
 
 	/* A thread that wakes itself changes nothing (and has interrupts on). */
 	if (!b || (u64)p == (u64)bpf_get_current_task_btf() ||
@@ -239,41 +289,59 @@ static __always_inline int on_wakeup(struct task_struct *p, u32 flags)
 	if (!l || l->state == LOCAL_ON_CPU || (l->state == LOCAL_QUEUED && !l->waking_cpu))
 		return 0;
 	here = bpf_get_smp_processor_id();
-	cpu = task_cpu(p);
 	if (l->state == LOCAL_BLOCKED) {
 		l->state = LOCAL_QUEUED;
-		wait_begin(l, b, here, cpu);
+		wait_begin(l, b, here, task_cpu(p));
 	}
 	if (task_throttled(p))
 		flags |= WU_THROTTLED;
-	if (l->waking_cpu == here + 1 && !flags) {
-		l->waking_cpu = 0;
-		return 0;
+	if (l->waking_cpu != here + 1 || flags) {
+		if (!l->waking_cpu && !(flags & WU_NEW))
+			flags |= WU_NO_WAKE;
+		write_wakeup(b, p, l, flags);
 	}
-	rec = RESERVE_IRQS_OFF(b, ev_wake);
-	if (!rec)
-		return 0;
-	now = now_ns();
-	if (!l->waking_cpu && !(flags & WU_NEW))
-		flags |= WU_NO_WAKE;
 	l->waking_cpu = 0;
-	rec->wakee = l->serial;
-	rec->waker = flags & WU_NO_WAKE ? current_who(b) : 0;
-	*(u64 *)&rec->seq = (u16)l->seq | cpu << 16;
-	COMMIT(rec, now, EV_WAKEUP, flags);
+	return 0;
+}
+
+/* Without sched_waking: a wake-up that was not sent here is the current task's. */
+static __always_inline int alone(struct task_struct *p)
+{
+	struct local *l = local_of(p);
+	bool throttled, sent;
+	struct buf *b;
+	u32 cpu;
+
+	if (!l || l->state == LOCAL_ON_CPU || (l->state == LOCAL_QUEUED && !l->waking_cpu))
+		return 0;
+	b = buf_here();
+	if (!b)
+		return 0;
+	cpu = task_cpu(p);
+	sent = l->waking_cpu;
+	if (l->state == LOCAL_BLOCKED) {
+		l->state = LOCAL_QUEUED;
+		wait_begin(l, b, bpf_get_smp_processor_id(), cpu);
+	}
+	if (!sent)
+		write_wake(b, p, l, cpu, 0);
+	throttled = task_throttled(p);
+	if (sent || throttled)
+		write_wakeup(b, p, l, throttled ? WU_THROTTLED : 0);
+	l->waking_cpu = 0;
 	return 0;
 }
 
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(wakeup, struct task_struct *p)
 {
-	return on_wakeup(p, 0);
+	return config.wakeups_alone ? alone(p) : after_waking(p, 0);
 }
 
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(wakeup_new, struct task_struct *p)
 {
-	return on_wakeup(p, WU_NEW);
+	return after_waking(p, WU_NEW);
 }
 
 SEC("tp_btf/sched_migrate_task")

@@ -69,6 +69,14 @@ static int switch_args(const struct btf *btf)
 	return t && btf_is_func_proto(t) ? btf_vlen(t) - 1 : -1;
 }
 
+/* Whether csd_queue_cpu can tell the wake-ups that are sent to another CPU, see bpf/compat.bpf.h. */
+static bool sent_wakes_known(const struct btf *btf)
+{
+	return btf__find_by_name_kind(btf, "btf_trace_csd_queue_cpu", BTF_KIND_TYPEDEF) > 0 &&
+	       btf__find_by_name_kind(btf, "bpf_task_from_pid", BTF_KIND_FUNC) > 0 &&
+	       btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+}
+
 /* Offset of a variable among the per-CPU ones, or -1. */
 static long percpu_offset(const struct btf *btf, const char *name)
 {
@@ -175,6 +183,7 @@ static int configure(struct sched *s, struct err *err)
 {
 	struct probe_env *env = s->env;
 	_cleanup_(btf_p) struct btf *btf = btf__load_vmlinux_btf();
+	bool alone;
 	int args;
 
 	if (!btf)
@@ -184,6 +193,10 @@ static int configure(struct sched *s, struct err *err)
 	args = switch_args(btf);
 	bpf_program__set_autoload(s->skel->progs.switch_with_state, args >= 4);
 	bpf_program__set_autoload(s->skel->progs.switch_without_state, args < 4);
+	alone = sent_wakes_known(btf);
+	bpf_program__set_autoload(s->skel->progs.wake_sent, alone);
+	bpf_program__set_autoload(s->skel->progs.waking, !alone);
+	s->skel->rodata->config.wakeups_alone = alone;
 	find_preempt_count(btf, s->skel);
 	s->skel->rodata->config.epoch_ns = env->epoch_ns;
 	s->skel->rodata->config.data_mask = env->buffer_bytes - 1;
