@@ -29,9 +29,9 @@ const volatile struct {
 	__u32 self_tgid;           /* the recorder: never a target */
 	__u8 mode;                 /* MODE_* */
 	bool preempt_count_known;
-	bool many_cpus;   /* more than 64: the first word of the allowed ones does not tell all */
+	bool many_cpus;     /* more than 64: the first word of the allowed ones does not tell all */
 	bool wakeups_alone; /* csd_queue_cpu tells the wake-ups sent to other CPUs: no sched_waking */
-	bool nmi_writers; /* some program writes records from an NMI */
+	bool nmi_writers;   /* some program writes records from an NMI */
 	__u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */
 } config;
 
