@@ -29,6 +29,7 @@ const volatile struct {
 	__u32 self_tgid;           /* the recorder: never a target */
 	__u8 mode;                 /* MODE_* */
 	bool preempt_count_known;
+	bool every_cpu; /* all CPUs up to the last online one are: the number of a CPU is its slot */
 	bool many_cpus;     /* more than 64: the first word of the allowed ones does not tell all */
 	bool wakeups_alone; /* csd_queue_cpu tells the wake-ups sent to other CPUs: no sched_waking */
 	bool nmi_writers;   /* some program writes records from an NMI */
@@ -58,23 +59,26 @@ struct {
 
 enum local_state { LOCAL_UNKNOWN, LOCAL_ON_CPU, LOCAL_BLOCKED, LOCAL_QUEUED };
 
-/* What we keep in each tracked thread. Its switches write it under the run queue's lock, wake-ups under that or pi_lock. */
+/*
+ * What we keep in each tracked thread. Its switches write it under the run queue's lock, wake-ups under that or pi_lock. What every
+ * switch touches comes first, in 64 bytes.
+ */
 struct local {
 	u32 serial;
 	u32 seq;
 	u8 state;
 	u8 books;        /* BK_FIRST or BK_END: to be written at its next switch-out */
 	bool no_inherit; /* -t: its children are not ours */
-	u16 wait_cpu;    /* 1 + the CPU whose `waiting` it is counted in */
-	u16 waking_cpu;  /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
 	bool kthread;
-	u32 prio_key;
-	u32 nr_cpus;
-	u64 cpus;
+	u16 wait_cpu;   /* 1 + the CPU whose `waiting` it is counted in */
+	u16 waking_cpu; /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
 	u64 delay_ns,
 		pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
 	u64 steal_ns, steal_mark;
 	u64 nivcsw;
+	u64 cpus; /* this and the rest: as EV_TASK said last */
+	u32 prio_key;
+	u32 nr_cpus;
 };
 
 struct {
@@ -89,7 +93,7 @@ static __always_inline struct buf *buf_of(u32 cpu)
 	u32 slot;
 
 	barrier_var(cpu); /* or the mask is dropped for a bound that the verifier cannot follow */
-	slot = config.cpu_slot[cpu & (MAX_CPUS - 1)];
+	slot = config.every_cpu ? cpu : config.cpu_slot[cpu & (MAX_CPUS - 1)];
 	return bpf_map_lookup_elem(&bufs, &slot);
 }
 

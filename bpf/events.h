@@ -275,7 +275,7 @@ struct buf_header {
 	ev_u64 head, limit;
 	ev_u64 waiting_here; /* tracked threads waiting on this CPU's queue: the sum of this, and waiting_remote */
 	ev_u64 cur_task; /* address of the task that got this CPU at the last switch seen */
-	ev_u64 woken_task; /* address of the task whose wake-up was fully told by sched_waking on this CPU */
+	ev_u64 woken_task; /* with sched_waking: address of the task whose wake-up that told in full */
 	ev_u64 preempt_count; /* kernel address of this CPU's preempt_count, 0: not found yet */
 	ev_u32 cur_who;       /* of cur_task */
 	ev_u32 runs;          /* BPF programs run on this CPU that found work to do, modulo 2^32 */

@@ -94,49 +94,85 @@ static __always_inline void after_switch(struct buf *b, struct task_struct *p, s
 	check_task(b, p, l);
 }
 
+struct switching {
+	struct buf *b;
+	struct task_struct *prev, *next;
+	struct local *from, *to; /* NULL: not ours */
+	u32 state;
+	bool preempt;
+};
+
+static __always_inline void write_switch(const struct switching *s, const struct leave *out)
+{
+	struct ev_switch *rec = RESERVE_IRQS_OFF(s->b, ev_switch);
+	u64 now;
+
+	if (!rec)
+		return;
+	now = now_ns();
+	rec->prev = who_of(s->prev, s->from);
+	rec->next = s->b->h.cur_who;
+	*(u64 *)&rec->state = (s->from ? out->state : s->state & 0xff) | out->how << 8 |
+			      (u64)(s->from ? (u16)s->from->seq : 0) << 32 |
+			      (u64)(s->to ? s->to->seq : 0) << 48;
+	COMMIT(rec, now, EV_SWITCH, out->flags);
+}
+
+/* At least one of the two is not ours. */
+static __noinline int switch_with_other(struct switching *s)
+{
+	struct local *from = s->from, *to = s->to;
+	struct leave out = {};
+	u64 steal;
+
+	if (!from) {
+		barrier(); /* else the compiler makes one test of two pointers, which the verifier forbids */
+		if (!to && s->prev->pid && s->next->pid && !someone_waits(s->b))
+			return 0;
+	}
+	steal = rq_steal(s->prev);
+	if (from)
+		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, steal);
+	else
+		name_untracked(s->b, s->prev);
+	if (to)
+		get_cpu(s->b, s->next, to, steal);
+	else
+		name_untracked(s->b, s->next);
+	write_switch(s, &out);
+	if (from)
+		after_switch(s->b, s->prev, from, s->state);
+	return 0;
+}
+
 static __always_inline int on_switch(bool preempt, struct task_struct *prev,
 				     struct task_struct *next, u32 state)
 {
-	struct local *from = local_of(prev), *to = local_of(next);
-	struct ev_switch *rec;
-	struct leave out = {};
-	struct buf *b;
+	struct switching s = { .prev = prev, .next = next, .state = state, .preempt = preempt };
+	struct leave out;
 	u64 steal;
 
-	b = buf_here();
-	if (!b)
+	s.from = local_of(prev);
+	s.to = local_of(next);
+	s.b = buf_here();
+	if (!s.b)
 		return 0;
-	b->h.woken_task = 0;
-	b->h.cur_task = (u64)next;
-	b->h.cur_who = who_of(next, to);
-	if (!from) {
-		barrier(); /* else the compiler makes one test of two pointers, which the verifier forbids */
-		if (!to && prev->pid && next->pid && !someone_waits(b))
+	if (!config.wakeups_alone)
+		s.b->h.woken_task = 0;
+	s.b->h.cur_task = (u64)next;
+	s.b->h.cur_who = who_of(next, s.to);
+	if (likely(s.from)) {
+		barrier();
+		if (likely(s.to)) {
+			steal = rq_steal(prev);
+			out = leave_cpu(s.b, preempt, prev, s.from, state, steal);
+			get_cpu(s.b, next, s.to, steal);
+			write_switch(&s, &out);
+			after_switch(s.b, prev, s.from, state);
 			return 0;
+		}
 	}
-	steal = rq_steal(prev);
-	if (from)
-		out = leave_cpu(b, preempt, prev, from, state, steal);
-	else
-		name_untracked(b, prev);
-	if (to)
-		get_cpu(b, next, to, steal);
-	else
-		name_untracked(b, next);
-	rec = RESERVE_IRQS_OFF(b, ev_switch);
-	if (rec) {
-		u64 now = now_ns();
-
-		rec->prev = who_of(prev, from);
-		rec->next = b->h.cur_who;
-		*(u64 *)&rec->state = (from ? out.state : state & 0xff) | out.how << 8 |
-				      (u64)(from ? (u16)from->seq : 0) << 32 |
-				      (u64)(to ? to->seq : 0) << 48;
-		COMMIT(rec, now, EV_SWITCH, out.flags);
-	}
-	if (from)
-		after_switch(b, prev, from, state);
-	return 0;
+	return switch_with_other(&s);
 }
 
 /* 5.18 gave sched_switch the state as it was on the way out (fa2c3254d7cf); before it is read from the task. */
@@ -163,9 +199,12 @@ static __always_inline u32 current_who(struct buf *b)
 	return likely(b->h.cur_task == (u64)cur) ? b->h.cur_who : who_of(cur, local_of(cur));
 }
 
-/* Who wakes p: this CPU's current task, in this context. The caller knows that the wake-up has an effect. */
+/*
+ * Who wakes p: this CPU's current task, in this context. The caller knows that the wake-up has an effect. enqueued: p
+ * is on a run queue already.
+ */
 static __always_inline void write_wake(struct buf *b, struct task_struct *p, struct local *l,
-				       u32 cpu, u32 flags)
+				       u32 cpu, u32 flags, bool enqueued)
 {
 	struct ev_wake *rec = RESERVE_IRQS_OFF(b, ev_wake);
 	u64 now;
@@ -173,7 +212,7 @@ static __always_inline void write_wake(struct buf *b, struct task_struct *p, str
 	if (!rec)
 		return;
 	/* In this order: whether it is still on its CPU, its seq, the time. */
-	flags |= waker_context(b) | (READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
+	flags |= waker_context(b) | (!enqueued && READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
 	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16;
 	now = now_ns();
 	rec->wakee = l->serial;
@@ -196,7 +235,7 @@ static __always_inline void announce_wake(struct buf *b, struct task_struct *p, 
 		wait_begin(l, b, here, cpu);
 		b->h.woken_task = (u64)p;
 	}
-	write_wake(b, p, l, cpu, flags);
+	write_wake(b, p, l, cpu, flags, false);
 }
 
 /*
@@ -324,7 +363,7 @@ static __always_inline int alone(struct task_struct *p)
 		wait_begin(l, b, bpf_get_smp_processor_id(), cpu);
 	}
 	if (!sent)
-		write_wake(b, p, l, cpu, 0);
+		write_wake(b, p, l, cpu, 0, true);
 	throttled = task_throttled(p);
 	if (sent || throttled)
 		write_wakeup(b, p, l, throttled ? WU_THROTTLED : 0);

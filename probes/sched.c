@@ -165,8 +165,11 @@ static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct 
 	env->buf_cpu = calloc(env->nr_cpus, sizeof(*env->buf_cpu));
 	if (!env->buf_cpu)
 		return err_sys(err, -ENOMEM, "cannot list the CPUs");
+	skel->rodata->config.every_cpu = true;
 	for (unsigned int cpu = 0; cpu < max; cpu++) {
 		if (cpu < env->nr_cpus && env->online[cpu]) {
+			if (cpu != env->nr_bufs)
+				skel->rodata->config.every_cpu = false;
 			env->buf_cpu[env->nr_bufs] = cpu;
 			skel->rodata->config.cpu_slot[cpu] = env->nr_bufs++;
 		} else {
