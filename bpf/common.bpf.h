@@ -70,6 +70,7 @@ struct local {
 	u8 books;        /* BK_FIRST or BK_END: to be written at its next switch-out */
 	bool no_inherit; /* -t: its children are not ours */
 	bool kthread;
+	bool futex; /* blocked in a futex call: EV_FUTEX was written */
 	u16 wait_cpu;   /* 1 + the CPU whose `waiting` it is counted in */
 	u16 waking_cpu; /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
 	u64 delay_ns,
@@ -79,6 +80,10 @@ struct local {
 	u64 cpus; /* this and the rest: as EV_TASK said last */
 	u32 prio_key;
 	u32 nr_cpus;
+	u64 klock; /* the kernel lock, of a kind that sleeps, that it found taken and has not got yet; 0: none */
+	u64 klock_ns; /* when that was */
+	u32 klock_flags; /* KL_* */
+	u64 spin, spin_ns; /* the same for a lock that never sleeps; it may be taken inside of the other */
 };
 
 struct {
@@ -199,6 +204,26 @@ static __always_inline void *reserve(struct buf *b, u32 words, bool irqs_off)
 #define RESERVE(b, type) ((struct type *)reserve(b, sizeof(struct type) / 8, false))
 /* In the hooks that the scheduler calls with interrupts off: switch, waking, wakeup, migrate. */
 #define RESERVE_IRQS_OFF(b, type) ((struct type *)reserve(b, sizeof(struct type) / 8, true))
+
+/* The interrupt level of the running program's context, as WK_* flags. */
+static __always_inline u32 waker_context(struct buf *b)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+	u32 count = 0;
+
+	if (!config.preempt_count_known)
+		return 0;
+#if defined(__TARGET_ARCH_arm64)
+	count = cur->thread_info.preempt_count;
+#else
+	if (unlikely(!b->h.preempt_count))
+		b->h.preempt_count = (u64)cur->se.cfs_rq->rq + config.preempt_count_delta;
+	count = read_u32(b->h.preempt_count);
+#endif
+	/* bits 8-15 soft interrupts (odd: being served), 16-19 hard ones, 20-23 NMI: include/linux/preempt.h */
+	return WK_CONTEXT | (count & 0x00ff0000 ? WK_HARDIRQ : 0) |
+	       (count & 0x100 ? WK_SOFTIRQ : 0);
+}
 
 static __always_inline u32 who_of(struct task_struct *p, const struct local *l)
 {

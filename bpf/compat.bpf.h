@@ -92,6 +92,48 @@ static __always_inline u64 regs_arg2(struct pt_regs *regs)
 {
 	return regs->si;
 }
+static __always_inline u64 regs_arg3(struct pt_regs *regs)
+{
+	return regs->dx;
+}
+static __always_inline u64 regs_arg4(struct pt_regs *regs)
+{
+	return regs->r10;
+}
+static __always_inline u64 regs_arg5(struct pt_regs *regs)
+{
+	return regs->r8;
+}
+static __always_inline u64 regs_pc(struct pt_regs *regs)
+{
+	return regs->ip;
+}
+static __always_inline u64 regs_sp(struct pt_regs *regs)
+{
+	return regs->sp;
+}
+/* As EV_STACK orders them. */
+static __always_inline void save_regs(u64 *to, struct pt_regs *regs)
+{
+	to[0] = regs->ip;
+	to[1] = regs->sp;
+	to[2] = regs->bp;
+	to[3] = regs->bx;
+	to[4] = regs->r12;
+	to[5] = regs->r13;
+	to[6] = regs->r14;
+	to[7] = regs->r15;
+	for (int i = 8; i < STACK_REGS; i++)
+		to[i] = 0;
+}
+/* arch/x86/entry/syscalls/syscall_64.tbl */
+enum {
+	NR_FUTEX = 202,
+	NR_FUTEX_WAITV = 449,
+	NR_FUTEX_WAIT = 455,
+	NR_EXIT = 60,
+	NR_EXIT_GROUP = 231,
+};
 static __always_inline bool task_compat(struct task_struct *p)
 {
 	return p->thread_info.status & TS_COMPAT;
@@ -115,6 +157,43 @@ static __always_inline u64 regs_arg2(struct pt_regs *regs)
 {
 	return regs->regs[1];
 }
+static __always_inline u64 regs_arg3(struct pt_regs *regs)
+{
+	return regs->regs[2];
+}
+static __always_inline u64 regs_arg4(struct pt_regs *regs)
+{
+	return regs->regs[3];
+}
+static __always_inline u64 regs_arg5(struct pt_regs *regs)
+{
+	return regs->regs[4];
+}
+static __always_inline u64 regs_pc(struct pt_regs *regs)
+{
+	return regs->pc;
+}
+static __always_inline u64 regs_sp(struct pt_regs *regs)
+{
+	return regs->sp;
+}
+static __always_inline void save_regs(u64 *to, struct pt_regs *regs)
+{
+	to[0] = regs->pc;
+	to[1] = regs->sp;
+	to[2] = regs->regs[29];
+	to[3] = regs->regs[30];
+	for (int i = 0; i < 10; i++)
+		to[4 + i] = regs->regs[19 + i];
+}
+/* include/uapi/asm-generic/unistd.h */
+enum {
+	NR_FUTEX = 98,
+	NR_FUTEX_WAITV = 449,
+	NR_FUTEX_WAIT = 455,
+	NR_EXIT = 93,
+	NR_EXIT_GROUP = 94,
+};
 static __always_inline bool task_compat(struct task_struct *p)
 {
 	return false;

@@ -71,6 +71,10 @@ enum ev_kind {
 	EV_TASK,  /* scheduling policy, priority, allowed CPUs and cgroup from here on */
 	EV_MISSED, /* an event of this thread never reached a probe; what the kernel's books say about it */
 	EV_LOST, /* records that this CPU dropped */
+	EV_FUTEX, /* the futex for which the thread of the next EV_SWITCH waits */
+	EV_STACK, /* a part of a thread's user stack, in front of the EV_FUTEX that asked for it */
+	EV_KLOCK, /* the kernel lock for which the thread of the next EV_SWITCH waits */
+	EV_KLOCK_END, /* it has got, or given up, a kernel lock that somebody else held */
 	EV_KIND_NR
 };
 
@@ -134,7 +138,15 @@ struct ev_wake {
 	ev_u32 wakee, waker; /* whos */
 	ev_u16 seq;          /* of the wakee */
 	ev_u16 cpu; /* EV_WAKE: where the wakee ran last; EV_WAKEUP: whose queue it is on */
-	ev_u32 pad;
+	ev_u32 why; /* EV_WAKE: enum wake_why */
+};
+
+/* How a futex wait ended. WHY_NONE: the wakee was not in one. */
+enum wake_why {
+	WHY_NONE,
+	WHY_WOKEN,   /* by a thread: FUTEX_WAKE, an unlock, an exit */
+	WHY_TIMEOUT, /* by a timer's interrupt */
+	WHY_SIGNAL,  /* a signal is pending */
 };
 
 struct ev_migrate {
@@ -252,6 +264,58 @@ struct ev_lost {
 	ev_u64 w0;
 	ev_u64 first_time, last_time; /* ns since the epoch */
 	ev_u64 count[DROP_NR];
+};
+
+/*
+ * EV_FUTEX, 7 words, right before the EV_SWITCH with which the wait begins: the call's arguments, and what stood at the address.
+ * The call itself is in that EV_SWITCH.
+ */
+#define FX_READ 0x01    /* `word` holds */
+#define FX_NEAR 0x02    /* `near` holds */
+#define FX_TIMEOUT 0x04 /* the call has a time limit */
+#define FX_VECTOR 0x08  /* futex_waitv: uaddr, val and op are of the first of several */
+struct ev_futex {
+	ev_u64 w0;
+	ev_u32 who;
+	ev_u16 seq; /* of the switch-out that follows */
+	ev_u16 pad;
+	ev_u64 uaddr;
+	ev_u64 pc;      /* where the thread is in user space */
+	ev_u32 op, val; /* futex_waitv and futex_wait: op is their flags */
+	ev_u32 word;
+	ev_u32 near[3]; /* the words at uaddr + 8, + 12, + 16: in a pthread_mutex_t the first is the owner */
+};
+
+/*
+ * EV_STACK, 31 words. A stack sample is all parts of one thread with one seq, in order, the first beginning with the registers.
+ * x86-64: ip sp bp bx r12 r13 r14 r15; arm64: pc sp x29 x30 x19 ... x28. Zeros fill what is missing.
+ */
+#define STACK_PARTS 4
+#define STACK_REGS 14
+#define STACK_WORDS 29
+struct ev_stack {
+	ev_u64 w0;
+	ev_u32 who;
+	ev_u16 seq;
+	ev_u8 part, parts;
+	ev_u64 words[STACK_WORDS]; /* the stack from sp upwards, in part 0 after the registers */
+};
+
+/* EV_KLOCK, 4 words, right before the EV_SWITCH with which the wait begins. flags are the kernel's LCB_F_*. */
+#define KL_SPIN 0x01
+#define KL_READ 0x02
+#define KL_WRITE 0x04
+#define KL_RT 0x08
+#define KL_PERCPU 0x10
+#define KL_MUTEX 0x20
+#define KLOCK_CALLERS 16 /* frames that are kept of who called for a lock */
+struct ev_klock {
+	ev_u64 w0;
+	ev_u32 who;
+	ev_u16 seq;
+	ev_u16 pad;
+	ev_u64 lock; /* its kernel address */
+	ev_u64 for_ns; /* EV_KLOCK_END: time since it was found taken; EV_KLOCK: 0 */
 };
 
 #define EV_WORDS_OF(type) (sizeof(type) / 8)

@@ -41,6 +41,7 @@ enum {
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 
@@ -55,11 +56,12 @@ enum bpf_map_type {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long si, di, orig_ax;
+	unsigned long r15, r14, r13, r12, bp, bx, r10, r8, dx, si, di, orig_ax, ip, sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	u64 regs[31];
+	u64 sp, pc;
 	u64 orig_x0;
 	s32 syscallno;
 };
@@ -102,6 +104,18 @@ struct sched_info {
 	unsigned long long run_delay;
 	unsigned long long last_arrival;
 	unsigned long long last_queued;
+};
+
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+
+struct sigpending {
+	sigset_t signal;
+};
+
+struct signal_struct {
+	struct sigpending shared_pending;
 };
 
 struct kernfs_node {
@@ -150,6 +164,9 @@ struct task_struct {
 	u64 utime, stime;
 	unsigned long nvcsw, nivcsw;
 	u64 start_time;
+	struct signal_struct *signal;
+	sigset_t blocked;
+	struct sigpending pending;
 	char comm[16];
 	bool throttled; /* since 6.18 */
 };

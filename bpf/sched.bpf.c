@@ -10,6 +10,7 @@
  * Storage is made in task_newtask and in the snapshot, never in a scheduler hook. What a wait was for is not decided here:
  * the switch record carries the state and the system call, the analysis looks at them.
  */
+#include "futex.bpf.h"
 #include "thread.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL v2";
@@ -62,6 +63,12 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	} else {
 		out.flags |= (in_iowait(p) ? SW_IOWAIT : 0) | (state & TASK_FROZEN ? SW_FROZEN : 0);
 		l->state = LOCAL_BLOCKED;
+		l->futex = is_futex_wait(EV_HOW_NR(out.how)) && state & TASK_INTERRUPTIBLE &&
+			   !task_compat(p);
+		if (unlikely(l->klock))
+			write_klock(b, l);
+		else if (l->futex)
+			write_futex(b, p, l, EV_HOW_NR(out.how));
 	}
 	if (task_compat(p))
 		out.flags |= SW_COMPAT;
@@ -207,13 +214,14 @@ static __always_inline void write_wake(struct buf *b, struct task_struct *p, str
 				       u32 cpu, u32 flags, bool enqueued)
 {
 	struct ev_wake *rec = RESERVE_IRQS_OFF(b, ev_wake);
-	u64 now;
+	u64 now, why;
 
 	if (!rec)
 		return;
 	/* In this order: whether it is still on its CPU, its seq, the time. */
 	flags |= waker_context(b) | (!enqueued && READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
-	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16;
+	why = unlikely(l->futex) ? why_woken(p, bpf_get_current_task_btf(), flags) : WHY_NONE;
+	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16 | why << 32;
 	now = now_ns();
 	rec->wakee = l->serial;
 	rec->waker = current_who(b);

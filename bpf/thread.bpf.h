@@ -43,26 +43,6 @@ static __always_inline u32 prio_key(struct task_struct *p)
 	return p->normal_prio << 8 | p->policy;
 }
 
-/* The interrupt level of the running program's context, as WK_* flags. */
-static __always_inline u32 waker_context(struct buf *b)
-{
-	struct task_struct *cur = bpf_get_current_task_btf();
-	u32 count = 0;
-
-	if (!config.preempt_count_known)
-		return 0;
-#if defined(__TARGET_ARCH_arm64)
-	count = cur->thread_info.preempt_count;
-#else
-	if (unlikely(!b->h.preempt_count))
-		b->h.preempt_count = (u64)cur->se.cfs_rq->rq + config.preempt_count_delta;
-	count = read_u32(b->h.preempt_count);
-#endif
-	/* bits 8-15 soft interrupts (odd: being served), 16-19 hard ones, 20-23 NMI: include/linux/preempt.h */
-	return WK_CONTEXT | (count & 0x00ff0000 ? WK_HARDIRQ : 0) |
-	       (count & 0x100 ? WK_SOFTIRQ : 0);
-}
-
 /* ---- the count of tracked threads that wait on a CPU ---- */
 
 /*
@@ -176,6 +156,25 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 		flags = 0;
 	}
 	COMMIT(rec, now_ns(), EV_BOOKS, flags | (steal_known() ? BK_STEAL : 0));
+	return 0;
+}
+
+/* The thread is about to wait for the kernel lock that it found taken. Its seq counts that switch-out already. */
+static __noinline int write_klock(struct buf *b, const struct local *l)
+{
+	struct ev_klock *rec;
+
+	if (!b || !l)
+		return 0;
+	rec = RESERVE_IRQS_OFF(b, ev_klock);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->seq = l->seq;
+	rec->pad = 0;
+	rec->lock = l->klock;
+	rec->for_ns = 0;
+	COMMIT(rec, now_ns(), EV_KLOCK, 0);
 	return 0;
 }
 

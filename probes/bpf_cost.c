@@ -16,15 +16,20 @@
 
 void bpf_cost_init(struct bpf_cost *c, struct bpf_object *object)
 {
-	*c = (struct bpf_cost){ .object = object, .stats_fd = -1 };
+	*c = (struct bpf_cost){ .stats_fd = -1 };
+	bpf_cost_add(c, object);
 }
 
-/* Over all programs of the object, since they were loaded. */
-static void sum_info(struct bpf_object *object, uint64_t *ret_time_ns, uint64_t *ret_misses)
+void bpf_cost_add(struct bpf_cost *c, struct bpf_object *object)
+{
+	if (c->nr_objects < BPF_COST_OBJECTS)
+		c->object[c->nr_objects++] = object;
+}
+
+static void add_info(struct bpf_object *object, uint64_t *time_ns, uint64_t *misses)
 {
 	struct bpf_program *prog;
 
-	*ret_time_ns = *ret_misses = 0;
 	bpf_object__for_each_program(prog, object) {
 		struct bpf_prog_info info = {};
 		unsigned int len = sizeof(info);
@@ -32,16 +37,24 @@ static void sum_info(struct bpf_object *object, uint64_t *ret_time_ns, uint64_t 
 
 		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 			continue;
-		*ret_time_ns += info.run_time_ns;
-		*ret_misses += info.recursion_misses;
+		*time_ns += info.run_time_ns;
+		*misses += info.recursion_misses;
 	}
+}
+
+/* Over all programs, since they were loaded. */
+static void sum_info(const struct bpf_cost *c, uint64_t *ret_time_ns, uint64_t *ret_misses)
+{
+	*ret_time_ns = *ret_misses = 0;
+	for (unsigned int i = 0; i < c->nr_objects; i++)
+		add_info(c->object[i], ret_time_ns, ret_misses);
 }
 
 static void open_window(struct bpf_cost *c, uint64_t runs, uint64_t now)
 {
 	uint64_t misses;
 
-	sum_info(c->object, &c->window_time_ns, &misses);
+	sum_info(c, &c->window_time_ns, &misses);
 	c->window_runs = runs;
 	c->opened_ns = now;
 	c->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
@@ -55,7 +68,7 @@ static void close_window(struct bpf_cost *c, uint64_t runs, uint64_t now)
 		return;
 	close(c->stats_fd);
 	c->stats_fd = -1;
-	sum_info(c->object, &time_ns, &misses);
+	sum_info(c, &time_ns, &misses);
 	c->timed_ns += time_ns - c->window_time_ns;
 	c->timed_runs += runs - c->window_runs;
 	c->next_ns = now + PAUSE * (now - c->opened_ns);
@@ -80,7 +93,7 @@ int bpf_cost_report(struct bpf_cost *c, uint64_t runs, json_t *into)
 	int r;
 
 	close_window(c, runs, monotonic_ns());
-	sum_info(c->object, &time_ns, &misses);
+	sum_info(c, &time_ns, &misses);
 	if (c->timed_runs)
 		cost_ns = (uint64_t)((double)c->timed_ns / (double)c->timed_runs * (double)runs);
 	more = json_pack("{s:o*,s:I,s:I,s:b,s:I}", "bpf_ns",

@@ -17,8 +17,10 @@
 
 struct bpf_object;
 
+#define BPF_COST_OBJECTS 4
 struct bpf_cost {
-	struct bpf_object *object;
+	struct bpf_object *object[BPF_COST_OBJECTS];
+	unsigned int nr_objects;
 	int stats_fd;                /* statistics are on while it is open; -1 */
 	uint64_t opened_ns, next_ns; /* this window's beginning; when to open or close the next */
 	uint64_t window_runs;        /* `runs` when the window opened */
@@ -27,6 +29,8 @@ struct bpf_cost {
 };
 
 void bpf_cost_init(struct bpf_cost *c, struct bpf_object *object);
+/* Another object whose programs are counted; before the first tick. It must outlive the last call of the others. */
+void bpf_cost_add(struct bpf_cost *c, struct bpf_object *object);
 
 /*
  * Opens or closes a window when that is due; runs: our own count of runs so far. Without the privilege it does nothing. True while one is

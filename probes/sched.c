@@ -228,6 +228,10 @@ static int map_buffers(struct sched *s, struct err *err)
 	long page = sysconf(_SC_PAGESIZE);
 
 	env->bufs_fd = bpf_map__fd(s->skel->maps.bufs);
+	env->locals_fd = bpf_map__fd(s->skel->maps.locals);
+	env->bpf_config = &s->skel->rodata->config;
+	env->bpf_config_bytes = sizeof(s->skel->rodata->config);
+	env->bpf_cost = &s->cost;
 	s->bufs_len = (env->buf_stride * env->nr_bufs + page - 1) / page * page;
 	s->bufs = mmap(NULL, s->bufs_len, PROT_READ | PROT_WRITE, MAP_SHARED, env->bufs_fd, 0);
 	if (s->bufs == MAP_FAILED) {
@@ -257,7 +261,8 @@ static void release(struct sched *s)
 	s->env->buf_cpu = NULL;
 	s->env->bufs = NULL;
 	s->env->nr_bufs = 0;
-	s->env->bufs_fd = -1;
+	s->env->bufs_fd = s->env->locals_fd = -1;
+	s->env->bpf_config = NULL;
 }
 
 static void sched_close(void *state)

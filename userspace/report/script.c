@@ -127,6 +127,12 @@ static int put_wake(const struct line *l)
 	fprintf(l->out, " context=%s cpu=%u seq=%u", context, e->cpu, e->seq);
 	put_flag(l, WK_ON_CPU, "on_cpu");
 	put_flag(l, WK_DELAYED, "delayed");
+	if (e->why)
+		fprintf(l->out, " why=%s",
+			e->why == WHY_WOKEN   ? "woken" :
+			e->why == WHY_TIMEOUT ? "timeout" :
+			e->why == WHY_SIGNAL  ? "signal" :
+						"?");
 	return 0;
 }
 
@@ -263,6 +269,61 @@ static int put_missed(const struct line *l)
 	return 0;
 }
 
+static int put_futex(const struct line *l)
+{
+	const struct ev_futex *e = (const void *)l->ev->rec;
+
+	put_head(l, e->who);
+	fprintf(l->out,
+		"futex uaddr=0x%" PRIx64 " op=0x%" PRIx32 " val=0x%" PRIx32 " pc=0x%" PRIx64,
+		e->uaddr, e->op, e->val, e->pc);
+	if (l->flags & FX_READ)
+		fprintf(l->out, " word=0x%" PRIx32, e->word);
+	if (l->flags & FX_NEAR)
+		fprintf(l->out, " near=%" PRIu32 ",%" PRIu32 ",%" PRIu32, e->near[0], e->near[1],
+			e->near[2]);
+	fprintf(l->out, " seq=%u", e->seq);
+	put_flag(l, FX_TIMEOUT, "timeout");
+	put_flag(l, FX_VECTOR, "vector");
+	return 0;
+}
+
+static int put_stack(const struct line *l)
+{
+	const struct ev_stack *e = (const void *)l->ev->rec;
+
+	put_head(l, e->who);
+	fprintf(l->out, "stack part=%u parts=%u seq=%u", e->part, e->parts, e->seq);
+	if (!e->part)
+		fprintf(l->out, " pc=0x%" PRIx64 " sp=0x%" PRIx64, e->words[0], e->words[1]);
+	return 0;
+}
+
+static int put_klock(const struct line *l)
+{
+	const struct ev_klock *e = (const void *)l->ev->rec;
+
+	put_head(l, e->who);
+	fprintf(l->out, "klock lock=0x%" PRIx64 " seq=%u", e->lock, e->seq);
+	return 0;
+}
+
+static int put_klock_end(const struct line *l)
+{
+	const struct ev_klock *e = (const void *)l->ev->rec;
+
+	put_head(l, e->who);
+	fprintf(l->out, "klock_end lock=0x%" PRIx64 " for_ns=%" PRIu64 " seq=%u", e->lock,
+		e->for_ns, e->seq);
+	put_flag(l, KL_SPIN, "spin");
+	put_flag(l, KL_READ, "read");
+	put_flag(l, KL_WRITE, "write");
+	put_flag(l, KL_RT, "rt");
+	put_flag(l, KL_PERCPU, "percpu");
+	put_flag(l, KL_MUTEX, "mutex");
+	return 0;
+}
+
 /* About a CPU, not a thread: "-" stands in its place. */
 static int put_lost(const struct line *l)
 {
@@ -283,7 +344,8 @@ static int (*const printers[EV_KIND_NR])(const struct line *l) = {
 	[EV_MIGRATE] = put_migrate, [EV_FORK] = put_fork, [EV_SNAP] = put_snap,
 	[EV_EXEC] = put_exec,       [EV_EXIT] = put_exit, [EV_NAME] = put_rename,
 	[EV_BOOKS] = put_books,     [EV_TASK] = put_task, [EV_MISSED] = put_missed,
-	[EV_LOST] = put_lost,
+	[EV_LOST] = put_lost,       [EV_FUTEX] = put_futex, [EV_STACK] = put_stack,
+	[EV_KLOCK] = put_klock,     [EV_KLOCK_END] = put_klock_end,
 };
 
 int script_event(void *arg, const struct trace_event *ev)

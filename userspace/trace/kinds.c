@@ -9,7 +9,9 @@ const uint8_t trace_kind_words[1u << EV_KIND_BITS] = {
 	[EV_EXEC] = EV_WORDS_OF(struct ev_exec),     [EV_EXIT] = EV_WORDS_OF(struct ev_exit),
 	[EV_NAME] = EV_WORDS_OF(struct ev_name),     [EV_BOOKS] = EV_WORDS_OF(struct ev_books),
 	[EV_TASK] = EV_WORDS_OF(struct ev_task),     [EV_MISSED] = EV_WORDS_OF(struct ev_missed),
-	[EV_LOST] = EV_WORDS_OF(struct ev_lost),
+	[EV_LOST] = EV_WORDS_OF(struct ev_lost),     [EV_FUTEX] = EV_WORDS_OF(struct ev_futex),
+	[EV_STACK] = EV_WORDS_OF(struct ev_stack),   [EV_KLOCK] = EV_WORDS_OF(struct ev_klock),
+	[EV_KLOCK_END] = EV_WORDS_OF(struct ev_klock),
 };
 
-_Static_assert(EV_LOST + 1 == EV_KIND_NR, "a new kind needs its line in trace_kind_words");
+_Static_assert(EV_KLOCK_END + 1 == EV_KIND_NR, "a new kind needs its line in trace_kind_words");
