@@ -20,7 +20,7 @@ B := build$(if $(SAN),/san)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
-PACKAGES := libbpf libelf libdw libzstd jansson smartcols libperf libxxhash zlib
+PACKAGES := libbpf libelf libdw liblzma libzstd jansson smartcols libperf libxxhash zlib
 CFLAGS ?= -O2 -g
 OURS := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -D_GNU_SOURCE -pthread \
 	-iquote userspace -iquote . -iquote $(B)/gen $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
@@ -117,7 +117,7 @@ $(B)/tests/$(basename $(notdir $(1))): $(1:%.c=$(B)/obj/%.o) $(patsubst %.c,$(B)
 endef
 $(foreach t,$(UNIT),$(eval $(call test_program,$(t))))
 
-$(PROGS:tests/e2e/progs/%.c=$(B)/tests/progs/%): $(B)/tests/progs/%: tests/e2e/progs/%.c $(B)/flags
+$(PROGS:tests/e2e/progs/%.c=$(B)/tests/progs/%): $(B)/tests/progs/%: tests/e2e/progs/%.c $(wildcard tests/e2e/progs/*.h) $(B)/flags
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O2 -g -Wall -Werror -D_GNU_SOURCE -pthread $< -o $@

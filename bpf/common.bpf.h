@@ -70,7 +70,7 @@ struct local {
 	u8 books;        /* BK_FIRST or BK_END: to be written at its next switch-out */
 	bool no_inherit; /* -t: its children are not ours */
 	bool kthread;
-	bool futex; /* blocked in a futex call: EV_FUTEX was written */
+	bool futex;     /* blocked in a futex call: EV_FUTEX was written */
 	u16 wait_cpu;   /* 1 + the CPU whose `waiting` it is counted in */
 	u16 waking_cpu; /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
 	u64 delay_ns,
@@ -81,9 +81,10 @@ struct local {
 	u32 prio_key;
 	u32 nr_cpus;
 	u64 klock; /* the kernel lock, of a kind that sleeps, that it found taken and has not got yet; 0: none */
-	u64 klock_ns; /* when that was */
+	u64 klock_ns;    /* when that was */
 	u32 klock_flags; /* KL_* */
-	u64 spin, spin_ns; /* the same for a lock that never sleeps; it may be taken inside of the other */
+	u64 spin,
+		spin_ns; /* the same for a lock that never sleeps; it may be taken inside of the other */
 };
 
 struct {

@@ -57,7 +57,7 @@ typedef unsigned char ev_u8;
 #define WHO_UNTRACKED 0x80000000u
 
 enum ev_kind {
-	EV_NONE,
+	EV_KIND_NONE,
 	EV_SWITCH, /* this CPU left `prev` for `next` */
 	EV_WAKE, /* sched_waking: a thread that does not run is being woken, here is who does it */
 	EV_WAKEUP, /* sched_wakeup(_new): it is on a run queue now; left out where EV_WAKE just said so */
@@ -70,7 +70,7 @@ enum ev_kind {
 	EV_BOOKS, /* the kernel's own counts for a thread */
 	EV_TASK,  /* scheduling policy, priority, allowed CPUs and cgroup from here on */
 	EV_MISSED, /* an event of this thread never reached a probe; what the kernel's books say about it */
-	EV_LOST, /* records that this CPU dropped */
+	EV_LOST,  /* records that this CPU dropped */
 	EV_FUTEX, /* the futex for which the thread of the next EV_SWITCH waits */
 	EV_STACK, /* a part of a thread's user stack, in front of the EV_FUTEX that asked for it */
 	EV_KLOCK, /* the kernel lock for which the thread of the next EV_SWITCH waits */
@@ -158,7 +158,7 @@ struct ev_migrate {
 #define EV_COMM_LEN 16
 #define EV_FILE_LEN 64
 
-/* EV_FORK and EV_SNAP, 7 words. Times of day never: the thread's first record is its start. */
+/* EV_FORK and EV_SNAP, 8 words. Times of day never: the thread's first record is its start. */
 #define SN_TARGET \
 	0x01 /* EV_SNAP: the command to be started; its life begins with its next record */
 #define SN_ON_CPU 0x02  /* EV_SNAP: it was on a CPU */
@@ -175,6 +175,8 @@ struct ev_thread {
 	ev_u32 how; /* EV_SNAP, see SN_BLOCKED */
 	ev_u8 state;
 	ev_u8 pad[3];
+	ev_u32 ns_tid,
+		pid_ns; /* its tid as it and its process see it; the inode of that pid namespace */
 };
 
 /* EV_EXEC, 13 words. */
@@ -314,7 +316,7 @@ struct ev_klock {
 	ev_u32 who;
 	ev_u16 seq;
 	ev_u16 pad;
-	ev_u64 lock; /* its kernel address */
+	ev_u64 lock;   /* its kernel address */
 	ev_u64 for_ns; /* EV_KLOCK_END: time since it was found taken; EV_KLOCK: 0 */
 };
 

@@ -118,6 +118,24 @@ struct signal_struct {
 	struct sigpending shared_pending;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
 struct kernfs_node {
 	u64 id;
 };
@@ -164,6 +182,7 @@ struct task_struct {
 	u64 utime, stime;
 	unsigned long nvcsw, nivcsw;
 	u64 start_time;
+	struct pid *thread_pid;
 	struct signal_struct *signal;
 	sigset_t blocked;
 	struct sigpending pending;

@@ -438,6 +438,17 @@ static __always_inline struct local *track(struct buf *b, struct task_struct *p)
 	return l;
 }
 
+/* The innermost of the thread's numbers: what its own process, and the futex words of that, know it by. */
+static __always_inline void fill_namespace(struct ev_thread *rec, struct task_struct *p)
+{
+	struct pid *pid = BPF_CORE_READ(p, thread_pid);
+	struct upid *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			  BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
+
+	rec->ns_tid = BPF_CORE_READ(at, nr);
+	rec->pid_ns = BPF_CORE_READ(at, ns, ns.inum);
+}
+
 static __always_inline void fill_thread(struct ev_thread *rec, struct task_struct *p,
 					struct local *l)
 {
@@ -446,6 +457,7 @@ static __always_inline void fill_thread(struct ev_thread *rec, struct task_struc
 	rec->tgid = p->tgid;
 	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
 	__builtin_memset(rec->pad, 0, sizeof(rec->pad));
+	fill_namespace(rec, p);
 }
 
 SEC("tp_btf/task_newtask")

@@ -55,8 +55,9 @@ static int load(struct klock *k, struct probe_env *env, struct err *err)
 	if (!k->skel)
 		return err_sys(err, -errno, "cannot open the kernel-lock programs");
 	if (env->bpf_config_bytes != sizeof(k->skel->rodata->config))
-		return err_set(err, -EINVAL, "the kernel-lock programs are of another build: "
-					     "build whyscale anew with `make clean all`");
+		return err_set(err, -EINVAL,
+			       "the kernel-lock programs are of another build: "
+			       "build whyscale anew with `make clean all`");
 	memcpy((void *)&k->skel->rodata->config, env->bpf_config, env->bpf_config_bytes);
 	r = bpf_map__reuse_fd(k->skel->maps.bufs, env->bufs_fd);
 	if (!r)
@@ -208,7 +209,8 @@ static int klock_meta(void *state, json_t *into)
 const struct probe probe_klock = {
 	.name = "klock",
 	.gives = "which kernel locks the program's threads wait for, and who called for them",
-	.without = "waits for kernel locks are blocked_other, or belong to the system call they are in",
+	.without =
+		"waits for kernel locks are blocked_other, or belong to the system call they are in",
 	.cost = "0.1 us for each kernel lock found taken, nothing for the others",
 	.check = klock_check,
 	.open = klock_open,

@@ -20,9 +20,12 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/mapping.h"
 #include "bpf/events.h"
 
 enum probe_mode { PROBE_COMMAND, PROBE_PIDS, PROBE_TIDS, PROBE_ALL };
+
+struct bpf_cost;
 
 /* What the probes of one recording share. The recorder fills the first part; the scheduler probe the second. */
 struct probe_env {
@@ -34,12 +37,19 @@ struct probe_env {
 	const bool *online;   /* [nr_cpus] */
 	uint64_t epoch_ns;    /* CLOCK_MONOTONIC: time 0 of the trace */
 	size_t buffer_bytes;  /* data of a CPU's buffer, a power of two */
+	/* Takes a mapping for the trace; they come in order of time. 0 or a negative errno. NULL: nobody does. */
+	int (*mapping)(void *arg, const struct mapping *m);
+	void *mapping_arg;
 
-	int bufs_fd;          /* the mmapable array; -1: there is none */
-	unsigned int nr_bufs; /* its entries */
-	size_t buf_stride;    /* bytes from one entry to the next */
-	uint16_t *buf_cpu;    /* [nr_bufs]: whose buffer an entry is */
-	char *bufs;           /* the array, mapped */
+	int bufs_fd;            /* the mmapable array; -1: there is none */
+	unsigned int nr_bufs;   /* its entries */
+	size_t buf_stride;      /* bytes from one entry to the next */
+	uint16_t *buf_cpu;      /* [nr_bufs]: whose buffer an entry is */
+	char *bufs;             /* the array, mapped */
+	int locals_fd;          /* the tracked threads' storage; -1: there is none */
+	const void *bpf_config; /* `config` of bpf/common.bpf.h, filled in */
+	size_t bpf_config_bytes;
+	struct bpf_cost *bpf_cost; /* further programs are added to it */
 };
 
 struct probe {

@@ -44,6 +44,14 @@ static int in_order(void *arg, const struct trace_event *ev)
 	return 0;
 }
 
+static int bounded(void *arg, const struct mapping *m)
+{
+	(void)arg;
+	if (strlen(m->path) > MAP_MAX_PATH || m->build_id_len > MAPPING_BUILD_ID_MAX)
+		abort();
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct file_header h = { .magic = FILE_MAGIC, .version = FILE_VERSION, .nr_cpus = 200 };
@@ -70,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (trace_open(path, &r, &err))
 		abort();
+	trace_each_mapping(r, bounded, NULL, &err);
 	trace_each(r, in_order, &last, &err);
 	trace_close(r);
 	return 0;

@@ -12,7 +12,7 @@ enum doing { FREE, NEW, QUEUED, RUNNING, ASLEEP };
 struct task {
 	enum doing doing;
 	uint32_t serial;
-	uint32_t tid;
+	uint32_t tid, tgid;
 	uint16_t seq;
 	unsigned int cpu; /* where it ran last or was put */
 	bool wakeup_due;  /* woken, not yet enqueued: EV_WAKEUP is to come */
@@ -125,7 +125,13 @@ static void put_wake(struct sim *s, struct task *t, unsigned int cpu, unsigned i
 		     unsigned int flags)
 {
 	struct ev_wake rec = { .wakee = t->serial, .seq = t->seq, .cpu = (uint16_t)t->cpu };
+	const struct task *by = s->cpu[cpu].running;
 
+	/* Who runs there does it, or one time in four an interrupt. */
+	if (kind == EV_WAKE) {
+		rec.waker = by ? by->serial : 0;
+		flags |= WK_CONTEXT | (by && s->now & 3 ? 0 : WK_HARDIRQ);
+	}
 	put(s, cpu, &rec, kind, flags, sizeof(rec));
 }
 
@@ -162,6 +168,7 @@ static struct task *task_new(struct sim *s)
 		memset(t, 0, sizeof(*t));
 		t->serial = ++s->out->nr_serials;
 		t->tid = 100 + i; /* reused: by the slot */
+		t->tgid = sim_tgid(t->serial);
 		t->since_ns = s->now;
 		t->class = CLASS_RUNQ_WAKEUP;
 		t->wake_seen = true;
@@ -184,7 +191,7 @@ static void do_fork(struct sim *s, unsigned int cpu)
 	rec.who = t->serial;
 	rec.parent = parent->serial;
 	rec.tid = t->tid;
-	rec.tgid = 100;
+	rec.tgid = t->tgid;
 	put(s, cpu, &rec, EV_FORK, 0, sizeof(rec));
 }
 
@@ -442,7 +449,7 @@ static void do_switch(struct sim *s, unsigned int cpu)
 
 static void do_exec(struct sim *s, struct task *t)
 {
-	struct ev_exec rec = { .who = t->serial, .old_tid = t->tid, .tid = 100, .tgid = 100 };
+	struct ev_exec rec = { .who = t->serial, .old_tid = t->tid, .tid = 100, .tgid = t->tgid };
 
 	put(s, t->cpu, &rec, EV_EXEC, 0, sizeof(rec));
 	t->tid = 100;
@@ -511,7 +518,7 @@ static void snapshot(struct sim *s)
 	}
 	for (unsigned int i = 0; i < 3; i++) {
 		struct task *t = task_new(s);
-		struct ev_thread rec = { .who = t->serial, .tid = t->tid, .tgid = 100 };
+		struct ev_thread rec = { .who = t->serial, .tid = t->tid, .tgid = t->tgid };
 
 		if (i == 0) {
 			arrive(s, t, 0, true);

@@ -12,6 +12,12 @@
 #define SIM_SLOTS 10
 #define SIM_SERIALS 64
 
+/* The process of a thread: there are three, none of them with a leader. */
+static inline uint32_t sim_tgid(uint32_t serial)
+{
+	return 1000 + serial % 3;
+}
+
 struct sim_options {
 	uint64_t seed;
 	unsigned int steps;

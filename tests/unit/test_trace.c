@@ -421,7 +421,7 @@ static void test_malformed_records(void **state)
 		{ "a wake-up of 1 word", EV_WORD0(5, 1, EV_WAKEUP, 0), 2, true },
 		{ "books of 11 words", EV_WORD0(5, 11, EV_BOOKS, 0), 2, true },
 		{ "an unknown kind of 1 word", EV_WORD0(5, 1, UNKNOWN_KIND, 0), 3, false },
-		{ "kind 0", EV_WORD0(5, 4, EV_NONE, 0), 3, false },
+		{ "kind 0", EV_WORD0(5, 4, EV_KIND_NONE, 0), 3, false },
 	};
 
 	(void)state;

@@ -25,6 +25,7 @@ struct line {
 	unsigned int nr;
 	uint16_t *seq;
 	struct ledger *ledger;
+	struct passes *passes;
 };
 
 static uint32_t who_of(const char *name)
@@ -77,8 +78,11 @@ static void put(const struct line *line, void *rec, unsigned int kind, unsigned 
 	struct trace_event ev = { .time_ns = line->time, .cpu = line->cpu, .rec = rec };
 
 	*(uint64_t *)rec = EV_WORD0(line->time, bytes / 8, kind, flags);
-	if (!line->dropped)
-		assert_int_equal(ledger_event(line->ledger, &ev), 0);
+	if (line->dropped)
+		return;
+	if (line->passes)
+		assert_int_equal(passes_event(line->passes, &ev), 0);
+	assert_int_equal(ledger_event(line->ledger, &ev), 0);
 }
 
 /* "S:futex,1,2" as state, flags and how. */
@@ -145,14 +149,19 @@ static void put_wake(const struct line *line, unsigned int kind)
 	unsigned int flags = 0;
 
 	rec.seq = (uint16_t)value(line, "seq", *seq_of(line, rec.wakee));
+	rec.cpu = (uint16_t)value(line, "on", line->cpu);
 	if (kind == EV_WAKE) {
 		rec.waker = line->nr > 2 ? who_of(line->arg[2]) : 0;
 		flags |= has(line, "oncpu") ? WK_ON_CPU : 0;
 		flags |= has(line, "delayed") ? WK_DELAYED : 0;
+		flags |= has(line, "task") ? WK_CONTEXT : 0;
+		flags |= has(line, "hardirq") ? WK_CONTEXT | WK_HARDIRQ : 0;
+		flags |= has(line, "softirq") ? WK_CONTEXT | WK_SOFTIRQ : 0;
 	} else {
 		flags |= has(line, "new") ? WU_NEW : 0;
 		flags |= has(line, "throttled") ? WU_THROTTLED : 0;
 		flags |= has(line, "nowake") ? WU_NO_WAKE : 0;
+		rec.waker = line->nr > 2 && !strcmp(line->arg[1], "by") ? who_of(line->arg[2]) : 0;
 	}
 	put(line, &rec, kind, flags, sizeof(rec));
 }
@@ -163,7 +172,7 @@ static void put_fork(const struct line *line)
 		.who = who_of(line->arg[2]),
 		.parent = who_of(line->arg[0]),
 		.tid = (uint32_t)value(line, "tid", 0),
-		.tgid = 1,
+		.tgid = (uint32_t)value(line, "tgid", 1),
 		.comm = "child",
 	};
 
@@ -175,7 +184,7 @@ static void put_snap(const struct line *line)
 	struct ev_thread rec = {
 		.who = who_of(line->arg[0]),
 		.tid = (uint32_t)value(line, "tid", 0),
-		.tgid = 1,
+		.tgid = (uint32_t)value(line, "tgid", 1),
 		.comm = "old",
 	};
 	unsigned int flags = 0;
@@ -232,6 +241,8 @@ static void put_about_thread(const struct line *line, const char *event)
 	} else if (!strcmp(event, "exit")) {
 		put(line, &exit_rec, EV_EXIT, 0, sizeof(exit_rec));
 	} else if (!strcmp(event, "name")) {
+		if (name.who & WHO_UNTRACKED)
+			name.tgid = name.who & ~WHO_UNTRACKED;
 		snprintf(name.comm, sizeof(name.comm), "%s", line->arg[1]);
 		put(line, &name, EV_NAME, 0, sizeof(name));
 	} else if (!strcmp(event, "migrate")) {
@@ -241,6 +252,15 @@ static void put_about_thread(const struct line *line, const char *event)
 	} else {
 		fail_msg("no such event: %s", event);
 	}
+}
+
+static void put_task(const struct line *line)
+{
+	struct ev_task rec = { .who = who_of(line->arg[0]) };
+
+	rec.cpus[0] = value(line, "cpus", 1);
+	rec.nr_cpus = (uint32_t)__builtin_popcountll(rec.cpus[0]);
+	put(line, &rec, EV_TASK, 0, sizeof(rec));
 }
 
 static void put_lost(const struct line *line)
@@ -272,13 +292,15 @@ static void put_event(const struct line *line, const char *event)
 		put_missed(line);
 	else if (!strcmp(event, "lost"))
 		put_lost(line);
+	else if (!strcmp(event, "task"))
+		put_task(line);
 	else
 		put_about_thread(line, event);
 }
 
-static void feed_line(struct ledger *l, char *text, uint16_t *seq)
+static void feed_line(struct ledger *l, struct passes *passes, char *text, uint16_t *seq)
 {
-	struct line line = { .seq = seq, .ledger = l, .dropped = *text == '!' };
+	struct line line = { .seq = seq, .ledger = l, .passes = passes, .dropped = *text == '!' };
 	char *save = NULL, *time, *cpu, *event, *word;
 
 	time = strtok_r(text + line.dropped, " \t", &save);
@@ -294,7 +316,7 @@ static void feed_line(struct ledger *l, char *text, uint16_t *seq)
 	put_event(&line, event);
 }
 
-void trace_text_feed(struct ledger *l, const char *text)
+void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char *text)
 {
 	_cleanup_(free_p) char *copy = strdup(text);
 	uint16_t seq[32] = { 0 };
@@ -302,7 +324,12 @@ void trace_text_feed(struct ledger *l, const char *text)
 
 	assert_non_null(copy);
 	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		feed_line(l, line, seq);
+		feed_line(l, passes, line, seq);
+}
+
+void trace_text_feed(struct ledger *l, const char *text)
+{
+	trace_text_feed_passes(l, NULL, text);
 }
 
 char *trace_text_show(const struct ledger *l)

@@ -5,8 +5,9 @@
  *   100 cpu0 snap A tid=7 oncpu | blocked S:read | target S:read | queued
  *   100 cpu0 fork A > B tid=8
  *   100 cpu0 switch A/S:nanosleep B	prev/state next
- *   100 cpu0 wake A by B [oncpu] [delayed] [seq=N]
- *   100 cpu0 wakeup A [new] [throttled] [nowake] [seq=N]
+ *   100 cpu0 wake A by B [oncpu] [delayed] [seq=N] [task|hardirq|softirq] [on=CPU]
+ *   100 cpu0 wakeup A [by B] [new] [throttled] [nowake] [seq=N] [on=CPU]
+ *   100 cpu0 task A cpus=MASK			the CPUs that it may use
  *   100 cpu0 migrate A 0 1			from, to
  *   100 cpu0 exec A tid=7 | exit A | name A worker
  *   100 cpu0 missed A in arrival=50 queue=20 n=1 | missed A wakeup queue=5
@@ -21,9 +22,11 @@
 #define WHYSCALE_TESTS_TRACE_TEXT_H
 
 #include "analysis/ledger.h"
+#include "analysis/passes.h"
 
 /* Feeds a text to a ledger (x86-64). A line that cannot be read fails the test. */
 void trace_text_feed(struct ledger *l, const char *text);
+void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char *text);
 
 /*
  * What a ledger says, one thread a line, in order of serial: "A 100-900 oncpu=300 sleep=500 v=1 i=0", classes of 0 ns

@@ -45,6 +45,12 @@ void ledger_watch(struct ledger *l, ledger_watch_fn fn, void *arg)
 	l->watch[l->nr_watch++] = (struct watcher){ fn, arg };
 }
 
+void ledger_on_wait(struct ledger *l, ledger_wait_fn fn, void *arg)
+{
+	l->on_wait.fn = fn;
+	l->on_wait.arg = arg;
+}
+
 void ledger_on_state(struct ledger *l, ledger_state_fn fn, void *arg)
 {
 	assert(l->nr_on_state < LEDGER_MAX_WATCH);
@@ -108,6 +114,11 @@ size_t ledger_nr_threads(const struct ledger *l)
 const struct thread *ledger_thread(const struct ledger *l, size_t i)
 {
 	return l->table.list[i];
+}
+
+const struct thread *ledger_find(const struct ledger *l, uint32_t serial)
+{
+	return thread_peek(l, serial);
 }
 
 uint64_t ledger_end_ns(const struct ledger *l)

@@ -137,6 +137,10 @@ struct thread {
 		uint16_t flags; /* MI_*; 0: none */
 	} missed;
 	struct ledger_window *windows;
+	uint64_t announced[EV_WORDS_OF(
+		struct ev_futex)]; /* an EV_FUTEX or EV_KLOCK whose switch-out is still to come; word 0 is 0: none */
+	const void *
+		waits_on; /* ledger_on_wait's: what it has waited for since its last switch-out, or NULL */
 };
 
 /* One span in which a CPU dropped records. Beyond LEDGER_MAX_LOST spans the last one is widened, so that memory is bounded. */
@@ -172,6 +176,13 @@ typedef void (*ledger_watch_fn)(void *arg, const struct thread *t, uint64_t from
 typedef void (*ledger_state_fn)(void *arg, const struct thread *t, uint64_t time_ns,
 				enum thread_state state, enum ledger_class class);
 
+/*
+ * Called when a thread blocks and an EV_FUTEX or EV_KLOCK has said for what: rec. `class` is what the system call says. Returns the
+ * class that it is, and may set t->waits_on.
+ */
+typedef enum ledger_class (*ledger_wait_fn)(void *arg, struct thread *t, const uint64_t *rec,
+					    enum ledger_class class);
+
 struct ledger;
 
 /* arch: of the machine that recorded. nr_cpus: CPU numbers are below it. */
@@ -186,6 +197,7 @@ void ledger_add_window(struct ledger *l, struct ledger_window *w);
 #define LEDGER_MAX_WATCH 8
 void ledger_watch(struct ledger *l, ledger_watch_fn fn, void *arg);
 void ledger_on_state(struct ledger *l, ledger_state_fn fn, void *arg);
+void ledger_on_wait(struct ledger *l, ledger_wait_fn fn, void *arg); /* one at most */
 
 /*
  * Feeds one event; a time before the last one's counts as the last one's. 0 or -ENOMEM. Malformed records are ignored and counted.
@@ -200,6 +212,8 @@ uint64_t ledger_malformed(
 	const struct ledger *l); /* records ignored: no such CPU, a serial or kind that cannot be */
 size_t ledger_nr_threads(const struct ledger *l);
 const struct thread *ledger_thread(const struct ledger *l, size_t i);
+/* The thread of a serial, NULL: not met. Also while the events come; it stays where it is. */
+const struct thread *ledger_find(const struct ledger *l, uint32_t serial);
 const struct lost_span *ledger_lost(const struct ledger *l, size_t *ret_nr);
 const struct cpu_time *ledger_cpus(const struct ledger *l, unsigned int *ret_nr);
 uint64_t ledger_end_ns(const struct ledger *l);

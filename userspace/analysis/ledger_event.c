@@ -219,6 +219,18 @@ static int on_missed(struct ledger *l, const struct ev_missed *rec, unsigned int
 	return r;
 }
 
+/* Kept until the switch-out that it belongs to. The two kinds begin alike, with who and seq. */
+static int on_announced(struct ledger *l, const uint64_t *rec, unsigned int words)
+{
+	const struct ev_futex *futex = (const void *)rec;
+	struct thread *t;
+	int r = find_living(l, futex->who, true, &t);
+
+	if (t)
+		memcpy(t->announced, rec, words * sizeof(*rec));
+	return r;
+}
+
 int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 {
 	const void *rec = ev->rec;
@@ -252,6 +264,12 @@ int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 		return on_task(l, rec);
 	case EV_MISSED:
 		return on_missed(l, rec, ev->cpu);
+	case EV_FUTEX:
+	case EV_KLOCK:
+		return on_announced(l, rec, trace_kind_words[kind]);
+	case EV_STACK:
+	case EV_KLOCK_END:
+		return 0;
 	default:
 		lost_add(l, ev->cpu, rec);
 		return 0;

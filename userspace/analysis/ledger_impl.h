@@ -50,6 +50,11 @@ struct state_watcher {
 	void *arg;
 };
 
+struct wait_watcher {
+	ledger_wait_fn fn;
+	void *arg;
+};
+
 struct ledger {
 	enum syscall_arch arch;
 	unsigned int yield_nr; /* of sched_yield */
@@ -72,6 +77,7 @@ struct ledger {
 	unsigned int nr_watch;
 	struct state_watcher on_state[LEDGER_MAX_WATCH];
 	unsigned int nr_on_state;
+	struct wait_watcher on_wait;
 };
 
 /* Changes with every switch and every loss on a CPU. */

@@ -47,12 +47,41 @@ fail:
 	return r;
 }
 
+int load_passes(struct loaded *l, unsigned int which, struct err *err)
+{
+	l->account_locks = which & PASS_LOCKS;
+	if (l->account_locks)
+		which |= PASS_HISTORY;
+	return which ? passes_new(l->ledger, l->meta.nr_cpus, which, &l->passes, err) : 0;
+}
+
+static int take_mapping(void *arg, const struct mapping *m)
+{
+	return locks_mapping(arg, m);
+}
+
+/* The classes of waits need to know which lock it is, whatever was asked for. */
+static int open_locks(struct loaded *l, struct err *err)
+{
+	int r = locks_new(l->ledger, syscall_arch_by_name(l->meta.arch), l->raw_meta,
+			  l->account_locks ? l->passes->history : NULL, &l->locks);
+
+	return r ? r : trace_each_mapping(l->reader, take_mapping, l->locks, err);
+}
+
 static int take_event(void *arg, const struct trace_event *ev)
 {
 	struct pass *pass = arg;
-	int r = ledger_event(pass->loaded->ledger, ev);
+	struct loaded *l = pass->loaded;
+	int r = locks_before(l->locks, ev);
 
-	pass->loaded->events++;
+	if (!r && l->passes)
+		r = passes_event(l->passes, ev);
+	if (!r)
+		r = ledger_event(l->ledger, ev);
+	if (!r)
+		r = locks_after(l->locks, ev);
+	l->events++;
 	return r || !pass->also ? r : pass->also(pass->arg, ev);
 }
 
@@ -112,14 +141,22 @@ static void count_lost(struct loaded *l)
 int load_run(struct loaded *l, trace_event_fn also, void *arg, struct err *err)
 {
 	struct pass pass = { .loaded = l, .also = also, .arg = arg };
-	int r = trace_each(l->reader, take_event, &pass, err);
+	int r = open_locks(l, err);
 
+	if (!r)
+		r = trace_each(l->reader, take_event, &pass, err);
 	if (r == -ENOMEM && !err->code)
 		return out_of_memory(l, err);
 	if (r)
 		return r;
 	l->state = *trace_state(l->reader);
+	if (l->passes && passes_end(l->passes, l->meta.ended_ns))
+		return out_of_memory(l, err);
 	ledger_finish(l->ledger, l->meta.ended_ns);
+	if (l->passes)
+		passes_finish(l->passes);
+	if (locks_finish(l->locks))
+		return out_of_memory(l, err);
 	r = l->events || l->meta.bpf ? collect_threads(l) : load_book_threads(l);
 	if (r)
 		return out_of_memory(l, err);
@@ -152,6 +189,8 @@ void load_free(struct loaded *l)
 	free(l->threads);
 	free(l->book_threads);
 	free(l->meta.command);
+	passes_free(l->passes);
+	locks_free(l->locks);
 	ledger_free(l->ledger);
 	trace_close(l->reader);
 	free(l);

@@ -21,6 +21,8 @@
 
 #include "analysis/audit.h"
 #include "analysis/ledger.h"
+#include "analysis/locks.h"
+#include "analysis/passes.h"
 #include "base/err.h"
 #include "trace/reader.h"
 
@@ -57,6 +59,10 @@ struct loaded {
 	const json_t *raw_meta; /* the whole META, owned by the reader */
 	struct trace_reader *reader;
 	struct ledger *ledger;
+	struct passes *passes; /* NULL: none was asked for */
+	struct locks *
+		locks; /* set by load_run(), NULL where there are no events; an account of each lock only with PASS_LOCKS */
+	bool account_locks;
 
 	/* after load_run() */
 	struct trace_state state; /* of the file */
@@ -76,6 +82,9 @@ struct loaded {
 
 /* Opens `path` (must outlive the result) and decodes META. Errors as trace_open(). */
 int load_open(const char *path, struct loaded **ret_loaded, struct err *err);
+
+/* Asks for passes (enum pass_kind, or-ed; 0: none), between load_open() and load_run(). Where there are no events they find nothing. */
+int load_passes(struct loaded *l, unsigned int which, struct err *err);
 
 /*
  * Reads every event. `also`, when not NULL, is called with each event after the ledger has taken it (a result other than 0 ends the

@@ -125,17 +125,29 @@ static void enter_runnable(struct ledger *l, struct thread *t, uint64_t now,
 	t->uncounted = flags & SW_RUNNABLE && sw->state & SWR_NOT_RUNNING;
 }
 
+/* What the record in front of this switch-out says that the thread waits for, if there is one. */
+static enum ledger_class class_of_switch(struct ledger *l, struct thread *t,
+					 const struct ev_switch *sw)
+{
+	enum ledger_class class = class_of_wait(l->arch, EV_FLAGS(sw->w0), sw->state, how_of(sw));
+	const struct ev_futex *futex = (const void *)t->announced;
+
+	if (!t->announced[0] || futex->seq != sw->prev_seq || class == CLASS_STOPPED ||
+	    EV_FLAGS(sw->w0) & SW_IOWAIT)
+		return class;
+	if (l->on_wait.fn)
+		return l->on_wait.fn(l->on_wait.arg, t, t->announced, class);
+	return EV_KIND(futex->w0) == EV_KLOCK ? CLASS_KLOCK : class;
+}
+
 static void enter_blocked(struct ledger *l, struct thread *t, uint64_t now,
 			  const struct ev_switch *sw, enum woken woken)
 {
-	unsigned int flags = EV_FLAGS(sw->w0);
-
 	if (woken == PERHAPS_WOKEN) {
 		thread_set_state(l, t, now, ST_UNKNOWN, CLASS_UNTRACKED);
 		return;
 	}
-	thread_set_state(l, t, now, ST_BLOCKED,
-			 class_of_wait(l->arch, flags, sw->state, how_of(sw)));
+	thread_set_state(l, t, now, ST_BLOCKED, class_of_switch(l, t, sw));
 	if (woken == NOT_WOKEN)
 		return;
 	interval_close(l, t, now, t->class);
@@ -183,12 +195,14 @@ void thread_switch_out(struct ledger *l, struct thread *t, const struct ev_switc
 	count_switch(l, t, sw, flags);
 	woken = woken_before(t, sw->prev_seq, ahead);
 	thread_set_seq(t, sw->prev_seq, ahead - 1);
+	t->waits_on = NULL;
 	if (stays_runnable(flags))
 		enter_runnable(l, t, l->now_ns, sw, flags);
 	else if (sw->state & EV_STATE_DEAD)
 		thread_die(l, t, l->now_ns);
 	else
 		enter_blocked(l, t, l->now_ns, sw, woken);
+	t->announced[0] = 0;
 }
 
 /* The kept wake-up is one of the wait after this switch-in, or at the same time as it: then it may be. */

@@ -102,11 +102,23 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static int load(const struct options *o, struct loaded **ret_loaded, struct err *err)
+{
+	unsigned int passes = 0;
+	int r = load_open(o->file ?: CLI_DEFAULT_FILE, ret_loaded, err);
+
+	for (size_t i = 0; o->forms[i]; i++)
+		passes |= o->forms[i]->passes;
+	if (!r)
+		r = load_passes(*ret_loaded, passes, err);
+	return r ?: load_run(*ret_loaded, NULL, NULL, err);
+}
+
 static int report(const struct options *o)
 {
 	struct loaded *loaded = NULL;
 	struct err err = {};
-	int r = load_trace(o->file ?: CLI_DEFAULT_FILE, &loaded, &err);
+	int r = load(o, &loaded, &err);
 
 	if (!r)
 		r = report_print(loaded, o->forms, &o->report, stdout, &err);

@@ -55,6 +55,15 @@ static int check_leaders(const struct record_options *opts, struct err *err)
 	return 0;
 }
 
+/* Where probes leave what they learn of address spaces. The writer keeps an error for all that follows. */
+static int store_mapping(void *arg, const struct mapping *m)
+{
+	struct recording *rec = arg;
+	struct err late = {};
+
+	return trace_writer_mapping(rec->writer, m, &late);
+}
+
 static int describe_target(struct recording *rec, struct err *err)
 {
 	static const enum probe_mode modes[] = {
@@ -79,7 +88,10 @@ static int describe_target(struct recording *rec, struct err *err)
 		.nr_ids = opts->nr_ids,
 		.epoch_ns = monotonic_ns(),
 		.buffer_bytes = opts->buffer_bytes ? opts->buffer_bytes : DEFAULT_BUFFER,
+		.mapping = store_mapping,
+		.mapping_arg = rec,
 		.bufs_fd = -1,
+		.locals_fd = -1,
 	};
 	return cpulist_machine(&rec->env.nr_cpus, &rec->online, err);
 }

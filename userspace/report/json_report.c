@@ -8,6 +8,7 @@
 
 #include "report/escape.h"
 #include "report/json.h"
+#include "report/passes.h"
 #include "report/report.h"
 
 #define SCHEMA "whyscale.report/1"
@@ -179,6 +180,16 @@ static json_t *recording(const struct loaded *l)
 			 file_state(l));
 }
 
+/* What the passes found, when they were made. */
+static int add_passes(const struct loaded *l, json_t *whole)
+{
+	if (!whole || !l->passes)
+		return 0;
+	return json_object_set_new(whole, "wakeups", json_wakeups(l)) ||
+	       json_object_set_new(whole, "runq_by", json_runq_by(l)) ||
+	       json_object_set_new(whole, "critical_path", json_critical_path(l));
+}
+
 static json_t *report(const struct loaded *l)
 {
 	json_t *whole = recording(l);
@@ -190,7 +201,7 @@ static json_t *report(const struct loaded *l)
 				 "latency", "wakeup", latency(ledger_latency(l->ledger, true)),
 				 "preempted", latency(ledger_latency(l->ledger, false)));
 
-	if (!whole || !rest || json_object_update(whole, rest)) {
+	if (!whole || !rest || json_object_update(whole, rest) || add_passes(l, whole)) {
 		json_decref(whole);
 		whole = NULL;
 	}
@@ -216,6 +227,7 @@ static int print_json(const struct loaded *l, const struct report_options *o, FI
 const struct report_form form_json = {
 	.name = "json",
 	.help = "everything, for programs (schema " SCHEMA ")",
+	.passes = PASS_WAKEUPS | PASS_RUNQ_WHO | PASS_HISTORY,
 	.alone = true,
 	.print = print_json,
 };

@@ -24,7 +24,9 @@ struct report_form {
 	const char *
 		name; /* its option, "per-cpu"; the one named "table" is shown when none is asked for */
 	const char *help; /* what it shows, one line */
-	bool alone;       /* nothing else may be on its output: no header, no other form */
+	unsigned int
+		passes; /* over the events, that it shows the results of (enum pass_kind); without them it leaves them out */
+	bool alone;     /* nothing else may be on its output: no header, no other form */
 	int (*print)(const struct loaded *l, const struct report_options *o, FILE *out,
 		     struct err *err);
 };

@@ -340,11 +340,11 @@ static int put_lost(const struct line *l)
 }
 
 static int (*const printers[EV_KIND_NR])(const struct line *l) = {
-	[EV_SWITCH] = put_switch,   [EV_WAKE] = put_wake, [EV_WAKEUP] = put_wakeup,
-	[EV_MIGRATE] = put_migrate, [EV_FORK] = put_fork, [EV_SNAP] = put_snap,
-	[EV_EXEC] = put_exec,       [EV_EXIT] = put_exit, [EV_NAME] = put_rename,
-	[EV_BOOKS] = put_books,     [EV_TASK] = put_task, [EV_MISSED] = put_missed,
-	[EV_LOST] = put_lost,       [EV_FUTEX] = put_futex, [EV_STACK] = put_stack,
+	[EV_SWITCH] = put_switch,   [EV_WAKE] = put_wake,           [EV_WAKEUP] = put_wakeup,
+	[EV_MIGRATE] = put_migrate, [EV_FORK] = put_fork,           [EV_SNAP] = put_snap,
+	[EV_EXEC] = put_exec,       [EV_EXIT] = put_exit,           [EV_NAME] = put_rename,
+	[EV_BOOKS] = put_books,     [EV_TASK] = put_task,           [EV_MISSED] = put_missed,
+	[EV_LOST] = put_lost,       [EV_FUTEX] = put_futex,         [EV_STACK] = put_stack,
 	[EV_KLOCK] = put_klock,     [EV_KLOCK_END] = put_klock_end,
 };
 

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "report/escape.h"
 #include "report/grid.h"
+#include "report/passes.h"
 #include "report/report.h"
 #include "report/rows.h"
 #include "report/text.h"
@@ -202,6 +203,8 @@ static int print_table(const struct loaded *l, const struct report_options *o, F
 		r = print_times(l, &rows, o, out, err);
 	if (!r)
 		r = print_scheduling(l, &rows, o, out, err);
+	if (!r)
+		r = runq_by_print(l, o, out, err);
 	rows_free(&rows);
 	return r;
 }
@@ -209,5 +212,6 @@ static int print_table(const struct loaded *l, const struct report_options *o, F
 const struct report_form form_table = {
 	.name = "table",
 	.help = "where the time of each thread went (the default)",
+	.passes = PASS_RUNQ_WHO,
 	.print = print_table,
 };

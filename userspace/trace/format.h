@@ -31,6 +31,17 @@
  * ROUND   `time` is a moment, in ns since the epoch, such that every record older than it stands before this chunk: what a reader
  *         that merges the CPUs by time may now let go. It has no bytes.
  *
+ * MAPS    what was mapped where (base/mapping.h), in order of time: records one behind the other, each a struct map_record, its build
+ *         id and its path. No padding; the path has no 0 at its end. `time` of the chunk header is the first record's.
+ *
+ *           +---------------------+----------+------+---------------------+----------+------+-----+
+ *           | struct map_record   | build id | path | struct map_record   | build id | path | ... |    raw_bytes: all of them
+ *           +---------------------+----------+------+---------------------+----------+------+-----+
+ *              72 bytes             0 to 20    0 to 4095: `bytes` is the sum, so that a later version can add to it
+ *
+ *         Private memory without a file is not in there, but for the heap, the first stack, code, a file's .bss, and where it took
+ *         the place of something that is.
+ *
  * A chunk type that a reader does not know is skipped. A version that is newer is refused.
  */
 #ifndef WHYSCALE_TRACE_FORMAT_H
@@ -55,6 +66,7 @@ enum chunk_type {
 	CHUNK_META = 1,
 	CHUNK_EVENTS = 2,
 	CHUNK_ROUND = 3,
+	CHUNK_MAPS = 4,
 };
 
 #define CHUNK_MAGIC 0x4b434857u /* "WHCK" */
@@ -69,5 +81,20 @@ struct chunk_header {
 	uint64_t time; /* ns since the epoch */
 	uint64_t checksum;
 };
+
+/* The fields are those of struct mapping. */
+struct map_record {
+	uint16_t bytes; /* of the record, with what follows the struct */
+	uint8_t kind;
+	uint8_t build_id_len;
+	uint32_t tgid;
+	uint64_t time;
+	uint64_t start, end, offset, inode;
+	uint32_t parent_tgid, prot, flags, dev_major, dev_minor;
+	uint16_t path_len;
+	uint16_t reserved;
+};
+
+#define MAP_MAX_PATH 4095u /* PATH_MAX without its 0 */
 
 #endif

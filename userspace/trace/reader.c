@@ -6,6 +6,7 @@
  *
  *   open:  hop from chunk header to chunk header, read the META ones
  *   each:  chunk -> checksum -> zstd -> columns -> merge, which gives events out at every ROUND and at the end
+ *   each mapping:  from header to header again, and MAPS chunk -> checksum -> zstd -> records
  */
 #include "trace/reader.h"
 
@@ -20,6 +21,7 @@
 #include "trace/columns.h"
 #include "trace/format.h"
 #include "trace/kinds.h"
+#include "trace/maps.h"
 #include "trace/merge.h"
 
 /* Without a ROUND for that long, what is held is given out as it is, and what comes too late is counted. */
@@ -30,6 +32,8 @@ struct trace_reader {
 	struct file_header header;
 	json_t *meta;
 	struct trace_state state;
+	bool maps_damaged; /* kept apart, as each trace_each() begins the state anew */
+	uint64_t maps_damaged_at;
 	struct columns columns;
 	struct merge merge;
 	ZSTD_DCtx *zstd;
@@ -115,9 +119,10 @@ static int chunk_unzip(struct trace_reader *r, const struct chunk_header *h)
 	return n == h->raw_bytes ? 0 : -EBADMSG;
 }
 
+/* The first place where there is damage. */
 static void note_damage(struct trace_reader *r, uint64_t at)
 {
-	if (r->state.damaged)
+	if (r->state.damaged && r->state.damaged_at <= at)
 		return;
 	r->state.damaged = true;
 	r->state.damaged_at = at;
@@ -352,14 +357,70 @@ int trace_each(struct trace_reader *r, trace_event_fn fn, void *arg, struct err 
 	int rc;
 
 	merge_reset(&r->merge);
-	r->state.damaged = false;
-	r->state.damaged_at = 0;
+	r->state.damaged = r->maps_damaged;
+	r->state.damaged_at = r->maps_damaged_at;
 	rc = chunks_each(r, &each);
 	r->state.events = r->merge.events;
 	r->state.late = r->merge.late;
 	if (rc && !each.stopped)
 		return read_error(rc, err);
 	return rc;
+}
+
+static void note_maps_damage(struct trace_reader *r, uint64_t at)
+{
+	if (!r->maps_damaged)
+		r->maps_damaged_at = at;
+	r->maps_damaged = true;
+	note_damage(r, at);
+}
+
+/* One MAPS chunk. ret_stopped: the result is fn's. -EBADMSG of ours: there is no chunk. */
+static int maps_each(struct trace_reader *r, uint64_t at, const struct chunk_header *h,
+		     trace_mapping_fn fn, void *arg, bool *ret_stopped)
+{
+	struct maps_read read;
+	size_t pos = 0;
+	int rc = chunk_load(r, at, h);
+
+	if (!rc)
+		rc = chunk_unzip(r, h);
+	while (!rc && pos < h->raw_bytes) {
+		int found = maps_unpack(r->raw, h->raw_bytes, &pos, &read);
+
+		if (found < 0) {
+			note_maps_damage(r, at);
+			break;
+		}
+		if (found)
+			rc = fn(arg, &read.m);
+		*ret_stopped = rc != 0;
+	}
+	return rc;
+}
+
+int trace_each_mapping(struct trace_reader *r, trace_mapping_fn fn, void *arg, struct err *err)
+{
+	uint64_t at = sizeof(struct file_header);
+
+	while (at < r->state.bytes) {
+		struct chunk_header h;
+		bool stopped = false;
+		int rc = chunk_header_at(r, at, &h);
+
+		if (!rc && h.type == CHUNK_MAPS)
+			rc = maps_each(r, at, &h, fn, arg, &stopped);
+		if (stopped)
+			return rc;
+		if (rc == -EBADMSG) {
+			note_maps_damage(r, at);
+			break;
+		}
+		if (rc)
+			return read_error(rc, err);
+		at += sizeof(h) + h.stored_bytes;
+	}
+	return 0;
 }
 
 const struct trace_state *trace_state(const struct trace_reader *r)

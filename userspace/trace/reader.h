@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/mapping.h"
 
 struct trace_reader;
 
@@ -50,6 +51,15 @@ unsigned int trace_nr_cpus(const struct trace_reader *r);
  */
 typedef int (*trace_event_fn)(void *arg, const struct trace_event *ev);
 int trace_each(struct trace_reader *r, trace_event_fn fn, void *arg, struct err *err);
+
+/*
+ * Calls fn for every mapping (base/mapping.h), in the order of the file: that of time, unless the file is damaged. What the pointer and
+ * its path point to is valid until fn returns. A result of fn other than 0 ends it and is returned. A malformed one ends its
+ * chunk and counts as damage, in the state that trace_state() shows from then on. Reads no events, only the chunks' headers and the
+ * mappings; may be called again, before trace_each() and after it, but not from within a fn.
+ */
+typedef int (*trace_mapping_fn)(void *arg, const struct mapping *m);
+int trace_each_mapping(struct trace_reader *r, trace_mapping_fn fn, void *arg, struct err *err);
 
 /* The state so far; call it after trace_each(). */
 const struct trace_state *trace_state(const struct trace_reader *r);

@@ -19,9 +19,11 @@
 #include "trace/chunk.h"
 #include "trace/columns.h"
 #include "trace/format.h"
+#include "trace/maps.h"
 
 #define STAGE_BYTES (256u << 10)
 #define STAGE_WORDS (STAGE_BYTES / 8)
+#define MAPS_BYTES (64u << 10)
 #define ZSTD_LEVEL 1 /* columns.h has the measurement */
 
 struct stage {
@@ -33,6 +35,9 @@ struct trace_writer {
 	int fd;
 	unsigned int nr_cpus;
 	struct stage *stages;
+	uint8_t *maps; /* MAPS_BYTES; allocated with the first mapping */
+	size_t maps_len;
+	uint64_t maps_ns; /* the first one's time */
 	struct columns columns;
 	ZSTD_CCtx *zstd;
 	uint8_t *raw; /* a chunk's columns */
@@ -173,8 +178,19 @@ static int writer_flush(struct trace_writer *w, unsigned int cpu, struct err *er
 	return writer_chunk(w, h, w->raw, COLUMNS_HEADER + nr_words * 8, err);
 }
 
+static int writer_flush_maps(struct trace_writer *w, struct err *err)
+{
+	struct chunk_header h = { .type = CHUNK_MAPS, .time = w->maps_ns };
+	size_t len = w->maps_len;
+
+	w->maps_len = 0;
+	return len ? writer_chunk(w, h, w->maps, len, err) : 0;
+}
+
 static int writer_flush_all(struct trace_writer *w, struct err *err)
 {
+	if (writer_flush_maps(w, err))
+		return err->code;
 	for (unsigned int cpu = 0; cpu < w->nr_cpus; cpu++) {
 		int rc = writer_flush(w, cpu, err);
 
@@ -193,6 +209,7 @@ static void writer_free(struct trace_writer *w)
 	columns_release(&w->columns);
 	ZSTD_freeCCtx(w->zstd);
 	free(w->stages);
+	free(w->maps);
 	free(w->raw);
 	free(w->out);
 	free(w);
@@ -304,6 +321,27 @@ int trace_writer_records(struct trace_writer *w, unsigned int cpu, const void *r
 		if (left && writer_flush(w, cpu, err))
 			return err->code;
 	}
+	return 0;
+}
+
+int trace_writer_mapping(struct trace_writer *w, const struct mapping *m, struct err *err)
+{
+	size_t len;
+
+	if (w->failed.code)
+		return failed_before(w, err);
+	if (!w->maps)
+		w->maps = malloc(MAPS_BYTES);
+	if (!w->maps)
+		return writer_no_memory(w, err);
+	if (MAPS_BYTES - w->maps_len < MAP_MAX_BYTES && writer_flush_maps(w, err))
+		return err->code;
+	len = maps_pack(m, w->maps + w->maps_len);
+	if (!len)
+		return err_set(err, -EINVAL, "process %u: this is no mapping", m->tgid);
+	if (!w->maps_len)
+		w->maps_ns = m->time_ns;
+	w->maps_len += len;
 	return 0;
 }
 

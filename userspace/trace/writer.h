@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/mapping.h"
 
 struct trace_writer;
 
@@ -22,7 +23,13 @@ int trace_writer_open(int fd, unsigned int nr_cpus, struct trace_writer **ret_wr
 int trace_writer_records(struct trace_writer *w, unsigned int cpu, const void *records,
 			 size_t len_bytes, struct err *err);
 
-/* Writes what is kept of every CPU, then a ROUND chunk: no record older than safe_ns (since the epoch) will follow. */
+/*
+ * Appends a mapping; the caller gives them in order of time. Kept in memory until the next round, the end, or until they are worth
+ * a chunk. -EINVAL: it is none (no such kind, empty, a path of more than 4095 bytes).
+ */
+int trace_writer_mapping(struct trace_writer *w, const struct mapping *m, struct err *err);
+
+/* Writes what is kept of every CPU and of mappings, then a ROUND chunk: no record older than safe_ns (since the epoch) will follow. */
 int trace_writer_round(struct trace_writer *w, uint64_t safe_ns, struct err *err);
 
 /*

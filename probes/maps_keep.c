@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is worth storing: see maps_keep.h.
+ *
+ * For each traced process the address ranges that the trace has names for, sorted and disjoint, and what each is as one number:
+ *
+ *   |  libc.so code  |  libc.so data  | .bss |      (nothing told)      |  [stack]  |
+ *
+ * A fork shares its parent's ranges until one of the two changes.
+ */
+#include "probes/maps_keep.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/vec.h"
+
+/* What a range is: two bits, and above them which file at which distance, or ANONYMOUS. 0: nothing with a name. */
+#define WHAT_CODE 1ull
+#define WHAT_DATA 2ull /* a file's writable pages */
+#define WHAT_FLAGS 3ull
+#define ANONYMOUS 4ull
+#define FNV_BASIS 0xcbf29ce484222325ull
+#define FNV_PRIME 0x100000001b3ull
+
+struct range {
+	uint64_t start, end, what;
+};
+
+struct told {
+	unsigned int refs;
+	struct range *ranges;
+	size_t nr, cap;
+};
+
+struct process {
+	uint32_t tgid; /* 0: a free slot */
+	bool traced, forks;
+	unsigned int stored; /* mappings, since its fork or exec */
+	struct told *told;   /* NULL: nothing yet */
+};
+
+struct maps_keep {
+	bool everyone;
+	struct process *slots; /* open addressing; at most half are used */
+	size_t nr, cap;        /* cap: a power of two */
+	uint64_t skipped;
+};
+
+/* ---- what has been told of a process ---- */
+
+static void told_put(struct told **t)
+{
+	if (*t && !--(*t)->refs) {
+		free((*t)->ranges);
+		free(*t);
+	}
+	*t = NULL;
+}
+
+/* Makes it the process's own, with room for two ranges more. */
+static struct told *told_own(struct process *p)
+{
+	struct told *own = p->told;
+
+	if (!own || own->refs > 1) {
+		own = calloc(1, sizeof(*own));
+		if (!own)
+			return NULL;
+		own->refs = 1;
+		if (p->told && p->told->nr) {
+			if (vec_room(&own->ranges, &own->cap, p->told->nr)) {
+				free(own);
+				return NULL;
+			}
+			memcpy(own->ranges, p->told->ranges, p->told->nr * sizeof(*own->ranges));
+			own->nr = p->told->nr;
+		}
+		told_put(&p->told);
+		p->told = own;
+	}
+	return vec_room(&own->ranges, &own->cap, own->nr + 2) ? NULL : own;
+}
+
+/* The first range that ends behind an address. */
+static size_t told_find(const struct told *t, uint64_t addr)
+{
+	size_t low = 0, high = t ? t->nr : 0;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (t->ranges[mid].end > addr)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+/* Replaces what is told of start..end; what == 0: by nothing. There is room. */
+static void told_set(struct told *t, uint64_t start, uint64_t end, uint64_t what)
+{
+	struct range put[3];
+	size_t from = told_find(t, start), to = from, nr = 0;
+
+	while (to < t->nr && t->ranges[to].start < end)
+		to++;
+	if (to > from && t->ranges[from].start < start)
+		put[nr++] = (struct range){ t->ranges[from].start, start, t->ranges[from].what };
+	if (what)
+		put[nr++] = (struct range){ start, end, what };
+	if (to > from && t->ranges[to - 1].end > end)
+		put[nr++] = (struct range){ end, t->ranges[to - 1].end, t->ranges[to - 1].what };
+	memmove(t->ranges + from + nr, t->ranges + to, (t->nr - to) * sizeof(*t->ranges));
+	memcpy(t->ranges + from, put, nr * sizeof(*put));
+	t->nr = t->nr - (to - from) + nr;
+}
+
+/* How many bytes of start..end are told to be `what`, and how many have another name. */
+struct overlap {
+	uint64_t same, other;
+};
+
+/* Code that was told as data only is not the same. */
+static struct overlap told_overlap(const struct told *t, uint64_t start, uint64_t end,
+				   uint64_t what)
+{
+	struct overlap sum = {};
+
+	for (size_t i = told_find(t, start); t && i < t->nr && t->ranges[i].start < end; i++) {
+		const struct range *r = &t->ranges[i];
+		uint64_t bytes =
+			(r->end < end ? r->end : end) - (r->start > start ? r->start : start);
+
+		if ((r->what | WHAT_FLAGS) == (what | WHAT_FLAGS))
+			sum.same += what & ~r->what & WHAT_CODE ? 0 : bytes;
+		else if ((r->what | WHAT_FLAGS) != (ANONYMOUS | WHAT_FLAGS))
+			sum.other += bytes;
+	}
+	return sum;
+}
+
+static bool behind_data(const struct told *t, uint64_t start)
+{
+	size_t i = told_find(t, start);
+
+	return i && t->ranges[i - 1].end == start && (t->ranges[i - 1].what & WHAT_DATA);
+}
+
+/* ---- what a mapping is ---- */
+
+static bool begins(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+static bool is_anonymous(const struct mapping *m)
+{
+	return !m->path[0] || !strcmp(m->path, "//anon") || begins(m->path, "[anon");
+}
+
+/* Memory of a device, of the kernel's rings, of nothing a lock could be in. /dev/zero is how shared anonymous memory is named. */
+static bool is_device(const char *path)
+{
+	return begins(path, "anon_inode:") ||
+	       (begins(path, "/dev/") && !begins(path, "/dev/shm/") && !begins(path, "/dev/zero") &&
+		!begins(path, "/dev/hugepages/"));
+}
+
+static bool can_grow(const struct mapping *m)
+{
+	return is_anonymous(m) || !strcmp(m->path, "[heap]") || !strcmp(m->path, "[stack]");
+}
+
+static bool worth(const struct told *t, const struct mapping *m)
+{
+	bool writable = m->prot & PROT_WRITE;
+
+	if (m->prot & PROT_EXEC)
+		return true;
+	if (is_anonymous(m))
+		return writable && behind_data(t, m->start);
+	if (m->path[0] == '[')
+		return can_grow(m);
+	return !is_device(m->path) && (writable || (m->flags & MAP_SHARED));
+}
+
+static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
+{
+	for (const uint8_t *b = bytes; len--; b++)
+		hash = (hash ^ *b) * FNV_PRIME;
+	return hash;
+}
+
+static uint64_t what_is(const struct mapping *m)
+{
+	uint64_t flags = m->prot & PROT_EXEC ? WHAT_CODE : 0, hash;
+	uint64_t of[] = { m->inode, (uint64_t)m->dev_major << 32 | m->dev_minor,
+			  m->flags & MAP_SHARED, m->start - m->offset };
+
+	if (is_anonymous(m))
+		return ANONYMOUS | flags;
+	hash = mix(FNV_BASIS, m->path, strlen(m->path));
+	if (m->path[0] != '[')
+		hash = mix(hash, of, sizeof(of));
+	if (m->path[0] == '/' && (m->prot & PROT_WRITE))
+		flags |= WHAT_DATA;
+	return (hash << 3 | 1 << 3) | flags;
+}
+
+/* ---- the processes ---- */
+
+static struct process *slot_of(const struct maps_keep *k, uint32_t tgid)
+{
+	size_t i = tgid * 0x9e3779b1u & (k->cap - 1);
+
+	while (k->slots[i].tgid && k->slots[i].tgid != tgid)
+		i = (i + 1) & (k->cap - 1);
+	return &k->slots[i];
+}
+
+static int slots_grow(struct maps_keep *k)
+{
+	struct maps_keep bigger = { .cap = k->cap * 2 };
+
+	bigger.slots = calloc(bigger.cap, sizeof(*bigger.slots));
+	if (!bigger.slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < k->cap; i++)
+		if (k->slots[i].tgid)
+			*slot_of(&bigger, k->slots[i].tgid) = k->slots[i];
+	free(k->slots);
+	k->slots = bigger.slots;
+	k->cap = bigger.cap;
+	return 0;
+}
+
+/* The process's slot, made if need be. NULL: out of memory, or no process of ours to see (0). */
+static struct process *process_of(struct maps_keep *k, uint32_t tgid)
+{
+	struct process *p;
+
+	if (!tgid || (k->nr >= k->cap / 2 && slots_grow(k)))
+		return NULL;
+	p = slot_of(k, tgid);
+	if (!p->tgid) {
+		*p = (struct process){ .tgid = tgid, .traced = k->everyone, .forks = k->everyone };
+		k->nr++;
+	}
+	return p;
+}
+
+struct maps_keep *maps_keep_new(bool everyone)
+{
+	struct maps_keep *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->everyone = everyone;
+	k->cap = 64;
+	k->slots = calloc(k->cap, sizeof(*k->slots));
+	if (k->slots)
+		return k;
+	free(k);
+	return NULL;
+}
+
+void maps_keep_free(struct maps_keep *k)
+{
+	for (size_t i = 0; k && i < k->cap; i++)
+		told_put(&k->slots[i].told);
+	if (k)
+		free(k->slots);
+	free(k);
+}
+
+static int set_process(struct maps_keep *k, uint32_t tgid, bool traced, bool forks)
+{
+	struct process *p = process_of(k, tgid);
+
+	if (!p)
+		return tgid ? -ENOMEM : 0;
+	told_put(&p->told);
+	p->stored = 0;
+	p->traced = traced;
+	p->forks = forks;
+	return 0;
+}
+
+int maps_keep_process(struct maps_keep *k, uint32_t tgid, bool forks)
+{
+	return set_process(k, tgid, true, forks);
+}
+
+int maps_keep_except(struct maps_keep *k, uint32_t tgid)
+{
+	return set_process(k, tgid, false, false);
+}
+
+bool maps_keep_traced(const struct maps_keep *k, uint32_t tgid)
+{
+	const struct process *p = slot_of(k, tgid);
+
+	return tgid && (p->tgid ? p->traced : k->everyone);
+}
+
+/* A process that is not traced takes its number from the traced one that had it before. */
+int maps_keep_fork(struct maps_keep *k, uint32_t parent, uint32_t child)
+{
+	const struct process *from = slot_of(k, parent);
+	bool traced = k->everyone || (parent && from->tgid && from->traced && from->forks);
+	struct told *told = from->tgid ? from->told : NULL;
+	struct process *to;
+
+	if (!traced && !slot_of(k, child)->tgid)
+		return 0;
+	if (set_process(k, child, traced, traced))
+		return -ENOMEM;
+	if (!traced || !child)
+		return 0;
+	to = slot_of(k, child);
+	to->told = told;
+	if (told)
+		told->refs++;
+	return 1;
+}
+
+int maps_keep_exec(struct maps_keep *k, uint32_t tgid)
+{
+	struct process *p = slot_of(k, tgid);
+
+	if (p->tgid) {
+		told_put(&p->told);
+		p->stored = 0;
+	}
+	return maps_keep_traced(k, tgid);
+}
+
+void maps_keep_exit(struct maps_keep *k, uint32_t tgid)
+{
+	struct process *p = slot_of(k, tgid);
+
+	if (p->tgid)
+		told_put(&p->told);
+}
+
+/* It hides something that has a name and has none that would be of use. */
+static void take_name(struct mapping *m)
+{
+	m->path = "";
+	m->offset = m->inode = 0;
+	m->dev_major = m->dev_minor = 0;
+	m->build_id_len = 0;
+}
+
+/* Whether there is something to say that the trace does not have; of what is not worth its name only that another's is gone. */
+static bool is_news(const struct told *t, const struct mapping *m, uint64_t what, bool named)
+{
+	struct overlap has = told_overlap(t, m->start, m->end, what);
+	uint64_t size = m->end - m->start, rest = size - has.same;
+
+	if (!named || has.other)
+		return has.other;
+	return rest > (can_grow(m) ? size / 8 : 0);
+}
+
+int maps_keep_mapped(struct maps_keep *k, struct mapping *m)
+{
+	struct process *p;
+	struct told *t;
+	bool named;
+
+	if (!maps_keep_traced(k, m->tgid) || m->start >= m->end)
+		return 0;
+	p = process_of(k, m->tgid);
+	if (!p)
+		return -ENOMEM;
+	named = worth(p->told, m);
+	if (!is_news(p->told, m, what_is(m), named))
+		return 0;
+	t = told_own(p);
+	if (!t)
+		return -ENOMEM;
+	if (p->stored >= KEEP_MAX || t->nr >= 2ul * KEEP_MAX) {
+		k->skipped++;
+		return 0;
+	}
+	p->stored++;
+	told_set(t, m->start, m->end, named ? what_is(m) : 0);
+	if (!named)
+		take_name(m);
+	return 1;
+}
+
+uint64_t maps_keep_skipped(const struct maps_keep *k)
+{
+	return k->skipped;
+}

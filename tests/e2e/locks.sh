@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Locks whose story is known by design, recorded on this kernel: which lock, who waited for it, how often and how long, who held it
+# and what he did meanwhile. The programs are in progs/, what they know of themselves is compared by oracle_locks.py. CPython's lock:
+# gil.sh.
+# shellcheck source=tests/lib.sh disable=SC2317 # functions are called through ok
+. "$(dirname "$0")/../lib.sh"
+
+LOCKS=$ROOT/tests/e2e/oracle_locks.py
+
+# known CASE PROGRAM WORD...: recorded, reported, compared. 78: the program says that it cannot be run here.
+known() {
+	not_lost known_once "$@"
+}
+
+known_once() {
+	local case=$1 status
+	shift
+	rm -f "$TMP/facts" "$TMP/known.data"*
+	KNOWN_FACTS=$TMP/facts timeout -k 5 60 "$W" record -o "$TMP/known.data" -- "$@"
+	status=$?
+	[ "$status" -ne 77 ] || return 78 # not 77, which is lost events
+	[ "$status" -eq 0 ] || return 1
+	timeout -k 5 60 "$W" report --json "$TMP/known.data" >"$TMP/report.json" || return 1
+	timeout -k 5 60 "$PY" "$LOCKS" "$case" "$TMP/report.json" "$TMP/facts"
+}
+
+# possibly COMMAND...: where the program may find that this machine or kernel lacks what it needs.
+possibly() {
+	local status
+	"$@"
+	status=$?
+	[ "$status" -eq 78 ] || return "$status"
+	echo "the machine or its kernel lacks what the program needs"
+	return 77
+}
+
+# strace is another witness of what the programs say of themselves: a futex call for each call that had to block.
+traced() {
+	rm -f "$TMP/facts"
+	KNOWN_FACTS=$TMP/facts timeout -k 5 60 strace -f -qq -e trace=futex -o "$TMP/strace" "$@" || return
+	"$PY" -c 'if True:
+		import json, re, sys
+		facts = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+		calls = [m for m in re.findall(r"futex\((0x[0-9a-f]+), (\w+)", open(sys.argv[2], encoding="utf-8").read())
+		         if m[1].startswith(("FUTEX_WAIT", "FUTEX_LOCK_PI"))]
+		wrong = not calls
+		for lock in {f["lock"]: f for f in facts if f["role"] == "lock"}.values():
+			begin = int(lock["address"], 16)
+			seen = sum(begin <= int(address, 16) < begin + lock["size"] for address, _ in calls)
+			said = sum(f["calls"] for f in facts if f["role"] == "waiter" and f["lock"] == lock["lock"])
+			print("%s: strace saw %d waits, the program says %d" % (lock["lock"], seen, said))
+			wrong |= not said or seen != said
+		sys.exit(wrong)' "$TMP/facts" "$TMP/strace"
+}
+
+if command -v strace >/dev/null && strace -qq -o /dev/null true 2>/dev/null; then
+	ok "strace: 3 waiters, 2 rounds" traced "$PROGS/locks" one_holder 3 2 5
+	ok "strace: two locks" traced "$PROGS/locks" two_locks
+	ok "strace: a chain of two" traced "$PROGS/locks" nested 10
+	ok "strace: priority inheritance" traced "$PROGS/lock_kinds" pi
+	ok "strace: read-write lock" traced "$PROGS/lock_kinds" rwlock
+	ok "strace: condition variable" traced "$PROGS/syncs" cond
+	ok "strace: barrier" traced "$PROGS/syncs" barrier
+	ok "strace: semaphore, timed out" traced "$PROGS/syncs" sem_timed
+else
+	skip "strace: the programs wait as often as they say" "strace is missing or may not trace"
+fi
+
+locks=$PROGS/locks kinds=$PROGS/lock_kinds places=$PROGS/lock_places syncs=$PROGS/syncs
+
+ok_bpf "one holder, who runs: 3 waiters, 3 rounds" known running "$locks" one_holder 3 3 10
+ok_bpf "... one waiter" known running "$locks" one_holder 1 5 5
+ok_bpf "the holder sleeps" known asleep "$locks" sleeper 2 3 10
+ok_bpf "the holder is preempted" possibly known running "$locks" preempted 2 20
+ok_bpf "two locks, static and global" known two_locks "$locks" two_locks
+ok_bpf "a lock at one address in two processes" known forked "$locks" forked
+ok_bpf "a waits for m, who waits for h" known nested "$locks" nested 50
+ok_bpf "2 threads, 60 % of the work under the lock" known share "$locks" share 2 100 60 500
+ok_bpf "4 threads, 30 %" known share "$locks" share 4 50 30 500
+ok_bpf "a convoy" known convoy "$locks" convoy 5 15 500
+ok_bpf "a spinning lock blocks nobody" known spin "$locks" spin 20
+
+ok_bpf "priority inheritance" known pi "$kinds" pi
+ok_bpf "recursive" known running "$kinds" recursive
+ok_bpf "error-checking" known running "$kinds" errorcheck
+ok_bpf "robust, its owner ends" known robust "$kinds" robust
+ok_bpf "read-write lock" known rwlock "$kinds" rwlock
+ok_bpf "a signal interrupts a wait, which goes on" known signalled "$kinds" signalled
+ok_bpf "pthread_mutex_timedlock times out" known mutex_timed "$kinds" mutex_timed
+
+ok_bpf "a lock on the heap" known heap "$places" heap
+ok_bpf "a lock on the stack" known stack "$places" stack
+ok_bpf "a lock in a file that two processes have mapped" known shared "$places" shared
+
+plugin() {
+	known asleep "$places" "$1" "$TMP/libplugin.so"
+}
+if gcc -O2 -g -shared -fPIC -pthread "$ROOT/tests/e2e/progs/plugin/plugin.c" -o "$TMP/libplugin.so" 2>/dev/null; then
+	ok_bpf "a static lock of a library that is loaded late" plugin plugin
+	ok_bpf "... and unloaded before the end" plugin closed
+else
+	skip "a static lock of a library that is loaded late" "gcc is missing"
+fi
+
+stripped() {
+	strip -s -o "$TMP/stripped" "$locks" && known stripped "$TMP/stripped" sleeper 2 2 15
+}
+ok_bpf "a lock of a program without symbols: object and offset" stripped
+
+ok_bpf "a condition variable" known cond "$syncs" cond
+ok_bpf "a queue: who waits for work waits for no lock" known queue "$syncs" queue 50 2000
+ok_bpf "a barrier" known barrier "$syncs" barrier
+ok_bpf "pthread_join" known join "$syncs" join
+ok_bpf "a semaphore" known sem "$syncs" sem
+ok_bpf "sem_timedwait times out" known sem_timed "$syncs" sem_timed
+ok_bpf "sem_wait is ended by a signal" known eintr "$syncs" eintr
+ok_bpf "futex: wait, timed wait, wait_bitset" known raw "$syncs" raw
+ok_bpf "futex_waitv" possibly known futex "$syncs" waitv
+ok_bpf "futex_wait of Linux 6.7" possibly known futex "$syncs" futex2
+
+ok_bpf "a kernel mutex, held by a sleeper" possibly known position "$PROGS/klocks" position 3 20
+ok_bpf "the lock of an address space" known mmap "$PROGS/klocks" mmap 300
+
+# The text: the lock by its name, and its holder.
+named() {
+	known asleep "$locks" sleeper 2 3 10 || return
+	timeout 60 "$W" report --locks "$TMP/known.data" >"$TMP/text" || return
+	cat "$TMP/text"
+	grep -q 'counter_lock' "$TMP/text" && grep -qw 'holder' "$TMP/text"
+}
+ok_bpf "report --locks names the lock and its holder" named
+
+finish

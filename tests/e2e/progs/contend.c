@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a tracer costs a program with locks: contend uncontended N, contend contended THREADS MS, contend lightly THREADS MS US.
+ * Prints one number, and its unit.
+ *
+ *   uncontended   one thread locks and unlocks: no system call is made, so a tracer should cost nothing    ns/pair
+ *   contended     an empty section: a futex call for many a pair, the worst case                           ops/s
+ *   lightly       the same with US of work of each thread's own between two sections                       ops/s
+ */
+#include "facts.h"
+
+static pthread_mutex_t contended_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int ready;
+static atomic_bool over;
+static uint64_t between_ns;
+
+static void *idler(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void do_uncontended(const long *n)
+{
+	long pairs = n[0] > 0 ? n[0] : 20000000;
+	uint64_t began_ns;
+
+	start(idler,
+	      NULL); /* alone in its process, a thread's lock is not even an atomic operation */
+	began_ns = wall();
+	for (long i = 0; i < pairs; i++) {
+		pthread_mutex_lock(&contended_lock);
+		pthread_mutex_unlock(&contended_lock);
+	}
+	printf("%.2f ns/pair\n", (double)(wall() - began_ns) / (double)pairs);
+}
+
+static void *contender(void *arg)
+{
+	uint64_t *operations = arg, nr = 0;
+
+	atomic_fetch_sub(&ready, 1);
+	while (atomic_load(&ready) > 0)
+		rest(200 * USEC);
+	for (; !atomic_load_explicit(&over, memory_order_relaxed); nr++) {
+		pthread_mutex_lock(&contended_lock);
+		pthread_mutex_unlock(&contended_lock);
+		if (between_ns)
+			burn(between_ns);
+	}
+	*operations = nr;
+	return NULL;
+}
+
+static void contend(const long *n)
+{
+	uint64_t operations[64] = { 0 }, total = 0, began_ns;
+	int threads = n[0] > 0 && n[0] <= 64 ? (int)n[0] : 8;
+	pthread_t t[64];
+
+	atomic_store(&ready, threads + 1);
+	for (int i = 0; i < threads; i++)
+		t[i] = start(contender, &operations[i]);
+	while (atomic_load(&ready) > 1)
+		rest(200 * USEC);
+	atomic_fetch_sub(&ready, 1);
+	began_ns = wall();
+	rest((n[1] > 0 ? (uint64_t)n[1] : 1000) * MSEC);
+	atomic_store(&over, true);
+	for (int i = 0; i < threads; i++) {
+		pthread_join(t[i], NULL);
+		total += operations[i];
+	}
+	printf("%.0f ops/s\n", (double)total * 1e9 / (double)(wall() - began_ns));
+}
+
+static void do_contended(const long *n)
+{
+	contend(n);
+}
+
+static void do_lightly(const long *n)
+{
+	between_ns = (n[2] > 0 ? (uint64_t)n[2] : 20) * USEC;
+	contend(n);
+}
+
+static const struct workload workloads[] = {
+	{ "uncontended", do_uncontended },
+	{ "contended", do_contended },
+	{ "lightly", do_lightly },
+};
+
+int main(int argc, char **argv)
+{
+	return facts_main(argc, argv, workloads, sizeof(workloads) / sizeof(workloads[0]));
+}

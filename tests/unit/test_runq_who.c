@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who had the CPU while threads waited for it: small traces; random ones, against a slow count of the same events; idle CPUs, against
+ * counting each nanosecond.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/passes.h"
+#include "analysis/runq_idle.h"
+#include "analysis/runq_who.h"
+#include "sched_sim.h"
+#include "trace_text.h"
+
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define END_NS 1000
+
+static const struct {
+	const char *name, *text, *expected;
+} cases[] = {
+	{ "preempted by a thread of its own process, and by another process",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 blocked S:futex\n"
+	  "100 cpu1 snap C tid=3 tgid=3 blocked S:futex\n"
+	  "150 cpu0 wake B by A task\n"
+	  "200 cpu0 switch A/P B\n"
+	  "300 cpu0 wake C by B task\n"
+	  "400 cpu0 switch B/P C\n"
+	  "600 cpu0 switch C/S:futex B\n"
+	  "700 cpu0 switch B/S:futex A\n",
+	  /* B: 150-200 (A), 400-600 (C); A: 200-700: B 300, C 200; C: 300-400 (B) */
+	  "wait=850 own=350 tracked=500 nobody=0\n"
+	  "3: recorded 400\n"
+	  "1: recorded 100\n" },
+	{ "by a program that is not recorded, by its name, and by nobody",
+	  "50 cpu0 name u7 sshd\n"
+	  "100 cpu0 snap A oncpu\n"
+	  "200 cpu0 switch A/P u7\n"
+	  "300 cpu0 switch u7 A\n"
+	  "400 cpu0 switch A/S:read idle\n"
+	  "500 cpu0 wake A by idle\n"
+	  "520 cpu0 switch idle A\n",
+	  "wait=120 foreign=100 idle=20 nobody=0\n"
+	  "7 sshd: foreign 100\n" },
+	{ "switches among others are not recorded while nobody waits: who leaves in the end had it",
+	  "50 cpu0 name u7 sshd\n"
+	  "50 cpu0 name u8 cron\n"
+	  "100 cpu0 snap A oncpu\n"
+	  "200 cpu0 switch A/S:read u7\n"
+	  "500 cpu1 wake A by idle on=0\n"
+	  "600 cpu0 switch u8 A\n",
+	  "wait=100 foreign=100 nobody=0\n"
+	  "8 cron: foreign 100\n" },
+	{ "moved to another CPU's queue, while that was idle",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu0 task A cpus=3\n"
+	  "110 cpu0 snap B tid=2 tgid=2 queued\n"
+	  "120 cpu1 switch u9 idle\n"
+	  "200 cpu0 switch A/P B\n"
+	  "500 cpu1 migrate A 0 1\n"
+	  "530 cpu1 switch idle A\n",
+	  "wait=330 tracked=300 idle=30 nobody=300\n"
+	  "2: recorded 300\n" },
+	{ "the idle CPU may not be used",
+	  "100 cpu0 snap A oncpu\n"
+	  "100 cpu0 task A cpus=1\n"
+	  "120 cpu1 switch u9 idle\n"
+	  "200 cpu0 switch A/P u7\n"
+	  "500 cpu0 switch u7 A\n",
+	  "wait=300 foreign=300 nobody=0\n"
+	  "7: foreign 300\n" },
+	{ "more CPUs are allowed in the middle of the wait",
+	  "100 cpu0 snap A oncpu\n"
+	  "100 cpu0 task A cpus=1\n"
+	  "120 cpu1 switch u9 idle\n"
+	  "200 cpu0 switch A/P u7\n"
+	  "450 cpu1 task A cpus=3\n"
+	  "480 cpu1 switch idle u9\n"
+	  "500 cpu0 switch u7 A\n",
+	  "wait=300 foreign=300 nobody=30\n"
+	  "7: foreign 300\n" },
+	{ "a new thread waits for its maker, then for its CPU",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 switch u9 idle\n"
+	  "200 cpu0 fork A > B tid=2\n"
+	  "210 cpu0 fork A > C tid=3 tgid=3\n"
+	  "260 cpu0 wakeup B new on=1\n"
+	  "280 cpu1 switch idle B\n"
+	  "300 cpu0 wakeup C new on=1\n"
+	  "350 cpu1 switch B/S:futex C\n",
+	  "wait=220 own=60 tracked=140 idle=20 nobody=0\n"
+	  "1: recorded 140\n" },
+	{ "up to the end of the recording",
+	  "100 cpu0 snap A oncpu\n"
+	  "200 cpu0 switch A/P u7\n",
+	  "wait=800 foreign=800 nobody=0\n"
+	  "7: foreign 800\n" },
+	{ "woken before the switch-out: waits from that on; just after it: from the wake-up on",
+	  "100 cpu0 snap A oncpu\n"
+	  "200 cpu1 wake A by idle oncpu on=0\n"
+	  "210 cpu0 switch A/S:futex u7\n"
+	  "300 cpu0 switch u7 A\n"
+	  "400 cpu0 switch A/S:futex u7\n"
+	  "405 cpu1 wake A by idle oncpu on=0\n"
+	  "450 cpu0 switch u7 A\n",
+	  "wait=135 foreign=135 nobody=0\n"
+	  "7: foreign 135\n" },
+	{ "throttled is no wait for a CPU",
+	  "100 cpu0 snap A blocked S:read\n"
+	  "100 cpu0 switch idle u7\n"
+	  "200 cpu1 wake A by idle on=0\n"
+	  "230 cpu0 wakeup A throttled\n"
+	  "600 cpu0 switch u7 A\n",
+	  "wait=30 foreign=30 nobody=0\n"
+	  "7: foreign 30\n" },
+	{ "a switch-in that no probe saw: the task before it had the CPU until then",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu0 snap B tid=2 oncpu\n"
+	  "200 cpu0 switch A/P u1\n"
+	  "500 cpu0 missed A in arrival=200 queue=100\n"
+	  "500 cpu0 switch A/P B\n"
+	  "600 cpu0 switch B/S:read A\n",
+	  /* 200-300: u1, then A itself ran; 500-600: B */
+	  "wait=200 own=100 foreign=100 nobody=0\n"
+	  "1: foreign 100\n" },
+	{ "records of the CPU were dropped: unknown",
+	  "100 cpu0 snap A oncpu\n"
+	  "200 cpu0 switch A/P u7\n"
+	  "350 cpu0 lost 250 300 4\n"
+	  "400 cpu0 switch u8 A\n",
+	  "wait=200 unknown=200 nobody=0\n" },
+	{ "seen on a CPU to which nothing moved it: unknown",
+	  "100 cpu0 snap A oncpu\n"
+	  "200 cpu0 switch A/P u7\n"
+	  "400 cpu1 switch idle A\n",
+	  "wait=200 unknown=200 nobody=0\n" },
+	{ "nobody is missed when a foreign CPU turns out busy: unknown between",
+	  "100 cpu0 snap A oncpu\n"
+	  "200 cpu0 switch A/P idle\n"
+	  "400 cpu0 switch u8 A\n",
+	  "wait=200 unknown=200 nobody=0\n" },
+};
+
+static char *show(const struct passes *p)
+{
+	const struct runq_split *all = runq_who_all(p->runq_who);
+	struct runq_occupant *list;
+	char *text = NULL;
+	size_t len, nr;
+	FILE *f = open_memstream(&text, &len);
+
+	fprintf(f, "wait=%" PRIu64, all->wait_ns);
+	for (int i = 0; i < RUNQ_PARTS; i++)
+		if (all->part_ns[i])
+			fprintf(f, " %s=%" PRIu64, runq_part_name(i), all->part_ns[i]);
+	fprintf(f, " nobody=%" PRIu64 "\n", all->nobody_ns);
+	assert_int_equal(runq_who_others(p->runq_who, &list, &nr), 0);
+	for (size_t i = 0; i < nr; i++)
+		fprintf(f, "%" PRIu32 "%s%s: %s %" PRIu64 "\n", list[i].pid,
+			*list[i].comm && !list[i].tracked ? " " : "",
+			list[i].tracked ? "" : list[i].comm,
+			list[i].tracked ? "recorded" : "foreign", list[i].ns);
+	free(list);
+	fclose(f);
+	return text;
+}
+
+static void test_cases(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct ledger *l;
+		struct passes *p;
+		struct err err;
+		char *text;
+
+		assert_int_equal(ledger_new(ARCH_X86_64, 2, &l, &err), 0);
+		assert_int_equal(passes_new(l, 2, PASS_RUNQ_WHO, &p, &err), 0);
+		trace_text_feed_passes(l, p, cases[i].text);
+		assert_int_equal(passes_end(p, END_NS), 0);
+		ledger_finish(l, END_NS);
+		passes_finish(p);
+		text = show(p);
+		if (strcmp(text, cases[i].expected))
+			fail_msg("%s:\n%s\nexpected:\n%s", cases[i].name, text, cases[i].expected);
+		free(text);
+		passes_free(p);
+		ledger_free(l);
+	}
+}
+
+/* ---- random traces, counted slowly ---- */
+
+#define OTHER_PROCESSES 3
+
+struct slow {
+	const struct sim_result *sim;
+	uint64_t seed;
+	uint64_t part_ns[SIM_SERIALS][RUNQ_PARTS];
+	uint64_t process_ns[OTHER_PROCESSES]; /* while threads of others waited */
+	uint64_t runq_ns[SIM_SERIALS];
+	uint64_t early_ns[SIM_SERIALS],
+		all_early_ns; /* on CPUs before their first switch: may be unknown */
+};
+
+/* On which CPU the thread is queued at a time; -1 while it is being made (then *ret_maker is set), or not known. */
+static int cpu_at(const struct sim_result *sim, uint32_t serial, uint64_t time_ns,
+		  uint32_t *ret_maker)
+{
+	int cpu = -1;
+
+	*ret_maker = 0;
+	for (size_t i = 0; i < sim->nr && sim->event[i].time_ns <= time_ns; i++) {
+		const void *rec = sim->event[i].rec;
+		const struct ev_switch *sw = rec;
+		const struct ev_wake *wake = rec;
+		const struct ev_migrate *move = rec;
+		const struct ev_thread *born = rec;
+
+		switch (EV_KIND(sim->event[i].rec[0])) {
+		case EV_SWITCH:
+			if (sw->prev == serial || sw->next == serial)
+				cpu = (int)sim->event[i].cpu;
+			break;
+		case EV_WAKE:
+		case EV_WAKEUP:
+			if (wake->wakee == serial)
+				cpu = wake->cpu;
+			break;
+		case EV_MIGRATE:
+			if (move->who == serial)
+				cpu = move->to;
+			break;
+		case EV_FORK:
+			if (born->who == serial)
+				*ret_maker = born->parent;
+			break;
+		default:
+			break;
+		}
+	}
+	return cpu;
+}
+
+/* Who has a CPU at a time; *ret_known; *ret_early: told only by its first switch, later. */
+static uint32_t occupant_at(const struct sim_result *sim, int cpu, uint64_t time_ns,
+			    bool *ret_known, bool *ret_early)
+{
+	uint32_t who = 0;
+
+	*ret_known = false;
+	*ret_early = false;
+	for (size_t i = 0; i < sim->nr; i++) {
+		const struct ev_switch *sw = (const void *)sim->event[i].rec;
+
+		if (EV_KIND(sim->event[i].rec[0]) != EV_SWITCH || (int)sim->event[i].cpu != cpu)
+			continue;
+		if (sim->event[i].time_ns > time_ns) {
+			*ret_early = !*ret_known;
+			if (*ret_early)
+				who = sw->prev;
+			*ret_known = true;
+			break;
+		}
+		who = sw->next;
+		*ret_known = true;
+	}
+	return who;
+}
+
+/* The wait is cut at each event, so that each piece is of one kind. */
+static void count_wait(struct slow *s, uint32_t serial, uint64_t from_ns, uint64_t to_ns)
+{
+	uint32_t mine = sim_tgid(serial);
+
+	for (size_t i = 0; from_ns < to_ns; i++) {
+		uint64_t until = i < s->sim->nr ? s->sim->event[i].time_ns : to_ns;
+		enum runq_part part;
+		uint32_t maker, who;
+		bool known, early = false;
+		int cpu;
+
+		if (until <= from_ns)
+			continue;
+		if (until > to_ns)
+			until = to_ns;
+		cpu = cpu_at(s->sim, serial, from_ns, &maker);
+		who = cpu < 0 ? maker : occupant_at(s->sim, cpu, from_ns, &known, &early);
+		if (cpu < 0)
+			known = maker;
+		if (!known)
+			part = RUNQ_UNKNOWN;
+		else if (!who)
+			part = RUNQ_IDLE;
+		else
+			part = sim_tgid(who) == mine ? RUNQ_OWN : RUNQ_TRACKED;
+		s->part_ns[serial][part] += until - from_ns;
+		s->early_ns[serial] += early ? until - from_ns : 0;
+		s->all_early_ns += early ? until - from_ns : 0;
+		if (part == RUNQ_TRACKED)
+			s->process_ns[sim_tgid(who) % OTHER_PROCESSES] += until - from_ns;
+		from_ns = until;
+	}
+}
+
+static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,
+			enum ledger_class class)
+{
+	struct slow *s = arg;
+
+	if (class != CLASS_RUNQ_PREEMPTED && class != CLASS_RUNQ_WAKEUP)
+		return;
+	s->runq_ns[t->serial] += to_ns - from_ns;
+	count_wait(s, t->serial, from_ns, to_ns);
+}
+
+/* Equal, but for what may be unknown. */
+static bool nearly(uint64_t ours, uint64_t truth, uint64_t early_ns, bool unknown)
+{
+	if (unknown)
+		return ours >= truth && ours - truth <= early_ns;
+	return ours <= truth && truth - ours <= early_ns;
+}
+
+static void check_split(const struct slow *s, const struct runq_split *split, uint32_t serial,
+			bool exact)
+{
+	static const struct runq_split none;
+	uint64_t sum = 0;
+
+	if (!split)
+		split = &none;
+	for (int p = 0; p < RUNQ_PARTS; p++) {
+		sum += split->part_ns[p];
+		if (exact && !nearly(split->part_ns[p], s->part_ns[serial][p], s->early_ns[serial],
+				     p == RUNQ_UNKNOWN))
+			fail_msg("seed %" PRIu64 ": thread %u: %s %" PRIu64 ", truly %" PRIu64,
+				 s->seed, serial, runq_part_name(p), split->part_ns[p],
+				 s->part_ns[serial][p]);
+	}
+	if (sum != s->runq_ns[serial] || split->wait_ns != sum || split->nobody_ns > sum)
+		fail_msg("seed %" PRIu64 ": thread %u: parts %" PRIu64 ", waits %" PRIu64, s->seed,
+			 serial, sum, s->runq_ns[serial]);
+}
+
+static void check_others(const struct slow *s, const struct passes *p, bool exact)
+{
+	const struct runq_split *all = runq_who_all(p->runq_who);
+	struct runq_occupant *list;
+	uint64_t sum = 0;
+	size_t nr;
+
+	assert_int_equal(runq_who_others(p->runq_who, &list, &nr), 0);
+	for (size_t i = 0; i < nr; i++) {
+		sum += list[i].ns;
+		if (exact && !nearly(list[i].ns, s->process_ns[list[i].pid % OTHER_PROCESSES],
+				     s->all_early_ns, false))
+			fail_msg("seed %" PRIu64 ": process %u: %" PRIu64 ", truly %" PRIu64,
+				 s->seed, list[i].pid, list[i].ns,
+				 s->process_ns[list[i].pid % OTHER_PROCESSES]);
+	}
+	assert_true(sum == all->part_ns[RUNQ_TRACKED] + all->part_ns[RUNQ_FOREIGN]);
+	free(list);
+}
+
+static void run(struct sim_options opt)
+{
+	bool exact = !opt.drops && !opt.ties && !opt.holes;
+	struct sim_result sim;
+	struct slow s = { .sim = &sim, .seed = opt.seed };
+	struct ledger *l;
+	struct passes *p;
+	struct err err;
+
+	sim_run(&opt, &sim);
+	assert_int_equal(ledger_new(ARCH_X86_64, SIM_CPUS, &l, &err), 0);
+	assert_int_equal(passes_new(l, SIM_CPUS, PASS_RUNQ_WHO, &p, &err), 0);
+	ledger_watch(l, on_interval, &s);
+	for (size_t i = 0; i < sim.nr; i++) {
+		struct trace_event ev = { sim.event[i].time_ns, sim.event[i].cpu,
+					  sim.event[i].rec };
+
+		assert_int_equal(passes_event(p, &ev), 0);
+		assert_int_equal(ledger_event(l, &ev), 0);
+	}
+	assert_int_equal(passes_end(p, sim.end_ns), 0);
+	ledger_finish(l, sim.end_ns);
+	passes_finish(p);
+	for (uint32_t serial = 1; serial <= sim.nr_serials; serial++)
+		check_split(&s, runq_who_thread(p->runq_who, serial), serial, exact);
+	check_others(&s, p, exact);
+	passes_free(p);
+	ledger_free(l);
+	sim_free(&sim);
+}
+
+static void test_random(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 250; seed++) {
+		run((struct sim_options){ .seed = seed, .steps = 300 });
+		run((struct sim_options){ .seed = seed, .steps = 300, .holes = true });
+		run((struct sim_options){ .seed = seed, .steps = 300, .drops = true });
+		run((struct sim_options){
+			.seed = seed, .steps = 300, .drops = true, .ties = true, .holes = true });
+	}
+}
+
+/* ---- idle CPUs ---- */
+
+#define CPUS 70 /* more than a word */
+
+static uint32_t rnd(uint32_t below)
+{
+	static uint64_t x = 88172645463325252ull;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (uint32_t)(x >> 33) % below;
+}
+
+static void test_idle(void **state)
+{
+	struct idle_cpus *idle = idle_new(CPUS);
+	uint64_t masks[3][EV_CPUS_WORDS] = { { 0x3 }, { 0xf5 }, { ~0ull, 0x3f } };
+	unsigned int set[3], nr[3] = { 2, 6, CPUS }, cpu;
+	bool is_idle[CPUS] = { false };
+	uint64_t truth[3][CPUS] = { { 0 } };
+
+	(void)state;
+	assert_non_null(idle);
+	for (int i = 0; i < 3; i++)
+		set[i] = idle_set(idle, masks[i], nr[i], 0);
+	assert_int_equal(idle_set(idle, masks[1], 6, 0), set[1]);
+	assert_int_equal(idle_set(idle, (uint64_t[EV_CPUS_WORDS]){ 4 }, 1, 0), IDLE_NO_SET);
+	for (uint64_t now = 1; now < 3000; now++) {
+		for (int i = 0; i < 3; i++)
+			for (unsigned int c = 0; c < CPUS; c++) {
+				bool some = false;
+
+				for (unsigned int d = 0; d < CPUS; d++)
+					some |= d != c && is_idle[d] &&
+						masks[i][d / 64] >> (d % 64) & 1;
+				truth[i][c] += some;
+			}
+		cpu = rnd(3) ? rnd(8) : rnd(CPUS);
+		is_idle[cpu] = !rnd(4);
+		idle_change(idle, cpu, is_idle[cpu], now);
+		for (int i = 0; i < 3; i++) {
+			cpu = rnd(CPUS);
+			if (idle_elsewhere(idle, set[i], cpu, now) != truth[i][cpu])
+				fail_msg("at %" PRIu64 ", set %d, CPU %u: %" PRIu64
+					 ", truly %" PRIu64,
+					 now, i, cpu, idle_elsewhere(idle, set[i], cpu, now),
+					 truth[i][cpu]);
+		}
+	}
+	idle_free(idle);
+}
+
+/* A wait over more slices than are kept: split exactly, the oldest part without names. */
+static void test_long_wait(void **state)
+{
+	struct ev_thread snap = { .who = 1, .tid = 1, .tgid = 1 };
+	struct ev_switch sw = { .prev = 1, .prev_seq = 1, .next = WHO_UNTRACKED | 5 };
+	uint64_t time = 10, sum = 0;
+	struct trace_event ev = { .time_ns = time, .rec = (const uint64_t *)&snap };
+	const struct runq_split *all;
+	struct runq_occupant *list;
+	struct ledger *l;
+	struct passes *p;
+	struct err err;
+	size_t nr;
+
+	(void)state;
+	assert_int_equal(ledger_new(ARCH_X86_64, 1, &l, &err), 0);
+	assert_int_equal(passes_new(l, 1, PASS_RUNQ_WHO, &p, &err), 0);
+	snap.w0 = EV_WORD0(0, EV_WORDS_OF(snap), EV_SNAP, SN_ON_CPU);
+	assert_int_equal(ledger_event(l, &ev), 0);
+	sw.w0 = EV_WORD0(0, 3, EV_SWITCH, SW_RUNNABLE);
+	ev.rec = (const uint64_t *)&sw;
+	for (uint32_t i = 0; i < 3 * RUNQ_PIECES_MAX; i++) {
+		ev.time_ns = time += 7;
+		assert_int_equal(passes_event(p, &ev), 0);
+		assert_int_equal(ledger_event(l, &ev), 0);
+		sw.prev = sw.next;
+		sw.next = WHO_UNTRACKED | (5 + i % 2);
+	}
+	assert_int_equal(passes_end(p, time + 7), 0);
+	ledger_finish(l, time + 7);
+	passes_finish(p);
+	all = runq_who_all(p->runq_who);
+	assert_true(all->wait_ns == 7ull * 3 * RUNQ_PIECES_MAX);
+	assert_true(all->part_ns[RUNQ_FOREIGN] == all->wait_ns);
+	assert_int_equal(runq_who_others(p->runq_who, &list, &nr), 0);
+	assert_int_equal(nr, 3);
+	assert_int_equal(list[0].pid, 0);
+	for (size_t i = 0; i < nr; i++)
+		sum += list[i].ns;
+	assert_true(sum == all->wait_ns);
+	assert_true(list[1].ns + list[2].ns >= 7ull * (RUNQ_PIECES_MAX - 2));
+	free(list);
+	passes_free(p);
+	ledger_free(l);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_long_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

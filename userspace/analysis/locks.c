@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Which lock a thread waits for: the object, and what it takes from the events. See locks.h. */
+#include "analysis/locks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/locks_impl.h"
+#include "base/vec.h"
+#include "trace/kinds.h"
+
+static struct waiter *waiter_of(struct locks *k, uint32_t serial)
+{
+	struct waiter *w = serial_map_make(&k->waiters, serial);
+
+	if (w)
+		w->serial = serial;
+	else
+		k->failed = -ENOMEM;
+	return w;
+}
+
+/* ---- for the ledger ---- */
+
+static enum ledger_class wait_for_kernel(struct locks *k, struct thread *t, struct waiter *w,
+					 const struct ev_klock *rec)
+{
+	struct lock *lock = lock_find_kernel(k, rec->lock);
+
+	if (lock) {
+		t->waits_on = lock;
+		lock_wait_begin(k, w, lock, 0);
+	}
+	return CLASS_KLOCK;
+}
+
+/* The owner that stands in the lock, by its protocol; 0: none. */
+static uint32_t owner_of(struct locks *k, const struct thread *t, const struct waiter *w,
+			 const struct lock *lock, const struct ev_futex *rec)
+{
+	bool shared = !(rec->op & LOCK_OP_PRIVATE), near = EV_FLAGS(rec->w0) & FX_NEAR;
+	uint32_t tid = 0;
+
+	if (!(EV_FLAGS(rec->w0) & FX_READ))
+		return 0;
+	switch (lock->kind) {
+	case LOCK_PI_MUTEX:
+		tid = rec->word & LOCK_TID_MASK;
+		break;
+	case LOCK_MUTEX: /* 2: taken, with waiters; a robust one holds the tid itself */
+		if (rec->word != rec->val)
+			return 0;
+		tid = rec->word > 2 ? rec->word & LOCK_TID_MASK : near ? rec->near[0] : 0;
+		break;
+	case LOCK_RWLOCK:
+		/* __cur_writer, 24 bytes into it; __wrphase_futex is at 8, __writers_futex at 12; aligned to 8 */
+		tid = !near ? 0 : rec->uaddr % 8 ? rec->near[1] : rec->near[2];
+		break;
+	default:
+		return 0;
+	}
+	return lock_thread_of(k, t, w, tid, shared);
+}
+
+static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *rec,
+				 enum ledger_class class)
+{
+	const struct ev_futex *futex = (const void *)rec;
+	struct locks *k = arg;
+	struct waiter *w = waiter_of(k, t->serial);
+	struct lock *lock;
+
+	if (!w)
+		return class;
+	if (EV_KIND(rec[0]) == EV_KLOCK)
+		return wait_for_kernel(k, t, w, (const void *)rec);
+	if (class != CLASS_SYNC)
+		return class;
+	lock = lock_find_futex(k, t, w, futex, !(EV_FLAGS(futex->w0) & FX_VECTOR));
+	if (!lock)
+		return class;
+	t->waits_on = lock;
+	w->gil_cond = lock->kind == LOCK_GIL && EV_FLAGS(futex->w0) & FX_TIMEOUT;
+	lock_wait_begin(k, w, lock, owner_of(k, t, w, lock, futex));
+	return lock_kind_class(lock->kind);
+}
+
+/* ---- events ---- */
+
+static void on_stack(struct locks *k, const struct ev_stack *rec)
+{
+	struct waiter *w = waiter_of(k, rec->who);
+
+	if (!w || rec->part >= STACK_PARTS)
+		return;
+	if (!w->stack)
+		w->stack = calloc(1, sizeof(*w->stack));
+	if (!w->stack) {
+		k->failed = -ENOMEM;
+		return;
+	}
+	if (!rec->part)
+		w->stack->parts = 0;
+	if (rec->part != w->stack->parts || (rec->part && rec->seq != w->stack->seq))
+		return;
+	w->stack->seq = rec->seq;
+	w->stack->parts++;
+	memcpy(w->stack->words + rec->part * STACK_WORDS, rec->words, sizeof(rec->words));
+}
+
+/* A process begins, or another program in it: its addresses mean something else from here on. */
+static void new_program(struct locks *k, uint32_t tgid)
+{
+	if (keymap_set(&k->process_of, tgid, ++k->nr_processes))
+		k->failed = -ENOMEM;
+}
+
+static void know_thread(struct locks *k, const struct waiter *w)
+{
+	if (w->ns_tid &&
+	    keymap_set(&k->thread_of, (uint64_t)w->pid_ns << 32 | w->ns_tid, w->serial))
+		k->failed = -ENOMEM;
+}
+
+static void on_thread(struct locks *k, const struct ev_thread *rec)
+{
+	struct waiter *w = waiter_of(k, rec->who);
+
+	if (!w)
+		return;
+	w->ns_tid = rec->ns_tid;
+	w->pid_ns = rec->pid_ns;
+	know_thread(k, w);
+	if (rec->tid == rec->tgid || !keymap_get(&k->process_of, rec->tgid))
+		new_program(k, rec->tgid);
+}
+
+/* A thread that is not the leader takes the leader's number over. */
+static void on_exec(struct locks *k, const struct ev_exec *rec)
+{
+	struct waiter *w = waiter_of(k, rec->who);
+	const struct thread *leader;
+
+	new_program(k, rec->tgid);
+	if (!w || rec->old_tid == rec->tid)
+		return;
+	for (size_t i = 0; i < ledger_nr_threads(k->ledger); i++) {
+		leader = ledger_thread(k->ledger, i);
+		if (leader && leader->tid == rec->tid && leader->serial != rec->who) {
+			const struct waiter *old = serial_map_find(&k->waiters, leader->serial);
+
+			w->ns_tid = old ? old->ns_tid : w->ns_tid;
+		}
+	}
+	know_thread(k, w);
+}
+
+static void on_wake(struct locks *k, const struct ev_wake *rec)
+{
+	unsigned int flags = EV_FLAGS(rec->w0);
+	struct waiter *w = serial_map_find(&k->waiters, rec->wakee);
+
+	if (!w)
+		return;
+	w->wake.time_ns = k->now_ns;
+	w->wake.why = rec->why;
+	w->wake.by_task = !(flags & (WK_HARDIRQ | WK_SOFTIRQ));
+	w->wake.waker = w->wake.by_task && !(rec->waker & WHO_UNTRACKED) ? rec->waker : 0;
+	if (k->history && w->lock && w->wake.waker)
+		lock_woken(k, w);
+}
+
+static void on_klock_end(struct locks *k, const struct ev_klock *rec)
+{
+	struct lock *lock;
+
+	if (!k->history || !(EV_FLAGS(rec->w0) & KL_SPIN))
+		return;
+	lock = lock_find_kernel(k, rec->lock);
+	if (lock) {
+		lock->spins++;
+		lock->spin_ns += rec->for_ns;
+	}
+}
+
+/* Is it a well-formed event of one of these kinds, about a thread that the ledger knows? */
+static bool concerns(const struct locks *k, const struct trace_event *ev, uint32_t kinds)
+{
+	unsigned int kind = EV_KIND(ev->rec[0]);
+
+	return kinds >> kind & 1 && EV_WORDS(ev->rec[0]) >= trace_kind_words[kind] &&
+	       ledger_find(k->ledger, (uint32_t)ev->rec[1]);
+}
+
+int locks_before(struct locks *k, const struct trace_event *ev)
+{
+	const void *rec = ev->rec;
+
+	if (ev->time_ns > k->now_ns)
+		k->now_ns = ev->time_ns;
+	if (!concerns(k, ev, 1u << EV_STACK | 1u << EV_WAKE | 1u << EV_KLOCK_END))
+		return 0;
+	if (EV_KIND(ev->rec[0]) == EV_STACK)
+		on_stack(k, rec);
+	else if (EV_KIND(ev->rec[0]) == EV_WAKE)
+		on_wake(k, rec);
+	else
+		on_klock_end(k, rec);
+	return k->failed;
+}
+
+int locks_after(struct locks *k, const struct trace_event *ev)
+{
+	const void *rec = ev->rec;
+
+	if (!concerns(k, ev, 1u << EV_FORK | 1u << EV_SNAP | 1u << EV_EXEC))
+		return 0;
+	if (EV_KIND(ev->rec[0]) == EV_EXEC)
+		on_exec(k, rec);
+	else
+		on_thread(k, rec);
+	return k->failed;
+}
+
+int locks_mapping(struct locks *k, const struct mapping *m)
+{
+	int r = space_add(k->space, m);
+
+	return r == -ENOMEM ? r : 0;
+}
+
+/* ---- made, asked, freed ---- */
+
+int locks_new(struct ledger *l, enum syscall_arch arch, const json_t *meta, struct history *history,
+	      struct locks **ret_locks)
+{
+	static const struct elf_where where = { .root = "", .debug = "/usr/lib/debug" };
+	struct locks *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return -ENOMEM;
+	k->ledger = l;
+	k->arch = arch;
+	k->meta = meta;
+	k->history = history;
+	k->waiters.bytes = sizeof(struct waiter);
+	if (space_new(&k->space) || resolve_new(k->space, &where, &k->resolve) ||
+	    unwind_new(k->resolve, &k->unwind)) {
+		locks_free(k);
+		return -ENOMEM;
+	}
+	ledger_on_wait(l, on_wait, k);
+	if (history)
+		ledger_watch(l, lock_wait_end, k);
+	*ret_locks = k;
+	return 0;
+}
+
+static int longest_first(const void *a, const void *b)
+{
+	const struct lock *x = *(const struct lock *const *)a, *y = *(const struct lock *const *)b;
+
+	if (x->wait_ns != y->wait_ns)
+		return x->wait_ns < y->wait_ns ? 1 : -1;
+	if (x->tgid != y->tgid)
+		return x->tgid < y->tgid ? -1 : 1;
+	return (x->address > y->address) - (x->address < y->address);
+}
+
+int locks_finish(struct locks *k)
+{
+	if (!k->history)
+		return k->failed;
+	lock_waits_finish(k);
+	k->list = calloc(k->nr_locks + 1, sizeof(const struct lock *));
+	if (!k->list)
+		return -ENOMEM;
+	for (size_t i = 0; i < k->nr_locks; i++) {
+		struct lock *lock = k->lock[i];
+
+		if (!lock->waits && !lock->spins)
+			continue;
+		lock->name = lock_make_name(k, lock);
+		if (!lock->name)
+			return -ENOMEM;
+		k->list[k->nr_list++] = lock;
+	}
+	qsort(k->list, k->nr_list, sizeof(const struct lock *), longest_first);
+	return k->failed;
+}
+
+const struct lock *const *locks_list(const struct locks *k, size_t *ret_nr)
+{
+	*ret_nr = k->nr_list;
+	return k->list;
+}
+
+const struct thread *locks_thread(const struct locks *k, uint32_t serial)
+{
+	return serial ? ledger_find(k->ledger, serial) : NULL;
+}
+
+static void lock_free(struct lock *lock)
+{
+	free(lock->name);
+	sums_free(&lock->waiter_ns);
+	sums_free(&lock->waiter_nr);
+	sums_free(&lock->holder_ns);
+	sums_free(&lock->cause_ns);
+	free(lock);
+}
+
+void locks_free(struct locks *k)
+{
+	uint32_t serial = 0;
+	struct waiter *w;
+
+	if (!k)
+		return;
+	for (size_t i = 0; i < k->nr_locks; i++) {
+		lock_free(k->lock[i]);
+		free(k->state[i]);
+	}
+	while ((w = serial_map_next(&k->waiters, &serial))) {
+		free(w->stack);
+		free(w->account.held);
+	}
+	free(k->lock);
+	free(k->state);
+	free(k->list);
+	free(k->site);
+	keymap_free(&k->site_of);
+	keymap_free(&k->lock_of);
+	keymap_free(&k->process_of);
+	keymap_free(&k->thread_of);
+	serial_map_free(&k->waiters);
+	unwind_free(k->unwind);
+	resolve_free(k->resolve);
+	space_free(k->space);
+	free(k);
+}

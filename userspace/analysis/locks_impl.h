@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What locks.c, lock_find.c, lock_waits.c and lock_name.c share; nobody else includes it. */
+#ifndef WHYSCALE_ANALYSIS_LOCKS_IMPL_H
+#define WHYSCALE_ANALYSIS_LOCKS_IMPL_H
+
+#include "analysis/locks.h"
+#include "analysis/serial_map.h"
+#include "symbol/space.h"
+#include "symbol/unwind.h"
+
+/* Beyond these, what more there is goes into one lock of its kind. */
+#define LOCKS_MAX 65536
+#define SITES_MAX 262144
+
+/* A place in a program where a futex is waited for. */
+struct site {
+	uint32_t process; /* index */
+	uint64_t uaddr, pc;
+	enum lock_kind kind;
+	uint32_t lock; /* index + 1; 0: not looked up for this kind yet */
+	const char *runtime;
+	bool malloc_lock;
+};
+
+/* A span of a wait within which the lock had one holder. */
+struct segment {
+	uint64_t from_ns, to_ns;
+	uint32_t holder; /* serial, 0: not known */
+	enum lock_how how;
+};
+
+/* What segments say of a wait, summed up. */
+struct account {
+	struct sum *held; /* by serial << 1 | how */
+	size_t nr, cap;
+	uint64_t doing_ns[LOCK_DOING_NR];
+	uint64_t handed_ns;
+};
+
+struct stack_copy {
+	uint16_t seq;
+	uint8_t parts; /* that have come, in order */
+	uint64_t words[STACK_PARTS * STACK_WORDS];
+};
+
+/* Of a thread. */
+struct waiter {
+	uint32_t ns_tid, pid_ns;
+	struct stack_copy *stack;     /* NULL: none was seen */
+	struct lock *lock;            /* of the open wait, NULL: none */
+	struct waiter *next, **pprev; /* the others that wait for it */
+	uint32_t serial;
+	uint64_t from_ns;
+	struct segment open;
+	struct account account; /* of the segments that are closed */
+	bool gil_cond;
+	uint64_t got_ns; /* when it was last given a lock */
+	struct {
+		uint64_t time_ns;
+		uint32_t waker; /* serial, 0: not a recorded thread */
+		uint32_t why;
+		bool by_task;
+	} wake;
+};
+
+/* A part of a wait that has ended, whose holder may still be shown. */
+struct pending {
+	struct lock *lock;
+	uint32_t waiter;
+	uint64_t from_ns, to_ns;
+};
+#define MAX_PENDING 64
+
+struct lock_state { /* beside struct lock, same index */
+	struct waiter *waiting;
+	unsigned int nr_waiting;
+	uint64_t handed_at_ns; /* the last hand-over */
+	struct pending pending[MAX_PENDING];
+	unsigned int nr_pending;
+};
+
+struct locks {
+	struct ledger *ledger;
+	struct history *history;
+	enum syscall_arch arch;
+	const json_t *meta;
+	struct space *space;
+	struct resolve *resolve;
+	struct unwind *unwind;
+	int failed;
+	uint64_t now_ns;
+
+	struct keymap process_of; /* tgid: index of its program */
+	uint32_t nr_processes;
+	struct keymap thread_of; /* pid_ns << 32 | ns_tid: serial */
+	struct serial_map waiters;
+
+	struct keymap site_of;
+	struct site *site;
+	size_t nr_sites, cap_sites;
+
+	struct keymap lock_of;
+	struct lock **lock; /* [nr] */
+	struct lock_state **state;
+	size_t nr_locks, cap_locks, cap_states;
+	struct lock *overflow[LOCK_KIND_NR];
+	const struct lock **list;
+	size_t nr_list;
+};
+
+/* lock_find.c: the lock of a futex wait, or NULL when out of memory; of a kernel lock. */
+struct lock *lock_find_futex(struct locks *k, const struct thread *t, struct waiter *w,
+			     const struct ev_futex *rec, bool futex_call);
+struct lock *lock_find_kernel(struct locks *k, uint64_t address);
+/* The living thread that `waiter` calls by this tid, in the same process or, `shared`, any; 0: none. */
+uint32_t lock_thread_of(const struct locks *k, const struct thread *t, const struct waiter *w,
+			uint32_t tid, bool shared);
+struct lock_state *lock_state(struct locks *k, const struct lock *lock);
+
+/* lock_waits.c */
+void lock_wait_begin(struct locks *k, struct waiter *w, struct lock *lock, uint32_t owner);
+void lock_wait_end(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,
+		   enum ledger_class class);
+void lock_woken(struct locks *k, struct waiter *w);
+void lock_waits_finish(struct locks *k);
+
+/* lock_name.c. Allocated; NULL when out of memory. */
+char *lock_make_name(const struct locks *k, const struct lock *lock);
+
+/* history_sum.c: what a thread itself did in from_ns..to_ns, by class; what is not known is untracked. Sums to to_ns - from_ns. */
+void history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
+		 uint64_t ret_ns[CLASS_NR]);
+
+#endif
