@@ -144,7 +144,7 @@ static const struct ksym *ksym_find(const struct ksyms *k, uint64_t address, boo
 		else
 			high = mid;
 	}
-	if (!low || !strchr(data ? "bBdDrR" : "tTwW", k->sym[low - 1].type))
+	if (!low || !strchr(data ? "bBdD" : "tTwW", k->sym[low - 1].type))
 		return NULL;
 	return &k->sym[low - 1];
 }
@@ -166,8 +166,8 @@ static json_t *describe(const struct ksyms *syms, uint64_t lock, const struct ca
 			json_array_append_new(callers, json_string(fn->name));
 	}
 	one = json_pack("{s:I,s:o}", "flags", (json_int_t)c->flags, "callers", callers);
-	/* a lock in dynamic memory lies behind the last symbol, far away */
-	if (one && data && data != &syms->sym[syms->nr - 1] && lock - data->address < 1 << 20)
+	/* sizes are not told: further than this from its symbol, it is in memory that has none */
+	if (one && data && lock - data->address < 4096)
 		json_object_set_new(one, "name", json_string(data->name));
 	return one;
 }

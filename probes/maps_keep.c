@@ -150,6 +150,26 @@ static bool behind_data(const struct told *t, uint64_t start)
 	return i && t->ranges[i - 1].end == start && (t->ranges[i - 1].what & WHAT_DATA);
 }
 
+/*
+ * The program break begins a random distance (BREAK_MAX at most: arch_randomize_brk()) behind the program, the lowest file of its
+ * process; the kernel calls its first piece //anon, since it moves mm->brk afterwards. Nothing else is put there.
+ */
+#define BREAK_MAX (1ull << 30)
+
+static bool is_break(const struct told *t, const struct mapping *m)
+{
+	size_t i = 0;
+
+	while (t && i < t->nr && !(t->ranges[i].what & WHAT_DATA))
+		i++;
+	if (!t || i == t->nr)
+		return false;
+	while (i + 1 < t->nr && t->ranges[i + 1].start == t->ranges[i].end)
+		i++;
+	return m->start > t->ranges[i].end && m->start - t->ranges[i].end < BREAK_MAX &&
+	       (i + 1 == t->nr || t->ranges[i + 1].start >= m->start);
+}
+
 /* ---- what a mapping is ---- */
 
 static bool begins(const char *text, const char *with)
@@ -378,6 +398,9 @@ int maps_keep_mapped(struct maps_keep *k, struct mapping *m)
 	p = process_of(k, m->tgid);
 	if (!p)
 		return -ENOMEM;
+	if (!strcmp(m->path, "//anon") && m->prot & PROT_WRITE && !(m->flags & MAP_SHARED) &&
+	    is_break(p->told, m))
+		m->path = "[heap]";
 	named = worth(p->told, m);
 	if (!is_news(p->told, m, what_is(m), named))
 		return 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who had the CPU while threads waited for it: small traces; random ones, against a slow count of the same events; idle CPUs, against
- * counting each nanosecond.
+ * Who had the CPU while threads waited for it: small traces; random ones, against a slow count of the same events; hostile ones.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +14,7 @@
 #include <string.h>
 
 #include "analysis/passes.h"
-#include "analysis/runq_idle.h"
+#include "analysis/path.h"
 #include "analysis/runq_who.h"
 #include "sched_sim.h"
 #include "trace_text.h"
@@ -414,10 +413,6 @@ static void test_random(void **state)
 	}
 }
 
-/* ---- idle CPUs ---- */
-
-#define CPUS 70 /* more than a word */
-
 static uint32_t rnd(uint32_t below)
 {
 	static uint64_t x = 88172645463325252ull;
@@ -426,45 +421,6 @@ static uint32_t rnd(uint32_t below)
 	x ^= x >> 7;
 	x ^= x << 17;
 	return (uint32_t)(x >> 33) % below;
-}
-
-static void test_idle(void **state)
-{
-	struct idle_cpus *idle = idle_new(CPUS);
-	uint64_t masks[3][EV_CPUS_WORDS] = { { 0x3 }, { 0xf5 }, { ~0ull, 0x3f } };
-	unsigned int set[3], nr[3] = { 2, 6, CPUS }, cpu;
-	bool is_idle[CPUS] = { false };
-	uint64_t truth[3][CPUS] = { { 0 } };
-
-	(void)state;
-	assert_non_null(idle);
-	for (int i = 0; i < 3; i++)
-		set[i] = idle_set(idle, masks[i], nr[i], 0);
-	assert_int_equal(idle_set(idle, masks[1], 6, 0), set[1]);
-	assert_int_equal(idle_set(idle, (uint64_t[EV_CPUS_WORDS]){ 4 }, 1, 0), IDLE_NO_SET);
-	for (uint64_t now = 1; now < 3000; now++) {
-		for (int i = 0; i < 3; i++)
-			for (unsigned int c = 0; c < CPUS; c++) {
-				bool some = false;
-
-				for (unsigned int d = 0; d < CPUS; d++)
-					some |= d != c && is_idle[d] &&
-						masks[i][d / 64] >> (d % 64) & 1;
-				truth[i][c] += some;
-			}
-		cpu = rnd(3) ? rnd(8) : rnd(CPUS);
-		is_idle[cpu] = !rnd(4);
-		idle_change(idle, cpu, is_idle[cpu], now);
-		for (int i = 0; i < 3; i++) {
-			cpu = rnd(CPUS);
-			if (idle_elsewhere(idle, set[i], cpu, now) != truth[i][cpu])
-				fail_msg("at %" PRIu64 ", set %d, CPU %u: %" PRIu64
-					 ", truly %" PRIu64,
-					 now, i, cpu, idle_elsewhere(idle, set[i], cpu, now),
-					 truth[i][cpu]);
-		}
-	}
-	idle_free(idle);
 }
 
 /* A wait over more slices than are kept: split exactly, the oldest part without names. */
@@ -513,13 +469,75 @@ static void test_long_wait(void **state)
 	ledger_free(l);
 }
 
+/* Records that no kernel would write, all passes: the sums hold, nothing else is asked. */
+static void test_hostile(void **state)
+{
+	static const unsigned int words[] = {
+		[EV_SWITCH] = 3, [EV_WAKE] = 3,   [EV_WAKEUP] = 3, [EV_MIGRATE] = 2,
+		[EV_FORK] = 7,   [EV_SNAP] = 7,   [EV_NAME] = 4,   [EV_BOOKS] = 12,
+		[EV_TASK] = 8,   [EV_MISSED] = 4, [EV_LOST] = 5,   [EV_EXIT] = 2,
+	};
+	uint64_t rec[EV_MAX_WORDS], time = 0, runq_ns = 0, sum = 0, wall = 0;
+	struct critical_path path;
+	struct ledger *l;
+	struct passes *p;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(ledger_new(ARCH_X86_64, 4, &l, &err), 0);
+	assert_int_equal(passes_new(l, 4, PASS_RUNQ_WHO | PASS_WAKEUPS | PASS_HISTORY, &p, &err),
+			 0);
+	for (int i = 0; i < 60000; i++) {
+		unsigned int kind = rnd(LEN(words));
+		struct trace_event ev = { .time_ns = time, .cpu = rnd(5), .rec = rec };
+
+		if (!words[kind])
+			continue;
+		time += rnd(3) ? rnd(1000) : 0;
+		rec[0] = EV_WORD0(time, words[kind], kind, rnd(64));
+		for (unsigned int k = 1; k < words[kind]; k++) {
+			uint64_t who = rnd(4) ? rnd(12) :
+				       rnd(2) ? WHO_UNTRACKED | rnd(5) :
+						rnd(1u << 31);
+
+			rec[k] = who << 32 | (rnd(4) ? rnd(12) : rnd(1u << 31));
+			if (!rnd(8))
+				rec[k] = ~0ull >> rnd(64);
+		}
+		assert_int_equal(passes_event(p, &ev), 0);
+		assert_int_equal(ledger_event(l, &ev), 0);
+	}
+	assert_int_equal(passes_end(p, time), 0);
+	ledger_finish(l, time);
+	passes_finish(p);
+	for (size_t i = 0; i < ledger_nr_threads(l); i++) {
+		const struct thread *t = ledger_thread(l, i);
+
+		runq_ns += t->ledger_ns[CLASS_RUNQ_PREEMPTED] + t->ledger_ns[CLASS_RUNQ_WAKEUP];
+		if (t->started && t->end_ns > wall)
+			wall = t->end_ns;
+	}
+	for (int i = 0; i < RUNQ_PARTS; i++)
+		sum += runq_who_all(p->runq_who)->part_ns[i];
+	assert_true(runq_ns && sum == runq_ns);
+	free(show(p));
+	sum = 0;
+	assert_int_equal(critical_path_make(p->history, 0, wall, &path), 0);
+	for (size_t i = 0; i < path.nr; i++)
+		sum += path.part[i].ns;
+	assert_true(sum == wall);
+	critical_path_free(&path);
+	passes_free(p);
+	ledger_free(l);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_long_wait),
+		cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,16 +78,34 @@ static int take_concurrency(struct experiment *e, const struct concurrency *c)
 	return 0;
 }
 
-static void concurrency_p(struct concurrency **c)
+/* What listens while the events come. */
+struct listeners {
+	struct concurrency *concurrency;
+	struct worker_pass *workers;
+};
+
+static void listeners_free(struct listeners *s)
 {
-	concurrency_free(*c);
+	concurrency_free(s->concurrency);
+	worker_pass_free(s->workers);
+}
+
+static int listen_to(const struct experiment *e, struct loaded *l,
+		     const struct ledger_window *windows, struct listeners *s, struct err *err)
+{
+	uint64_t t0 = since_epoch(l, e->t0_ns), t1 = since_epoch(l, e->t1_ns);
+	int r = concurrency_new(l->ledger, windows, e->nr, t0, t1, &s->concurrency, err);
+
+	if (!r)
+		r = worker_pass_new(l->ledger, windows, e->nr, t0, t1, &s->workers, err);
+	return r ? r : load_passes(l, PASS_LOCKS, err);
 }
 
 int experiment_load(struct experiment *e, const char *trace_path, struct err *err)
 {
 	_cleanup_(free_p) struct ledger_window *windows = calloc(e->nr + 1, sizeof(*windows));
 	_cleanup_(load_free_p) struct loaded *l = NULL;
-	_cleanup_(concurrency_p) struct concurrency *c = NULL;
+	_cleanup_(listeners_free) struct listeners s = {};
 	int r;
 
 	if (!windows)
@@ -96,17 +114,18 @@ int experiment_load(struct experiment *e, const char *trace_path, struct err *er
 	if (r)
 		return r;
 	set_windows(e, l, windows);
-	r = concurrency_new(l->ledger, windows, e->nr, since_epoch(l, e->t0_ns),
-			    since_epoch(l, e->t1_ns), &c, err);
+	r = listen_to(e, l, windows, &s, err);
+	if (!r)
+		r = load_run(l, NULL, NULL, err);
 	if (r)
 		return r;
-	r = load_run(l, NULL, NULL, err);
-	if (r)
-		return r;
-	concurrency_finish(c);
+	concurrency_finish(s.concurrency);
 	take_workers(e, windows);
 	take_totals(e, l);
-	return take_concurrency(e, c) ? err_sys(err, -ENOMEM, "cannot analyse the run") : 0;
+	r = worker_pass_finish(s.workers, l->locks, &e->waits);
+	if (!r)
+		r = take_concurrency(e, s.concurrency);
+	return r ? err_sys(err, r, "cannot analyse the run") : 0;
 }
 
 uint64_t experiment_work_ns(const struct experiment *e)

@@ -13,6 +13,7 @@
 #include "analysis/audit.h"
 #include "analysis/load.h"
 #include "analysis/stack.h"
+#include "analysis/worker_waits.h"
 #include "base/err.h"
 
 struct experiment_worker {
@@ -37,6 +38,7 @@ struct experiment {
 	size_t nr_threads;
 	struct audit_total audit;
 	uint64_t *oncpu_ns; /* [nr + 1]: t0..t1 with exactly k workers on a CPU; NULL without bpf. Owned */
+	struct worker_waits waits; /* all zeros without bpf */
 	uint64_t lost_events;
 	struct load_cost cost;
 };

@@ -79,12 +79,28 @@ enum ledger_class history_class(const struct past *p, size_t i)
 	}
 }
 
-bool history_at(const struct past *p, uint64_t at_ns, size_t *ret_i)
+/* Walks go back: the next answer is mostly a little before the last one. */
+static bool near_hint(const struct past *p, uint64_t at_ns, size_t *ret_i)
+{
+	size_t i = p->hint < p->nr ? p->hint : p->nr;
+
+	if (i < p->nr && p->at[i].to_ns < at_ns)
+		return false;
+	for (unsigned int tries = 0; tries < 8; tries++) {
+		if (history_from(p, i) < at_ns) {
+			*ret_i = i;
+			return true;
+		}
+		if (!i--)
+			return false;
+	}
+	return false;
+}
+
+static size_t bisect(const struct past *p, uint64_t at_ns)
 {
 	size_t low = 0, high = p->nr;
 
-	if (!p->t->started || at_ns <= history_begin(p) || (p->t->ended && at_ns > p->t->end_ns))
-		return false;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
@@ -93,7 +109,16 @@ bool history_at(const struct past *p, uint64_t at_ns, size_t *ret_i)
 		else
 			high = middle;
 	}
-	*ret_i = low;
+	return low;
+}
+
+bool history_at(const struct past *p, uint64_t at_ns, size_t *ret_i)
+{
+	if (!p->t->started || at_ns <= history_begin(p) || (p->t->ended && at_ns > p->t->end_ns))
+		return false;
+	if (!near_hint(p, at_ns, ret_i))
+		*ret_i = bisect(p, at_ns);
+	((struct past *)p)->hint = *ret_i; /* no part of what it says */
 	return true;
 }
 

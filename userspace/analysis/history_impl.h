@@ -34,6 +34,7 @@ struct past {
 	bool begun;
 	struct interval *at;
 	size_t nr, cap;
+	size_t hint; /* history_at()'s last answer */
 	struct {
 		uint64_t time_ns;
 		uint32_t who;

@@ -253,8 +253,13 @@ static struct lock *lock_of_site(struct locks *k, const struct thread *t, const 
 			       .runtime = site->runtime,
 			       .malloc_lock = site->malloc_lock };
 	struct runtime_place runtime;
+	uint64_t bias;
 
 	resolve_data(k->resolve, t->tgid, k->now_ns, rec->uaddr, &wanted.place);
+	/* without a symbol: the address as the object's own symbols would give it */
+	if (wanted.place.kind == PLACE_OBJECT && !wanted.place.name &&
+	    resolve_object(k->resolve, t->tgid, k->now_ns, rec->uaddr, &bias))
+		wanted.place.offset = rec->uaddr - bias;
 	if (site->kind == LOCK_GIL &&
 	    resolve_runtime(k->resolve, t->tgid, k->now_ns, rec->uaddr, &runtime)) {
 		wanted.address -= runtime.offset;

@@ -168,8 +168,9 @@ void lock_wait_begin(struct locks *k, struct waiter *w, struct lock *lock, uint3
 	w->from_ns = k->now_ns;
 	w->account = (struct account){ .held = w->account.held, .cap = w->account.cap };
 	w->open = (struct segment){ .from_ns = k->now_ns, .holder = owner, .how = LOCK_OWNER };
+	/* who is the owner now, and was given it, has had it (or was on its way to it) since */
 	if (owner && state->waiting && state->waiting->open.holder != owner)
-		new_holder(k, state, NULL, k->now_ns, 0, owner);
+		new_holder(k, state, NULL, k->now_ns, owner == state->given_to ? owner : 0, owner);
 	link_waiter(state, w);
 }
 
@@ -209,6 +210,31 @@ static void keep_pending(struct locks *k, struct lock *lock, const struct waiter
 		state->pending[state->nr_pending++] = p;
 }
 
+/* This thread has just let go of the lock: it had it since the last hand-over. */
+static void given(struct locks *k, struct lock_state *state, uint32_t giver)
+{
+	settle_all(k, state, giver);
+	state->handed_at_ns = k->now_ns;
+	state->giver = giver;
+	state->given_to = 0;
+	state->taker = 0;
+}
+
+/*
+ * CPython's take_gil() may find the lock free when its time limit has run out, without having been woken. Two things show who had it
+ * nevertheless. drop_gil() waits, without a limit, until another thread has taken the lock over: who begins that wait has just
+ * let go, and who ends it has taken it. And who has taken it, and waits for it again, has let go in between.
+ */
+void lock_gil_dropped(struct locks *k, struct lock *lock, const struct waiter *w)
+{
+	struct lock_state *state = lock_state(k, lock);
+
+	if (state->giver != w->serial)
+		lock->gil_handovers++;
+	given(k, state, w->serial);
+	new_holder(k, state, w, k->now_ns, w->serial, 0);
+}
+
 /* A recorded thread has just woken w, which waits for a lock. */
 void lock_woken(struct locks *k, struct waiter *w)
 {
@@ -216,8 +242,13 @@ void lock_woken(struct locks *k, struct waiter *w)
 
 	if (!is_exclusive(w->lock) || w->wake.why == WHY_SIGNAL || w->wake.why == WHY_TIMEOUT)
 		return;
-	settle_all(k, state, w->wake.waker);
-	state->handed_at_ns = k->now_ns;
+	/* the GIL's inner mutex, and the wait for the one who takes it over, are no hand-overs of it */
+	if (w->gil == GIL_SWITCH)
+		state->taker = w->wake.waker;
+	if (w->lock->kind == LOCK_GIL && w->gil != GIL_COND)
+		return;
+	given(k, state, w->wake.waker);
+	state->given_to = w->serial;
 	w->got_ns = k->now_ns;
 	if (state->nr_waiting > 1) {
 		w->lock->convoys++;
@@ -274,14 +305,20 @@ static void count_gil(struct lock *lock, const struct waiter *w, enum lock_ended
 {
 	if (lock->kind != LOCK_GIL)
 		return;
-	lock->gil_mutex_waits += !w->gil_cond;
-	lock->gil_handovers += w->gil_cond && ended == LOCK_WOKEN;
-	lock->gil_timeouts += w->gil_cond && ended == LOCK_TIMED_OUT;
+	lock->gil_mutex_waits += w->gil == GIL_MUTEX;
+	lock->gil_handovers += w->gil == GIL_COND && ended == LOCK_WOKEN;
+	lock->gil_timeouts += w->gil == GIL_COND && ended == LOCK_TIMED_OUT;
 }
 
 static void close_segments(struct locks *k, struct waiter *w, uint64_t to_ns, enum lock_ended ended,
 			   uint32_t waker)
 {
+	/* Its end was recovered from the kernel's books, and lies before what was taken to be within it. */
+	if (to_ns < w->open.from_ns) {
+		w->account = (struct account){ .held = w->account.held, .cap = w->account.cap };
+		w->open = (struct segment){ .from_ns = w->from_ns };
+		waker = 0;
+	}
 	w->open.to_ns = to_ns;
 	account_settle(k, &w->account, w->lock);
 	if (ended == LOCK_TIMED_OUT && is_exclusive(w->lock) && !w->open.holder) {
@@ -320,8 +357,8 @@ void lock_wait_end(void *arg, const struct thread *t, uint64_t from_ns, uint64_t
 		lock->longest_ns = ns;
 	lock->ended[ended]++;
 	count_gil(lock, w, ended);
-	add(k, &lock->waiter_ns, t->serial, ns);
-	add(k, &lock->waiter_nr, t->serial, 1);
+	if (sums_add(&lock->waiter_ns, t->serial, ns) || sums_add(&lock->waiter_nr, t->serial, 1))
+		k->failed = -ENOMEM;
 	close_segments(k, w, to_ns, ended, waker);
 	find_cause(k, lock, waker, from_ns, to_ns);
 	drop_wait(k, w);

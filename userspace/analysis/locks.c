@@ -63,6 +63,13 @@ static uint32_t owner_of(struct locks *k, const struct thread *t, const struct w
 	return lock_thread_of(k, t, w, tid, shared);
 }
 
+static enum gil_wait gil_word(const struct ev_futex *rec)
+{
+	if (EV_FLAGS(rec->w0) & FX_TIMEOUT)
+		return GIL_COND;
+	return LOCK_OP(rec->op) == LOCK_OP_WAIT_BITSET ? GIL_SWITCH : GIL_MUTEX;
+}
+
 static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *rec,
 				 enum ledger_class class)
 {
@@ -81,7 +88,10 @@ static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *re
 	if (!lock)
 		return class;
 	t->waits_on = lock;
-	w->gil_cond = lock->kind == LOCK_GIL && EV_FLAGS(futex->w0) & FX_TIMEOUT;
+	w->gil = lock->kind != LOCK_GIL ? GIL_NOT : gil_word(futex);
+	if (k->history && (w->gil == GIL_SWITCH ||
+			   (w->gil == GIL_COND && lock_state(k, lock)->taker == t->serial)))
+		lock_gil_dropped(k, lock, w);
 	lock_wait_begin(k, w, lock, owner_of(k, t, w, lock, futex));
 	return lock_kind_class(lock->kind);
 }

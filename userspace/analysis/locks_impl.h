@@ -43,6 +43,13 @@ struct stack_copy {
 	uint64_t words[STACK_PARTS * STACK_WORDS];
 };
 
+enum gil_wait {
+	GIL_NOT,    /* another lock */
+	GIL_COND,   /* take_gil(): until it is free, with the switch interval as limit */
+	GIL_SWITCH, /* drop_gil(): until another thread has taken it */
+	GIL_MUTEX,  /* the mutexes around the two */
+};
+
 /* Of a thread. */
 struct waiter {
 	uint32_t ns_tid, pid_ns;
@@ -53,8 +60,8 @@ struct waiter {
 	uint64_t from_ns;
 	struct segment open;
 	struct account account; /* of the segments that are closed */
-	bool gil_cond;
-	uint64_t got_ns; /* when it was last given a lock */
+	enum gil_wait gil;      /* which of the GIL's words */
+	uint64_t got_ns;        /* when it was last given a lock */
 	struct {
 		uint64_t time_ns;
 		uint32_t waker; /* serial, 0: not a recorded thread */
@@ -75,6 +82,9 @@ struct lock_state { /* beside struct lock, same index */
 	struct waiter *waiting;
 	unsigned int nr_waiting;
 	uint64_t handed_at_ns; /* the last hand-over */
+	uint32_t giver;        /* by whom */
+	uint32_t given_to;     /* to whom, 0: not known */
+	uint32_t taker;        /* of a GIL: who was seen to have taken it since */
 	struct pending pending[MAX_PENDING];
 	unsigned int nr_pending;
 };
@@ -122,6 +132,7 @@ void lock_wait_begin(struct locks *k, struct waiter *w, struct lock *lock, uint3
 void lock_wait_end(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,
 		   enum ledger_class class);
 void lock_woken(struct locks *k, struct waiter *w);
+void lock_gil_dropped(struct locks *k, struct lock *lock, const struct waiter *w);
 void lock_waits_finish(struct locks *k);
 
 /* lock_name.c. Allocated; NULL when out of memory. */

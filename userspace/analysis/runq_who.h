@@ -23,7 +23,7 @@
 #include "analysis/foreign.h"
 #include "analysis/ledger.h"
 
-#define RUNQ_PIECES_MAX 65536
+#define RUNQ_PIECES_MAX 16384
 #define RUNQ_FOREIGN_MAX 4096 /* processes with a name of their own; the others are one */
 
 enum runq_part {

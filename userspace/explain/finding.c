@@ -3,9 +3,13 @@
 #include "explain/finding.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
 
 #define CAUSE(name) extern const struct cause cause_##name;
 #include "explain/causes.def"
@@ -85,6 +89,21 @@ double facts_share(const struct facts *f, int64_t ns)
 	return whole > 0 ? (double)ns / whole : 0;
 }
 
+double finding_percent(double share)
+{
+	return round(share * 1000) / 10;
+}
+
+double finding_round(double value)
+{
+	return round(value * 100) / 100;
+}
+
+double finding_ratio(uint64_t part, uint64_t whole)
+{
+	return whole ? (double)part / (double)whole : 0;
+}
+
 double finding_bound(const struct facts *f, int64_t lost_ns)
 {
 	double left = 1 - facts_share(f, lost_ns), now = facts_speedup(f);
@@ -95,6 +114,50 @@ double finding_bound(const struct facts *f, int64_t lost_ns)
 	if (!f->single && bound > most)
 		bound = most;
 	return bound > now ? bound : now;
+}
+
+static int give_up(struct finding *f)
+{
+	finding_free(f);
+	*f = (struct finding){};
+	return -ENOMEM;
+}
+
+int finding_add(struct finding *f, const char *fmt, ...)
+{
+	_cleanup_(free_p) char *more = NULL;
+	size_t len = strlen(f->sentence);
+	va_list ap;
+	char *all;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&more, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		more = NULL;
+	if (len && f->sentence[len - 1] == '.')
+		len--;
+	if (!more || asprintf(&all, "%.*s%s.", (int)len, f->sentence, more) < 0)
+		return give_up(f);
+	free(f->sentence);
+	f->sentence = all;
+	return 1;
+}
+
+/* Where there is no reference, all that can be said is how it would compare with this run. */
+static int add_bound(struct finding *ret, const struct facts *f)
+{
+	double bound = finding_round(ret->bound);
+	char *sentence;
+
+	if (json_object_set_new(ret->evidence, "bound", json_real(bound)) ||
+	    asprintf(&sentence, "%s Without it at most %.2fx%s.", ret->sentence, bound,
+		     f->baseline_ns ? "" : " as fast as this run") < 0)
+		return give_up(ret);
+	free(ret->sentence);
+	ret->sentence = sentence;
+	return 1;
 }
 
 int finding_make(struct finding *ret, const struct facts *f, const char *cause, int64_t lost_ns,
@@ -113,9 +176,7 @@ int finding_make(struct finding *ret, const struct facts *f, const char *cause, 
 		ret->sentence = NULL;
 	if (asprintf(&ret->remedy, "%s", remedy) < 0)
 		ret->remedy = NULL;
-	if (evidence && ret->sentence && ret->remedy)
-		return 1;
-	finding_free(ret);
-	*ret = (struct finding){};
-	return -ENOMEM;
+	if (!evidence || !ret->sentence || !ret->remedy)
+		return give_up(ret);
+	return lost_ns > 0 ? add_bound(ret, f) : 1;
 }

@@ -14,6 +14,20 @@
 #include "analysis/experiment.h"
 #include "analysis/stack.h"
 
+/*
+ * No loss is told twice. Each cause takes parts of the stack that no other one takes (stack.h; `sync` and `serial` share one, split by
+ * what else happened at that moment), so the losses of all findings sum to no more than the time that the workers lost: N * T less
+ * what the work needs.
+ *
+ *   gil, lock, klock  their own parts       serial  of sync: while exactly one worker ran and none was ready to run
+ *   runqueue          both run-queue parts  sync    the rest of it
+ *   imbalance         its own part          spawn   spawn and teardown      io, throttled, inflation  their own parts
+ *   none              what is left
+ *
+ * Every number that stands in a sentence stands in its evidence too, as it is printed there (percent, ms, times), beside the exact
+ * values (ns, shares).
+ */
+
 /* What a cause may look at: one run of N workers and, when there is one, its reference. */
 struct facts {
 	const char *name; /* of the strategy */
@@ -23,7 +37,11 @@ struct facts {
 	uint64_t baseline_ns; /* wall time of the reference; 0: none */
 	const char *baseline_name;
 	uint64_t reference_ns; /* on-CPU time of the same work in the reference; 0: none */
-	bool interpreter_lock; /* the workers are threads of a Python that has a global interpreter lock */
+	/* The workers are threads of a Python that has a global interpreter lock: said of a wait only where no event names its lock. */
+	bool interpreter_lock;
+	const char *
+		peer; /* the same work in processes, each with such a lock of its own: its name, NULL: not measured */
+	double peer_speedup;
 	unsigned int cpus;          /* that the workers could use */
 	unsigned int capacity_cpus; /* so many at once: */
 	double capacity; /* what they were worth together, in CPUs, measured close in time; 0: unknown */
@@ -68,6 +86,15 @@ double facts_speedup(const struct facts *f);
 /* What share of the workers' whole time these ns are, 0..1. */
 double facts_share(const struct facts *f, int64_t ns);
 
+/* A share (0..1) in percent, rounded as "%.1f" prints it: what goes into the sentence and the evidence. */
+double finding_percent(double share);
+
+/* A value rounded to two decimals, as "%.2f" prints it. */
+double finding_round(double value);
+
+/* part / whole, 0 of nothing. */
+double finding_ratio(uint64_t part, uint64_t whole);
+
 /*
  * The speedup if lost_ns of the workers' time were gone and nothing else changed: the N * T of the stack shrinks to
  * N * T - lost_ns, shared evenly, so S * N * T / (N * T - lost_ns), but no more than workers and CPUs allow.
@@ -76,10 +103,14 @@ double finding_bound(const struct facts *f, int64_t lost_ns);
 
 /*
  * Fills in a finding; cause, lost_ns, bound and lost_speedup follow from the arguments. Takes over `evidence`. The sentence is made
- * from fmt. Returns 1, or -ENOMEM with everything released.
+ * from fmt; where something was lost, "Without it at most 1.97x." follows, and its number goes into the evidence. Returns 1, or
+ * -ENOMEM with everything released.
  */
 int finding_make(struct finding *ret, const struct facts *f, const char *cause, int64_t lost_ns,
 		 json_t *evidence, const char *remedy, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));
+
+/* Adds to the end of the sentence, in front of its full stop. 1, or -ENOMEM with the finding released. */
+int finding_add(struct finding *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

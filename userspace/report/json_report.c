@@ -193,13 +193,14 @@ static int add_passes(const struct loaded *l, json_t *whole)
 static json_t *report(const struct loaded *l)
 {
 	json_t *whole = recording(l);
-	json_t *rest = json_pack("{s:o, s:o, s:[], s:o, s:o, s:o, s:O?, s:o, s:{s:o, s:o}}",
+	json_t *rest = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O?, s:o, s:{s:o, s:o}}",
 				 "ledger", json_ledger(l->ledger_ns), "threads", threads(l),
-				 "locks", "lost", json_lost(l), "audit", json_audit_total(l),
-				 "cost", json_cost(l), "counters",
-				 json_object_get(l->raw_meta, "counters"), "per_cpu", per_cpu(l),
-				 "latency", "wakeup", latency(ledger_latency(l->ledger, true)),
-				 "preempted", latency(ledger_latency(l->ledger, false)));
+				 "locks", json_locks(l), "klock_spins", json_spins(l), "lost",
+				 json_lost(l), "audit", json_audit_total(l), "cost", json_cost(l),
+				 "counters", json_object_get(l->raw_meta, "counters"), "per_cpu",
+				 per_cpu(l), "latency", "wakeup",
+				 latency(ledger_latency(l->ledger, true)), "preempted",
+				 latency(ledger_latency(l->ledger, false)));
 
 	if (!whole || !rest || json_object_update(whole, rest) || add_passes(l, whole)) {
 		json_decref(whole);
@@ -227,7 +228,7 @@ static int print_json(const struct loaded *l, const struct report_options *o, FI
 const struct report_form form_json = {
 	.name = "json",
 	.help = "everything, for programs (schema " SCHEMA ")",
-	.passes = PASS_WAKEUPS | PASS_RUNQ_WHO | PASS_HISTORY,
+	.passes = PASS_WAKEUPS | PASS_RUNQ_WHO | PASS_HISTORY | PASS_LOCKS,
 	.alone = true,
 	.print = print_json,
 };

@@ -20,6 +20,12 @@ json_t *json_runq_by(const struct loaded *l);
 /* {"wall_ns", "by_thread":[...], "by_class":{...}, "outside":[...], "steps", ...} */
 json_t *json_critical_path(const struct loaded *l);
 
+/* [{"kind", "class", "name", "wait_ns", "holders":[...], ...}]: each lock, the longest wait first; empty without PASS_LOCKS. */
+json_t *json_locks(const struct loaded *l);
+
+/* [{"name", "address", "count", "oncpu_ns"}]: locks of the kernel that were spun for. */
+json_t *json_spins(const struct loaded *l);
+
 /* "While threads waited for a CPU, who had it". Nothing when the pass was not made. */
 int runq_by_print(const struct loaded *l, const struct report_options *o, FILE *out,
 		  struct err *err);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who had the CPU while threads waited for it: a block below the table of threads. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/runq_who.h"
 #include "base/cleanup.h"
@@ -34,30 +36,86 @@ static void row(const struct block *b, const char *name, const char *id, const c
 	grid_cell(b->grid, "%s", what);
 }
 
-static const char *kind_of(const struct runq_occupant *o)
+static int by_name(const void *a, const void *b)
 {
-	return o->tracked ? "another recorded process" : "not recorded";
+	const struct runq_occupant *x = a, *y = b;
+	int r = strncmp(x->comm, y->comm, EV_COMM_LEN);
+
+	return r ? r : (int)x->tracked - (int)y->tracked;
 }
 
-static void other_rows(const struct block *b, const struct runq_occupant *list, size_t nr)
-{
-	char name[ESCAPE_SIZE(EV_COMM_LEN)], id[16];
-	uint64_t rest_ns = 0;
+/* Several processes of one name. */
+struct group {
+	struct runq_occupant sum; /* pid: of the only one */
+	size_t nr;
+};
 
+static int by_time(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	if (x->sum.ns != y->sum.ns)
+		return x->sum.ns > y->sum.ns ? -1 : 1;
+	return by_name(&x->sum, &y->sum);
+}
+
+/* More than fit are put together by their names. Returns how many groups; NULL when out of memory. */
+static struct group *group_others(struct runq_occupant *list, size_t nr, size_t *ret_nr)
+{
+	struct group *group = calloc(nr + 1, sizeof(*group));
+	size_t n = 0;
+
+	if (!group)
+		return NULL;
+	if (nr > OTHERS_SHOWN)
+		qsort(list, nr, sizeof(*list), by_name);
 	for (size_t i = 0; i < nr; i++) {
-		if (i >= OTHERS_SHOWN) {
-			rest_ns += list[i].ns;
+		if (nr <= OTHERS_SHOWN || !n || by_name(&group[n - 1].sum, &list[i])) {
+			group[n++] = (struct group){ list[i], 1 };
 			continue;
 		}
-		escape_terminal(name, sizeof(name), list[i].comm, EV_COMM_LEN, false);
-		snprintf(id, sizeof(id), "%" PRIu32, list[i].pid);
-		if (list[i].pid)
-			row(b, *name ? name : "?", id, kind_of(&list[i]), list[i].ns);
+		group[n - 1].sum.ns += list[i].ns;
+		group[n - 1].nr++;
+	}
+	qsort(group, n, sizeof(*group), by_time);
+	*ret_nr = n;
+	return group;
+}
+
+static void group_row(const struct block *b, const struct group *group)
+{
+	char name[ESCAPE_SIZE(EV_COMM_LEN)], label[sizeof(name) + 40], id[16] = "";
+	const struct runq_occupant *o = &group->sum;
+
+	escape_terminal(name, sizeof(name), o->comm, EV_COMM_LEN, false);
+	if (group->nr > 1)
+		snprintf(label, sizeof(label), "%s (%zu processes)", *name ? name : "?", group->nr);
+	else if (o->pid)
+		snprintf(label, sizeof(label), "%s", *name ? name : "?");
+	else
+		snprintf(label, sizeof(label), "(names not kept)");
+	if (group->nr == 1 && o->pid)
+		snprintf(id, sizeof(id), "%" PRIu32, o->pid);
+	row(b, label, id, o->tracked ? "another recorded process" : "not recorded", o->ns);
+}
+
+static int other_rows(const struct block *b, struct runq_occupant *list, size_t nr)
+{
+	_cleanup_(free_p) struct group *group = group_others(list, nr, &nr);
+	uint64_t rest_ns = 0;
+	char name[40];
+
+	if (!group)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++) {
+		if (i < OTHERS_SHOWN)
+			group_row(b, &group[i]);
 		else
-			row(b, "(processes without a name)", "", kind_of(&list[i]), list[i].ns);
+			rest_ns += group[i].sum.ns;
 	}
 	snprintf(name, sizeof(name), "(%zu more)", nr > OTHERS_SHOWN ? nr - OTHERS_SHOWN : 0);
 	row(b, name, "", "", rest_ns);
+	return 0;
 }
 
 static void legend(const struct runq_split *s, const struct report_options *o, FILE *out)
@@ -79,7 +137,7 @@ static void legend(const struct runq_split *s, const struct report_options *o, F
 		  "interrupted.");
 }
 
-static int print_block(const struct runq_split *s, const struct runq_occupant *list, size_t nr,
+static int print_block(const struct runq_split *s, struct runq_occupant *list, size_t nr,
 		       const struct report_options *o, FILE *out, struct err *err)
 {
 	_cleanup_(grid_free_p) struct grid *g = grid_new();
@@ -93,7 +151,8 @@ static int print_block(const struct runq_split *s, const struct runq_occupant *l
 	grid_column(g, "share", GRID_RIGHT);
 	grid_column(g, "which is", GRID_OPTIONAL);
 	row(&b, "own", "", "the same process", s->part_ns[RUNQ_OWN]);
-	other_rows(&b, list, nr);
+	if (other_rows(&b, list, nr))
+		return err_set(err, -ENOMEM, "out of memory while printing who had the CPUs");
 	row(&b, "idle", "", "nobody", s->part_ns[RUNQ_IDLE]);
 	row(&b, "unknown", "", "", s->part_ns[RUNQ_UNKNOWN]);
 	fputc('\n', out);

@@ -7,11 +7,12 @@
  *                                          ^ the last page of the file mapping
  *
  * The load bias follows from a mapping and the segment whose bytes it maps: bias = (start - offset) - (address - offset of the
- * segment). Page rounding lets a mapping show bytes of two segments; then the bias is the one by which also the first segment is
+ * segment). Page rounding lets a mapping show bytes of two segments; then the bias is the one by which also the code or the first segment is
  * where it should be.
  */
 #include "symbol/resolve.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,14 +70,23 @@ static bool overlaps(const struct space_mapping *m, const struct elf_segment *se
 	return m->offset < seg->offset + seg->file_bytes && seg->offset < end;
 }
 
-/* Is the object's first segment where this bias says? */
-static bool first_segment_fits(const struct moment *at, const struct space_file *file,
-			       const struct elf_segment *first, uint64_t bias)
+static bool segment_fits(const struct moment *at, const struct space_file *file,
+			 const struct elf_segment *seg, uint64_t bias)
 {
 	struct space_mapping m;
 
-	return find(at, bias + first->address, &m) && m.file == file &&
-	       m.start - m.offset == bias + first->address - first->offset;
+	return find(at, bias + seg->address, &m) && !strcmp(m.file->path, file->path) &&
+	       m.start - m.offset == bias + seg->address - seg->offset;
+}
+
+/* Is the object's code, or its first segment, where this bias says? Not all of a file's mappings need be known. */
+static bool bias_fits(const struct moment *at, const struct space_file *file,
+		      const struct elf_segment *segs, size_t nr, uint64_t bias)
+{
+	for (size_t i = 0; i < nr; i++)
+		if ((!i || segs[i].flags & PF_X) && segment_fits(at, file, &segs[i], bias))
+			return true;
+	return false;
 }
 
 static bool bias_of(const struct moment *at, const struct space_mapping *m, struct elf_symbols *elf,
@@ -91,12 +101,9 @@ static bool bias_of(const struct moment *at, const struct space_mapping *m, stru
 
 		if (!overlaps(m, &segs[i]) || (found && bias == *ret_bias))
 			continue;
-		if (found)
-			sure = first_segment_fits(at, m->file, &segs[0], bias);
+		sure = bias_fits(at, m->file, segs, nr, bias);
 		if (!found || sure)
 			*ret_bias = bias;
-		if (!found)
-			sure = first_segment_fits(at, m->file, &segs[0], bias);
 		found = true;
 	}
 	return found;

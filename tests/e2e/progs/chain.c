@@ -270,7 +270,6 @@ static pthread_barrier_t barrier;
 
 static void *hog(void *arg)
 {
-	pin(0);
 	pthread_barrier_wait(&barrier);
 	while (now(CLOCK_MONOTONIC) < end_ns)
 		;
@@ -282,6 +281,7 @@ static void do_hogs(long ms)
 {
 	pthread_t t[2];
 
+	pin(0); /* the hogs are born pinned */
 	pthread_barrier_init(&barrier, NULL, 2);
 	end_ns = now(CLOCK_MONOTONIC) + (uint64_t)ms * MSEC;
 	for (int i = 0; i < 2; i++)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Checks wakeups, runq_by and critical_path of `whyscale report --json` against what progs/chain.c was built to do.
+
+oracle_wakeups.py CASE REPORT FACTS [WORD...]: exit status 0, or a sentence for each thing that is wrong; 77: events were lost.
+"""
+import json
+import sys
+
+MS = 1000000
+PARTS = "own tracked foreign idle unknown".split()
+wrong = []
+
+
+def check(condition, text, *args):
+    if not condition:
+        wrong.append(text % args)
+
+
+def threads_by_role(facts, role):
+    return [f for f in facts if f["role"] == role]
+
+
+def count(d, waker, wakee, context="task"):
+    return sum(p["count"] for p in d["wakeups"]["pairs"]
+               if p["context"] == context and p["wakee"]["tid"] == wakee and p["waker"] and p["waker"]["tid"] == waker)
+
+
+# ---- what holds for every report ----
+
+def check_sums(d):
+    ledger = d["ledger"]
+    w = d["wakeups"]
+    for key in ("count", "delays", "delay_ns"):
+        check(sum(p[key] for p in w["pairs"]) + w["others"][key] == w[key], "the pairs' %s do not sum up", key)
+    check(w["delay_ns"] <= ledger["runq_wakeup"], "delays %d are more than the run queue's %d", w["delay_ns"], ledger["runq_wakeup"])
+    check(all(p["waker"] is None for p in w["pairs"] if p["context"] in ("hardirq", "softirq", "interrupt")),
+          "an interrupt's wake-up is blamed on a thread")
+    r = d["runq_by"]
+    check(r["wait_ns"] == ledger["runq_preempted"] + ledger["runq_wakeup"], "waits %d, ledger %d", r["wait_ns"],
+          ledger["runq_preempted"] + ledger["runq_wakeup"])
+    check(sum(r[p + "_ns"] for p in PARTS) == r["wait_ns"], "the parts do not sum to the waits")
+    check(sum(b["ns"] for b in r["by"]) == r["tracked_ns"] + r["foreign_ns"], "the others do not sum up")
+    check(r["idle_elsewhere_ns"] <= r["wait_ns"], "more idle elsewhere than waits")
+    threads = {t["serial"]: t["ledger"] for t in d["threads"]}
+    for t in r["threads"]:
+        waits = threads[t["serial"]]["runq_preempted"] + threads[t["serial"]]["runq_wakeup"]
+        check(sum(t[p + "_ns"] for p in PARTS) == t["wait_ns"] == waits, "thread %d: parts", t["tid"])
+    c = d["critical_path"]
+    check(c["wall_ns"] == d["wall_ns"], "the path is %d long, the run %d", c["wall_ns"], d["wall_ns"])
+    check(sum(t["ns"] for t in c["by_thread"]) == c["wall_ns"], "the path's threads do not sum up")
+    check(sum(c["by_class"].values()) == c["wall_ns"], "the path's classes do not sum up")
+    for t in c["by_thread"]:
+        check(sum(t["classes"].values()) == t["ns"], "the path's thread %s", t["tid"])
+        if t["serial"]:
+            check(all(ns <= threads[t["serial"]][k] for k, ns in t["classes"].items()),
+                  "thread %d is longer on the path than it was in its class", t["tid"])
+
+
+# ---- the cases ----
+
+def check_ring(d, facts, words):
+    """Each member wakes the next one once in each round; the first of all is the starter's."""
+    rounds = int(words[1])
+    ring = {f["number"]: f["tid"] for f in threads_by_role(facts, "member")}
+    nr = len(ring)
+    check(nr == int(words[0]), "%d members", nr)
+    starter = threads_by_role(facts, "starter")[0]["tid"]
+    for i in ring:
+        wakee = ring[(i + 1) % nr]
+        expected = rounds - (i == nr - 1)
+        check(count(d, ring[i], wakee) == expected, "member %d woke the next %d times, not %d", i, count(d, ring[i], wakee), expected)
+        others = [p for p in d["wakeups"]["pairs"] if p["wakee"]["tid"] == wakee and p["waker"]
+                  and p["waker"]["tid"] not in (ring[i], starter) and p["waker"]["recorded"]]
+        check(not others, "member %d is woken by %s", (i + 1) % nr, others)
+    check(count(d, starter, ring[0]) >= 1, "the starter did not wake the first")
+    # one token: each step is on the path, up to the last one of the member that the starter waited for last
+    check(d["critical_path"]["jumps"] >= rounds * nr - nr, "the path has %d jumps", d["critical_path"]["jumps"])
+
+
+def check_perf(d, facts, words):
+    """perf's sched_waking of the same run: a ring's pairs, counted by it."""
+    ring = {f["number"]: f["tid"] for f in threads_by_role(facts, "member")}
+    pairs = {}
+    for line in open(words[2]):
+        tid, wakee = line.split()
+        pairs[int(tid), int(wakee)] = pairs.get((int(tid), int(wakee)), 0) + 1
+    for i in ring:
+        pair = ring[i], ring[(i + 1) % len(ring)]
+        check(pairs.get(pair) == count(d, *pair), "member %d: perf counts %s, we %d", i, pairs.get(pair), count(d, *pair))
+
+
+def check_path(d, facts, words):
+    """
+    B, then C, then main, burn; the decoy is not on the path. CPU time as the thread's own clock tells it: ours is wall time on the
+    CPU, which has interrupts and what the hypervisor took in it too, and the time before and after the burning: 5 % and 3 ms.
+    """
+    path = {t["tid"]: t for t in d["critical_path"]["by_thread"]}
+    for role in ("b", "c", "main"):
+        f = threads_by_role(facts, role)[0]
+        on = path.get(f["tid"], {"classes": {"oncpu": 0}})["classes"]["oncpu"]
+        check(abs(on - f["cpu_ns"]) <= 0.05 * f["cpu_ns"] + 3 * MS, "%s is on the path's CPU for %d, it burned %d", role, on, f["cpu_ns"])
+    decoy = threads_by_role(facts, "decoy")[0]
+    check(path.get(decoy["tid"], {"ns": 0})["ns"] < 1 * MS, "the decoy is on the path: %s", path.get(decoy["tid"]))
+    order = sum(int(w) for w in words[:3]) * MS
+    check(d["critical_path"]["by_class"]["oncpu"] >= order, "%d on CPU of at least %d", d["critical_path"]["by_class"]["oncpu"], order)
+
+
+def check_occupied(d, facts, words):
+    """
+    Two hogs and a squatter of another program on one CPU: while one hog waits the other or the squatter has the CPU. So each hog's
+    waits that are the other's are just as long as the other runs, but for the moments at which only one of them is there (begin and end:
+    a slice or two, 12 ms) and for interrupts of their common time by others.
+    """
+    hogs = [f["tid"] for f in threads_by_role(facts, "hog")]
+    ledgers = {t["tid"]: t["ledger"] for t in d["threads"]}
+    splits = {t["tid"]: t for t in d["runq_by"]["threads"]}
+    for me, other in (hogs, hogs[::-1]):
+        own, ran = splits[me]["own_ns"], ledgers[other]["oncpu"]
+        check(abs(own - ran) <= 12 * MS, "a hog waits %d for the other, which ran %d", own, ran)
+        check(splits[me]["idle_elsewhere_ns"] == 0, "a pinned hog could have run elsewhere: %d", splits[me]["idle_elsewhere_ns"])
+    squatter = int(words[0])
+    both = [b for b in d["runq_by"]["by"] if b["pid"] == squatter]
+    check(len(both) == 1 and both[0]["comm"] == "squatter" and not both[0]["recorded"], "the squatter: %s", d["runq_by"]["by"][:4])
+    # both hogs wait while it runs: twice its CPU time, as the kernel has it for the time of the recording (all of it)
+    ns = both[0]["ns"] if both else 0
+    check(abs(ns - 2 * int(words[1])) <= 0.1 * ns + 12 * MS, "the squatter is in the way for %d, it ran %s", ns, words[1])
+    foreign = d["runq_by"]["foreign_ns"]
+    check(ns <= foreign, "the squatter's %d of %d", ns, foreign)
+
+
+CASES = {"ring": check_ring, "perf": check_perf, "path": check_path, "occupied": check_occupied, "any": lambda *_: None}
+
+
+def main():
+    with open(sys.argv[2], encoding="utf-8") as f:
+        d = json.load(f)
+    with open(sys.argv[3], encoding="utf-8") as f:
+        facts = [json.loads(line) for line in f]
+    check_sums(d)
+    if not wrong and (d["lost"]["events"] or d["ledger"]["untracked"] > 0.01 * sum(d["ledger"].values())):
+        print("%d events were lost" % d["lost"]["events"])
+        sys.exit(77)
+    CASES[sys.argv[1]](d, facts, sys.argv[4:])
+    print("\n".join(wrong))
+    sys.exit(1 if wrong else 0)
+
+
+main()
