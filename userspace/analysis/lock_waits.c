@@ -168,9 +168,10 @@ void lock_wait_begin(struct locks *k, struct waiter *w, struct lock *lock, uint3
 	w->from_ns = k->now_ns;
 	w->account = (struct account){ .held = w->account.held, .cap = w->account.cap };
 	w->open = (struct segment){ .from_ns = k->now_ns, .holder = owner, .how = LOCK_OWNER };
-	/* who is the owner now, and was given it, has had it (or was on its way to it) since */
+	/* Who is the owner now, and gave it away or was given it last: it has had it since, or was on its way to it. */
 	if (owner && state->waiting && state->waiting->open.holder != owner)
-		new_holder(k, state, NULL, k->now_ns, owner == state->given_to ? owner : 0, owner);
+		new_holder(k, state, NULL, k->now_ns,
+			   owner == state->given_to || owner == state->giver ? owner : 0, owner);
 	link_waiter(state, w);
 }
 

@@ -1,42 +1,91 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The workers wait for one another: futexes, joins, pipes between them are not told apart from locks here. */
-#include "explain/finding.h"
+/*
+ * The workers waited for one another's work, other than for a lock: what `serial` does not tell. Only workers are asked: a thread that
+ * just waits for those that it started is a coordinator, not one of them.
+ */
+#include <stdio.h>
+#include <string.h>
 
-/* t0..t1 with at least two workers on a CPU, as a share; -1 when it is not known. */
-static double together(const struct facts *f)
+#include "explain/lock_words.h"
+
+#define MAX_NAMED 3
+
+/* The workers' waits of a kind, without those that `serial` tells. */
+static int64_t left_of(const struct facts *f, unsigned int kind, int64_t serial)
 {
-	uint64_t at_once = 0;
+	const struct worker_waits *w = &f->run->waits;
+	uint64_t told = serial ? w->alone_kind_ns[kind] : 0;
 
-	if (!f->run->oncpu_ns || f->stack->wall_ns <= 0)
-		return -1;
-	for (size_t k = 2; k <= f->run->nr; k++)
-		at_once += f->run->oncpu_ns[k];
-	return (double)at_once / (double)f->stack->wall_ns;
+	if (kind < LOCK_KIND_NR && lock_kind_class((enum lock_kind)kind) != CLASS_SYNC)
+		return 0;
+	return w->kind_ns[kind] > told ? (int64_t)(w->kind_ns[kind] - told) : 0;
+}
+
+static void name_kind(char *buf, size_t size, const struct facts *f, unsigned int kind, int64_t ns,
+		      json_t *evidence)
+{
+	const struct worker_lock *object = lock_of_kind(f, kind);
+	double percent = finding_percent(facts_share(f, ns));
+	size_t len = strlen(buf);
+	char key[40];
+
+	snprintf(key, sizeof(key), "%s_percent", wait_name(kind));
+	evidence_number(evidence, key, percent);
+	if (object)
+		json_object_set_new(evidence, wait_name(kind), json_string(object->name));
+	snprintf(buf + len, size - len, "%s %.1f %% %s%s%s%s", len ? "," : ":", percent,
+		 wait_words(kind), object ? " (" : "", object ? object->name : "",
+		 object ? ")" : "");
+}
+
+/* ": 12.3 % at a barrier (b in prog), 4.5 % on a semaphore": the largest first. Returns the largest. */
+static unsigned int name_kinds(char *buf, size_t size, const struct facts *f, int64_t serial,
+			       json_t *evidence)
+{
+	bool named[WAIT_KINDS] = { false };
+	unsigned int first = WAIT_OTHER;
+
+	*buf = '\0';
+	for (int i = 0; i < MAX_NAMED; i++) {
+		unsigned int most = 0;
+
+		for (unsigned int kind = 1; kind < WAIT_KINDS; kind++)
+			if (named[most] ||
+			    (!named[kind] && left_of(f, kind, serial) > left_of(f, most, serial)))
+				most = kind;
+		if (facts_share(f, left_of(f, most, serial)) < FINDING_MIN_SHARE)
+			break;
+		name_kind(buf, size, f, most, left_of(f, most, serial), evidence);
+		named[most] = true;
+		first = i ? first : most;
+	}
+	return first;
 }
 
 static int find(const struct facts *f, struct finding *ret)
 {
-	int64_t ns = f->stack->part_ns[STACK_SYNC];
-	double share = facts_share(f, ns), at_once = together(f);
+	int64_t serial = serial_ns(f), ns = f->stack->part_ns[STACK_SYNC] - serial;
+	double share = facts_share(f, ns);
+	char kinds[MAX_NAMED * (WORKER_LOCK_NAME + 100)];
+	unsigned int first;
 	json_t *evidence;
 
 	if (share < FINDING_MIN_SHARE || f->stack->workers < 2)
 		return 0;
-	evidence = json_pack("{s:I,s:f,s:f,s:b}", "sync_ns", (json_int_t)ns,
-			     "share_of_workers_time", share, "two_or_more_on_cpu_share", at_once,
-			     "interpreter_lock", f->interpreter_lock);
+	evidence = json_pack("{s:I,s:f,s:f,s:i}", "sync_ns", (json_int_t)ns,
+			     "share_of_workers_time", share, "percent_of_workers_time",
+			     finding_percent(share), "workers", (int)f->stack->workers);
+	first = name_kinds(kinds, sizeof(kinds), f, serial, evidence);
 	return finding_make(
 		ret, f, "sync", ns, evidence,
-		f->interpreter_lock ?
-			"count in processes instead of threads: each has an interpreter, and a lock, of its own" :
-			"let each worker own its data, or hold what is shared for a shorter time",
-		"%s: at least two of its %zu workers were on a CPU at the same time for %s%.2f %% of the run; "
-		"they spent %.1f %% of their time blocked until another thread let them go on (a futex, a join, a "
-		"child)%s.",
-		f->name, f->stack->workers, at_once < 0.5 ? "only " : "", at_once * 100,
-		share * 100,
-		f->interpreter_lock ?
-			": a Python thread may run only while it holds its interpreter's one lock" :
+		first == LOCK_BARRIER ?
+			"give each the same amount of work between two barriers, or use fewer barriers" :
+			"let each worker depend less on the others: hand over larger pieces, more rarely",
+		"%s: %.1f %% of the time of its %zu workers is spent waiting for another thread's or "
+		"process's work%s%s.",
+		f->name, finding_percent(share), f->stack->workers, kinds,
+		f->interpreter_lock && first == WAIT_OTHER ?
+			"; a Python thread may run only while it holds its interpreter's lock, and this may be that" :
 			"");
 }
 

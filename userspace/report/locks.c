@@ -229,7 +229,7 @@ static void tell_pathologies(const struct lock *lock, FILE *out, int width)
 			lock->convoys, units_time(text, lock->handed_ns),
 			units_percent(share, lock->handed_ns, lock->wait_ns));
 	if (worth_telling(lock, preempted) && lock_kind_class(lock->kind) != CLASS_SYNC)
-		text_item(out, width, "preempted holder",
+		text_item(out, width, "preempted",
 			  "for %s (%s) the holder was ready to run and something else had its CPU",
 			  units_time(text, preempted),
 			  units_percent(share, preempted, lock->wait_ns));
