@@ -327,23 +327,48 @@ static void fill_entry(struct series *one, struct run_entry *e)
 	}
 }
 
-static int explain(struct lab *lab, struct series *one, struct run_entry *e,
-		   const struct strategy *base)
+/* The baseline, if it ran and counted as far. */
+static const struct run_entry *reference_of(const struct lab *lab, const struct run_entry *e,
+					    const struct strategy *base)
 {
-	const struct run_entry *reference = NULL;
-	struct facts facts;
-	int r;
-
 	for (size_t i = 0; i < lab->nr; i++)
 		if (!strcmp(lab->entry[i].name, base->name) && !lab->entry[i].skipped &&
 		    lab->entry[i].count == e->count)
-			reference = &lab->entry[i];
-	if (reference) {
-		e->baseline_ns = reference->wall_ns;
-		e->baseline_name = reference->name;
+			return &lab->entry[i];
+	return NULL;
+}
+
+static bool is_pool(const struct run_entry *e)
+{
+	return strstr(e->name, "pool") != NULL;
+}
+
+/* The same work, by as many workers against the same baseline, in processes: a pool's peer is a pool, if there is one. */
+static const struct run_entry *peer_of(const struct lab *lab, const struct run_entry *e)
+{
+	const struct run_entry *peer = NULL;
+
+	for (size_t i = 0; i < lab->nr && e->baseline_ns; i++) {
+		const struct run_entry *other = &lab->entry[i];
+
+		if (other->skipped || other->run.one_process || other->run.nr < 2 ||
+		    other->workers != e->workers || other->baseline_ns != e->baseline_ns)
+			continue;
+		if (!peer || is_pool(other) == is_pool(e))
+			peer = other;
 	}
-	r = experiment_stack(&e->run, reference ? experiment_work_ns(&reference->run) : 0,
-			     &e->stack);
+	return peer;
+}
+
+static int explain(const struct lab *lab, const struct series *one, struct run_entry *e,
+		   const struct run_entry *reference)
+{
+	bool gil_shared = one->gil == 1 && e->run.nr > 1 && e->run.one_process;
+	const struct run_entry *peer = gil_shared ? peer_of(lab, e) : NULL;
+	uint64_t reference_ns = reference ? experiment_work_ns(&reference->run) : 0;
+	struct facts facts;
+	int r = experiment_stack(&e->run, reference_ns, &e->stack);
+
 	if (r)
 		return r;
 	facts = (struct facts){
@@ -353,8 +378,10 @@ static int explain(struct lab *lab, struct series *one, struct run_entry *e,
 		.stack = &e->stack,
 		.baseline_ns = e->baseline_ns,
 		.baseline_name = e->baseline_name,
-		.reference_ns = reference ? experiment_work_ns(&reference->run) : 0,
-		.interpreter_lock = one->gil == 1 && e->run.nr > 1 && e->run.one_process,
+		.reference_ns = reference_ns,
+		.interpreter_lock = gil_shared,
+		.peer = peer ? peer->name : NULL,
+		.peer_speedup = peer ? run_entry_speedup(peer) : 0,
 		.cpus = strategy_default_workers(),
 		.capacity_cpus = e->capacity_cpus,
 		.capacity = e->capacity,
@@ -366,18 +393,26 @@ static int explain(struct lab *lab, struct series *one, struct run_entry *e,
 
 static int conclude(struct state *s, struct err *err)
 {
+	const struct run_entry *reference[LAB_MAX] = { NULL };
 	struct lab *lab = s->lab;
 
 	for (size_t i = 0; i < s->nr; i++)
 		fill_entry(&s->series[i], &lab->entry[i]);
 	lab->nr = s->nr;
+	/* all speedups before the first sentence: one strategy's may name another's */
 	for (size_t i = 0; i < lab->nr; i++) {
-		const struct strategy *strategy = s->series[i].job.strategy;
+		struct run_entry *e = &lab->entry[i];
 
-		if (!lab->entry[i].skipped &&
-		    explain(lab, &s->series[i], &lab->entry[i], strategy_baseline(strategy)))
-			return err_sys(err, -ENOMEM, "cannot explain the run");
+		if (!e->skipped)
+			reference[i] =
+				reference_of(lab, e, strategy_baseline(s->series[i].job.strategy));
+		e->baseline_ns = reference[i] ? reference[i]->wall_ns : 0;
+		e->baseline_name = reference[i] ? reference[i]->name : NULL;
 	}
+	for (size_t i = 0; i < lab->nr; i++)
+		if (!lab->entry[i].skipped &&
+		    explain(lab, &s->series[i], &lab->entry[i], reference[i]))
+			return err_sys(err, -ENOMEM, "cannot explain the run");
 	return 0;
 }
 

@@ -91,10 +91,15 @@ double facts_share(const struct facts *f, int64_t ns)
 
 double finding_percent(double share)
 {
-	return round(share * 1000) / 10;
+	return finding_tenths(share * 100);
 }
 
-double finding_round(double value)
+double finding_tenths(double value)
+{
+	return round(value * 10) / 10;
+}
+
+double finding_hundredths(double value)
 {
 	return round(value * 100) / 100;
 }
@@ -148,7 +153,7 @@ int finding_add(struct finding *f, const char *fmt, ...)
 /* Where there is no reference, all that can be said is how it would compare with this run. */
 static int add_bound(struct finding *ret, const struct facts *f)
 {
-	double bound = finding_round(ret->bound);
+	double bound = finding_hundredths(ret->bound);
 	char *sentence;
 
 	if (json_object_set_new(ret->evidence, "bound", json_real(bound)) ||

@@ -89,8 +89,9 @@ double facts_share(const struct facts *f, int64_t ns);
 /* A share (0..1) in percent, rounded as "%.1f" prints it: what goes into the sentence and the evidence. */
 double finding_percent(double share);
 
-/* A value rounded to two decimals, as "%.2f" prints it. */
-double finding_round(double value);
+/* A value rounded as "%.1f" and as "%.2f" print it. */
+double finding_tenths(double value);
+double finding_hundredths(double value);
 
 /* part / whole, 0 of nothing. */
 double finding_ratio(uint64_t part, uint64_t whole);

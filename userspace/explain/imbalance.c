@@ -11,12 +11,12 @@ static int find(const struct facts *f, struct finding *ret)
 		return 0;
 	return finding_make(
 		ret, f, "imbalance", ns,
-		json_pack("{s:I,s:f}", "imbalance_ns", (json_int_t)ns, "share_of_workers_time",
-			  share),
+		json_pack("{s:I,s:f,s:f}", "imbalance_ns", (json_int_t)ns, "share_of_workers_time",
+			  share, "percent_of_workers_time", finding_percent(share)),
 		"split the work into more, smaller parts that free workers can take",
 		"%s: workers that had finished stood idle for %.1f %% of the workers' time while the last "
 		"one still worked.",
-		f->name, share * 100);
+		f->name, finding_percent(share));
 }
 
 const struct cause cause_imbalance = { .name = "imbalance", .find = find };

@@ -20,10 +20,12 @@ static int find(const struct facts *f, struct finding *ret)
 	if (!f->reference_ns || share < FINDING_MIN_SHARE)
 		return 0;
 	times = 1 + (double)ns / (double)f->reference_ns;
-	evidence = json_pack("{s:I,s:f,s:I,s:f,s:f,s:f}", "inflation_ns", (json_int_t)ns, "times",
-			     times, "reference_oncpu_ns", (json_int_t)f->reference_ns,
-			     "capacity_cpus", f->capacity, "capacity_min", f->capacity_min,
-			     "capacity_max", f->capacity_max);
+	evidence = json_pack("{s:I,s:f,s:I,s:i,s:f,s:f,s:f}", "inflation_ns", (json_int_t)ns,
+			     "times", finding_hundredths(times), "reference_oncpu_ns",
+			     (json_int_t)f->reference_ns, "measured_on_cpus", (int)f->capacity_cpus,
+			     "capacity_cpus", finding_hundredths(f->capacity), "capacity_min",
+			     finding_hundredths(f->capacity_min), "capacity_max",
+			     finding_hundredths(f->capacity_max));
 	if (f->capacity > 0)
 		return finding_make(
 			ret, f, "inflation", ns, evidence,
@@ -34,13 +36,14 @@ static int find(const struct facts *f, struct finding *ret)
 			"%s: the same work took %.2f times the CPU time that it took %s alone; close to that "
 			"run, a bare counting loop pinned to each of %u CPUs at once did the work of %.2f CPUs "
 			"(%.2f to %.2f).",
-			f->name, times, f->baseline_name, f->capacity_cpus, f->capacity,
-			f->capacity_min, f->capacity_max);
+			f->name, finding_hundredths(times), f->baseline_name, f->capacity_cpus,
+			finding_hundredths(f->capacity), finding_hundredths(f->capacity_min),
+			finding_hundredths(f->capacity_max));
 	return finding_make(
 		ret, f, "inflation", ns, evidence, "compare in a quiet hour, and with --repeat",
 		"%s: the same work took %.2f times the CPU time that it took %s alone; the scheduler did "
 		"not cause that.",
-		f->name, times, f->baseline_name);
+		f->name, finding_hundredths(times), f->baseline_name);
 }
 
 const struct cause cause_inflation = { .name = "inflation", .find = find };

@@ -9,8 +9,9 @@ static int find_unsplit(const struct facts *f, int64_t ns, double share, json_t 
 	return finding_make(
 		ret, f, "runqueue", ns, evidence, remedy,
 		"%s: %s ready to run and had no CPU for %.1f %% of %s time: %zu on %u CPUs.",
-		f->name, f->stack->workers > 1 ? "its workers were" : "its worker was", share * 100,
-		f->stack->workers > 1 ? "their" : "its", f->stack->workers, f->cpus);
+		f->name, f->stack->workers > 1 ? "its workers were" : "its worker was",
+		finding_percent(share), f->stack->workers > 1 ? "their" : "its", f->stack->workers,
+		f->cpus);
 }
 
 static int find(const struct facts *f, struct finding *ret)
@@ -25,22 +26,26 @@ static int find(const struct facts *f, struct finding *ret)
 			"use no more workers than CPUs: more of them only take turns" :
 			"see who had the CPU meanwhile: stop or move the other programs, or raise "
 			"the priority";
+	double after_other = finding_percent(facts_share(f, preempted)),
+	       after_wakeup = finding_percent(facts_share(f, wakeup));
 	json_t *evidence;
 
 	if (share < FINDING_MIN_SHARE)
 		return 0;
-	evidence = json_pack("{s:I,s:I,s:f,s:i,s:i}", "runq_preempted_ns", (json_int_t)preempted,
-			     "runq_wakeup_ns", (json_int_t)wakeup, "share_of_workers_time", share,
-			     "workers", (int)f->stack->workers, "cpus", (int)f->cpus);
+	evidence = json_pack("{s:I,s:I,s:f,s:f,s:f,s:f,s:i,s:i}", "runq_preempted_ns",
+			     (json_int_t)preempted, "runq_wakeup_ns", (json_int_t)wakeup,
+			     "share_of_workers_time", share, "percent_of_workers_time",
+			     finding_percent(share), "preempted_percent", after_other,
+			     "wakeup_percent", after_wakeup, "workers", (int)f->stack->workers,
+			     "cpus", (int)f->cpus);
 	if (!f->run->bpf)
 		return find_unsplit(f, ns, share, evidence, remedy, ret);
 	return finding_make(
 		ret, f, "runqueue", ns, evidence, remedy,
 		"%s: %s ready to run and waited for a CPU for %.1f %% of %s time (%.1f %% after another "
 		"thread was given it, %.1f %% after a wake-up): %zu on %u CPUs%s.",
-		f->name, many ? "its workers were" : "its worker was", share * 100,
-		many ? "their" : "its", facts_share(f, preempted) * 100,
-		facts_share(f, wakeup) * 100, f->stack->workers, f->cpus,
+		f->name, many ? "its workers were" : "its worker was", finding_percent(share),
+		many ? "their" : "its", after_other, after_wakeup, f->stack->workers, f->cpus,
 		crowded ?
 			"" :
 			"; so others had a CPU meanwhile, or workers stood in one queue while a CPU was free");

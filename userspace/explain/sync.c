@@ -10,15 +10,29 @@
 
 #define MAX_NAMED 3
 
-/* The workers' waits of a kind, without those that `serial` tells. */
-static int64_t left_of(const struct facts *f, unsigned int kind, int64_t serial)
+/* The workers' waits by kind, without those that `serial` tells. */
+static void what_is_left(const struct facts *f, bool serial, int64_t left[WAIT_KINDS])
 {
 	const struct worker_waits *w = &f->run->waits;
-	uint64_t told = serial ? w->alone_kind_ns[kind] : 0;
 
-	if (kind < LOCK_KIND_NR && lock_kind_class((enum lock_kind)kind) != CLASS_SYNC)
-		return 0;
-	return w->kind_ns[kind] > told ? (int64_t)(w->kind_ns[kind] - told) : 0;
+	for (unsigned int kind = 0; kind < WAIT_KINDS; kind++) {
+		uint64_t told = serial ? w->alone_kind_ns[kind] : 0;
+		bool sync = kind == WAIT_OTHER ||
+			    lock_kind_class((enum lock_kind)kind) == CLASS_SYNC;
+
+		left[kind] = sync && w->kind_ns[kind] > told ? (int64_t)(w->kind_ns[kind] - told) :
+							       0;
+	}
+}
+
+static unsigned int largest(const int64_t left[WAIT_KINDS])
+{
+	unsigned int most = 0;
+
+	for (unsigned int kind = 1; kind < WAIT_KINDS; kind++)
+		if (left[kind] > left[most])
+			most = kind;
+	return most;
 }
 
 static void name_kind(char *buf, size_t size, const struct facts *f, unsigned int kind, int64_t ns,
@@ -39,27 +53,21 @@ static void name_kind(char *buf, size_t size, const struct facts *f, unsigned in
 }
 
 /* ": 12.3 % at a barrier (b in prog), 4.5 % on a semaphore": the largest first. Returns the largest. */
-static unsigned int name_kinds(char *buf, size_t size, const struct facts *f, int64_t serial,
+static unsigned int name_kinds(char *buf, size_t size, const struct facts *f, bool serial,
 			       json_t *evidence)
 {
-	bool named[WAIT_KINDS] = { false };
-	unsigned int first = WAIT_OTHER;
+	int64_t left[WAIT_KINDS];
+	unsigned int first, kind;
 
 	*buf = '\0';
-	for (int i = 0; i < MAX_NAMED; i++) {
-		unsigned int most = 0;
-
-		for (unsigned int kind = 1; kind < WAIT_KINDS; kind++)
-			if (named[most] ||
-			    (!named[kind] && left_of(f, kind, serial) > left_of(f, most, serial)))
-				most = kind;
-		if (facts_share(f, left_of(f, most, serial)) < FINDING_MIN_SHARE)
-			break;
-		name_kind(buf, size, f, most, left_of(f, most, serial), evidence);
-		named[most] = true;
-		first = i ? first : most;
+	what_is_left(f, serial, left);
+	first = kind = largest(left);
+	for (int i = 0; i < MAX_NAMED && facts_share(f, left[kind]) >= FINDING_MIN_SHARE; i++) {
+		name_kind(buf, size, f, kind, left[kind], evidence);
+		left[kind] = 0;
+		kind = largest(left);
 	}
-	return first;
+	return left[first] ? WAIT_OTHER : first;
 }
 
 static int find(const struct facts *f, struct finding *ret)
@@ -75,7 +83,7 @@ static int find(const struct facts *f, struct finding *ret)
 	evidence = json_pack("{s:I,s:f,s:f,s:i}", "sync_ns", (json_int_t)ns,
 			     "share_of_workers_time", share, "percent_of_workers_time",
 			     finding_percent(share), "workers", (int)f->stack->workers);
-	first = name_kinds(kinds, sizeof(kinds), f, serial, evidence);
+	first = name_kinds(kinds, sizeof(kinds), f, serial > 0, evidence);
 	return finding_make(
 		ret, f, "sync", ns, evidence,
 		first == LOCK_BARRIER ?

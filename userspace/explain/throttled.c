@@ -11,12 +11,12 @@ static int find(const struct facts *f, struct finding *ret)
 		return 0;
 	return finding_make(
 		ret, f, "throttled", ns,
-		json_pack("{s:I,s:f}", "throttled_ns", (json_int_t)ns, "share_of_workers_time",
-			  share),
+		json_pack("{s:I,s:f,s:f}", "throttled_ns", (json_int_t)ns, "share_of_workers_time",
+			  share, "percent_of_workers_time", finding_percent(share)),
 		"raise the cgroup's quota (cpu.max), or use fewer workers than it pays for",
 		"%s: its workers stood still for %.1f %% of their time because their cgroup had used up its "
 		"CPU quota.",
-		f->name, share * 100);
+		f->name, finding_percent(share));
 }
 
 const struct cause cause_throttled = { .name = "throttled", .find = find };

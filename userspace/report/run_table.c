@@ -175,26 +175,37 @@ static void legend(const struct run_report *r, const struct report_options *o, F
 			out, o->width, "",
 			"VOL and INVOL: switches of all threads, because one blocked or because it lost its CPU; MIGR: "
 			"moves to another CPU; AUDIT: whether these equal the kernel's own counts.");
+	text_field(
+		out, o->width, "",
+		"1.97x in the sentences below: so many times as fast as the single version of the same "
+		"language.");
+}
+
+/* The largest loss is always told, another one only when it took this share of the workers' time. */
+#define TELL_TOO 0.10
+
+static bool worth_telling(const struct run_entry *e, size_t i)
+{
+	double whole = (double)e->stack.wall_ns * (double)e->stack.workers;
+
+	return !i || (double)e->findings.finding[i].lost_ns >= TELL_TOO * whole;
 }
 
 static void sentences(const struct run_report *r, const struct report_options *o, FILE *out)
 {
 	for (size_t i = 0; i < r->nr; i++) {
 		const struct run_entry *e = &r->entry[i];
-		const struct finding *f = e->findings.nr ? &e->findings.finding[0] : NULL;
 
 		if (e->skipped)
 			text_field(out, o->width, "skipped", "%s: %s", e->name, e->skipped);
-		else if (f && f->lost_ns > 0)
-			text_field(out, o->width, f->cause,
-				   "%s Without this, at most %.2f times as fast%s%s. What would "
-				   "help: %s.",
-				   f->sentence, f->bound,
-				   e->baseline_name && !e->single ? " as " : "",
-				   e->baseline_name && !e->single ? e->baseline_name : "",
-				   f->remedy);
-		else if (f)
-			text_field(out, o->width, f->cause, "%s", f->sentence);
+		for (size_t k = 0; k < e->findings.nr && worth_telling(e, k); k++) {
+			const struct finding *f = &e->findings.finding[k];
+			bool help = f->lost_ns > 0;
+
+			text_field(out, o->width, f->cause, "%s%s%s%s", f->sentence,
+				   help ? " What would help: " : "", help ? f->remedy : "",
+				   help ? "." : "");
+		}
 	}
 }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a tracer costs a program with locks: contend uncontended N, contend contended THREADS MS, contend lightly THREADS MS US.
- * Prints one number, and its unit.
+ * What a tracer costs a program with locks: contend uncontended N, contend contended THREADS MS, contend lightly THREADS MS US, contend
+ * ring THREADS N. Prints one number, and its unit.
  *
  *   uncontended   one thread locks and unlocks: no system call is made, so a tracer should cost nothing    ns/pair
  *   contended     an empty section: a futex call for many a pair, the worst case                           ops/s
  *   lightly       the same with US of work of each thread's own between two sections                       ops/s
+ *   ring          each thread waits for its turn in a futex call and wakes the next: two calls a turn, always    us/turn
  */
 #include "facts.h"
+
+#include <linux/futex.h>
 
 static pthread_mutex_t contended_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int ready;
@@ -87,7 +90,49 @@ static void do_lightly(const long *n)
 	contend(n);
 }
 
+#define MAX_RING 64
+
+static struct {
+	_Alignas(64) atomic_uint word;
+} turn[MAX_RING];
+static unsigned int ring_threads;
+static unsigned long ring_turns;
+
+static void *ring_member(void *arg)
+{
+	unsigned int me = (unsigned int)(uintptr_t)arg, next = (me + 1) % ring_threads;
+
+	for (unsigned long i = 0; i < ring_turns; i++) {
+		while (!atomic_load(&turn[me].word))
+			syscall(SYS_futex, &turn[me].word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+		atomic_store(&turn[me].word, 0);
+		atomic_store(&turn[next].word, 1);
+		syscall(SYS_futex, &turn[next].word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	}
+	return NULL;
+}
+
+static void do_ring(const long *n)
+{
+	pthread_t t[MAX_RING];
+	uint64_t began_ns;
+
+	ring_threads = n[0] > 0 && n[0] <= MAX_RING ? (unsigned int)n[0] : 8;
+	ring_turns = (n[1] > 0 ? (unsigned long)n[1] : 100000) / ring_threads;
+	for (unsigned int i = 0; i < ring_threads; i++)
+		t[i] = start(ring_member, (void *)(uintptr_t)i);
+	rest(20 * MSEC); /* until all wait */
+	began_ns = wall();
+	atomic_store(&turn[0].word, 1);
+	syscall(SYS_futex, &turn[0].word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	for (unsigned int i = 0; i < ring_threads; i++)
+		pthread_join(t[i], NULL);
+	printf("%.3f us/turn\n",
+	       (double)(wall() - began_ns) / 1e3 / (double)(ring_turns * ring_threads));
+}
+
 static const struct workload workloads[] = {
+	{ "ring", do_ring },
 	{ "uncontended", do_uncontended },
 	{ "contended", do_contended },
 	{ "lightly", do_lightly },

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Only one worker could run: the others waited for what it did. What they waited for as a lock is told by `lock` and `gil`; what they
+ * waited for otherwise while another one ran too is told by `sync`.
+ */
+#include <stdio.h>
+
+#include "explain/lock_words.h"
+
+static unsigned int mostly(const struct worker_waits *w)
+{
+	unsigned int most = 0;
+
+	for (unsigned int kind = 1; kind < WAIT_KINDS; kind++)
+		if (w->alone_kind_ns[kind] > w->alone_kind_ns[most])
+			most = kind;
+	return most;
+}
+
+/* " (thread 1234 for 98.0 % of that)", when it is mostly the same one. */
+static void name_it(char *buf, size_t size, const struct worker_waits *w, json_t *evidence)
+{
+	double share = finding_ratio(w->alone_most_ns, w->alone_ns);
+
+	*buf = '\0';
+	json_object_set_new(evidence, "alone_most_tid", json_integer(w->alone_most_tid));
+	evidence_number(evidence, "alone_most_percent", finding_percent(share));
+	if (w->alone_most_tid && share >= LOCK_TELL_HOLDER)
+		snprintf(buf, size, " (for %.1f %% of that the thread %u)", finding_percent(share),
+			 w->alone_most_tid);
+}
+
+static int find(const struct facts *f, struct finding *ret)
+{
+	const struct worker_waits *w = &f->run->waits;
+	int64_t ns = serial_ns(f);
+	double share = facts_share(f, ns), alone;
+	unsigned int kind = mostly(w);
+	const struct worker_lock *object = lock_of_kind(f, kind);
+	json_t *evidence;
+	char who[80];
+
+	if (!ns)
+		return 0;
+	alone = finding_percent(finding_ratio(w->alone_ns, (uint64_t)f->stack->wall_ns));
+	evidence = json_pack("{s:I,s:f,s:f,s:i,s:I,s:f,s:s,s:s*}", "serial_ns", (json_int_t)ns,
+			     "share_of_workers_time", share, "percent_of_workers_time",
+			     finding_percent(share), "workers", (int)f->stack->workers,
+			     "one_alone_ns", (json_int_t)w->alone_ns, "one_alone_percent_of_run",
+			     alone, "kind", wait_name(kind), "object",
+			     object ? object->name : NULL);
+	name_it(who, sizeof(who), w, evidence);
+	return finding_make(
+		ret, f, "serial", ns, evidence,
+		"divide what that one does alone, or let the others do something else meanwhile",
+		"%s: for %.1f %% of the run exactly one of its %zu workers runs while others wait for it%s: "
+		"%.1f %% of the workers' time, most of it %s%s%s%s.",
+		f->name, alone, f->stack->workers, who, finding_percent(share), wait_words(kind),
+		object ? " (" : "", object ? object->name : "", object ? ")" : "");
+}
+
+const struct cause cause_serial = { .name = "serial", .find = find };
