@@ -26,6 +26,7 @@ struct line {
 	uint16_t *seq;
 	struct ledger *ledger;
 	struct passes *passes;
+	struct locks *locks;
 };
 
 static uint32_t who_of(const char *name)
@@ -67,6 +68,21 @@ static uint64_t value(const struct line *line, const char *key, uint64_t otherwi
 	return otherwise;
 }
 
+/* The numbers of "key=1,2,3"; those that are missing stay. */
+static void values(const struct line *line, const char *key, uint32_t *ret, unsigned int nr)
+{
+	size_t len = strlen(key);
+
+	for (unsigned int i = 0; i < line->nr; i++) {
+		char *at = line->arg[i] + len + 1;
+
+		if (strncmp(line->arg[i], key, len) || line->arg[i][len] != '=')
+			continue;
+		for (unsigned int k = 0; k < nr && at[-1]; k++, at++)
+			ret[k] = (uint32_t)strtoul(at, &at, 10);
+	}
+}
+
 static uint64_t number(const struct line *line, unsigned int i)
 {
 	return i < line->nr ? strtoull(line->arg[i], NULL, 10) : 0;
@@ -80,9 +96,13 @@ static void put(const struct line *line, void *rec, unsigned int kind, unsigned 
 	*(uint64_t *)rec = EV_WORD0(line->time, bytes / 8, kind, flags);
 	if (line->dropped)
 		return;
+	if (line->locks)
+		assert_int_equal(locks_before(line->locks, &ev), 0);
 	if (line->passes)
 		assert_int_equal(passes_event(line->passes, &ev), 0);
 	assert_int_equal(ledger_event(line->ledger, &ev), 0);
+	if (line->locks)
+		assert_int_equal(locks_after(line->locks, &ev), 0);
 }
 
 /* "S:futex,1,2" as state, flags and how. */
@@ -150,6 +170,7 @@ static void put_wake(const struct line *line, unsigned int kind)
 
 	rec.seq = (uint16_t)value(line, "seq", *seq_of(line, rec.wakee));
 	rec.cpu = (uint16_t)value(line, "on", line->cpu);
+	rec.why = (uint32_t)value(line, "why", WHY_NONE);
 	if (kind == EV_WAKE) {
 		rec.waker = line->nr > 2 ? who_of(line->arg[2]) : 0;
 		flags |= has(line, "oncpu") ? WK_ON_CPU : 0;
@@ -166,6 +187,15 @@ static void put_wake(const struct line *line, unsigned int kind)
 	put(line, &rec, kind, flags, sizeof(rec));
 }
 
+static void put_namespace(const struct line *line, struct ev_thread *rec)
+{
+	uint32_t ns[2] = { rec->tid, 1 };
+
+	values(line, "ns", ns, 2);
+	rec->ns_tid = ns[0];
+	rec->pid_ns = ns[1];
+}
+
 static void put_fork(const struct line *line)
 {
 	struct ev_thread rec = {
@@ -176,6 +206,7 @@ static void put_fork(const struct line *line)
 		.comm = "child",
 	};
 
+	put_namespace(line, &rec);
 	put(line, &rec, EV_FORK, 0, sizeof(rec));
 }
 
@@ -189,6 +220,7 @@ static void put_snap(const struct line *line)
 	};
 	unsigned int flags = 0;
 
+	put_namespace(line, &rec);
 	flags |= has(line, "oncpu") ? SN_ON_CPU : 0;
 	flags |= has(line, "target") ? SN_TARGET | SN_BLOCKED : 0;
 	flags |= has(line, "blocked") ? SN_BLOCKED : 0;
@@ -230,13 +262,16 @@ static void put_missed(const struct line *line)
 
 static void put_about_thread(const struct line *line, const char *event)
 {
-	struct ev_exec exec = { .who = who_of(line->arg[0]), .tgid = 1, .comm = "new" };
+	struct ev_exec exec = { .who = who_of(line->arg[0]),
+				.tgid = (uint32_t)value(line, "tgid", 1),
+				.comm = "new" };
 	struct ev_exit exit_rec = { .who = who_of(line->arg[0]) };
 	struct ev_name name = { .who = who_of(line->arg[0]), .tgid = 1 };
 	struct ev_migrate migrate = { .who = who_of(line->arg[0]) };
 
 	if (!strcmp(event, "exec")) {
 		exec.tid = (uint32_t)value(line, "tid", 0);
+		exec.old_tid = (uint32_t)value(line, "old", exec.tid);
 		put(line, &exec, EV_EXEC, 0, sizeof(exec));
 	} else if (!strcmp(event, "exit")) {
 		put(line, &exit_rec, EV_EXIT, 0, sizeof(exit_rec));
@@ -274,6 +309,38 @@ static void put_lost(const struct line *line)
 	put(line, &rec, EV_LOST, 0, sizeof(rec));
 }
 
+static void put_futex(const struct line *line)
+{
+	struct ev_futex rec = {
+		.who = who_of(line->arg[0]),
+		.uaddr = value(line, "addr", 0),
+		.pc = value(line, "pc", 1),
+		.op = (uint32_t)value(line, "op", 128),
+		.val = (uint32_t)value(line, "val", 2),
+	};
+	unsigned int flags = FX_READ | FX_NEAR;
+
+	rec.seq = (uint16_t)(*seq_of(line, rec.who) + 1);
+	rec.word = (uint32_t)value(line, "word", rec.val);
+	values(line, "owner", rec.near, 3);
+	flags |= has(line, "timeout") ? FX_TIMEOUT : 0;
+	flags |= has(line, "vector") ? FX_VECTOR : 0;
+	put(line, &rec, EV_FUTEX, flags, sizeof(rec));
+}
+
+static void put_klock(const struct line *line, bool end)
+{
+	struct ev_klock rec = {
+		.who = who_of(line->arg[0]),
+		.lock = value(line, "addr", 0),
+		.for_ns = value(line, "for", 0),
+	};
+
+	rec.seq = (uint16_t)(*seq_of(line, rec.who) + !end);
+	put(line, &rec, end ? EV_KLOCK_END : EV_KLOCK, has(line, "spin") ? KL_SPIN : KL_WRITE,
+	    sizeof(rec));
+}
+
 static void put_event(const struct line *line, const char *event)
 {
 	if (!strcmp(event, "switch"))
@@ -294,15 +361,19 @@ static void put_event(const struct line *line, const char *event)
 		put_lost(line);
 	else if (!strcmp(event, "task"))
 		put_task(line);
+	else if (!strcmp(event, "futex"))
+		put_futex(line);
+	else if (!strcmp(event, "klock") || !strcmp(event, "klockend"))
+		put_klock(line, event[5]);
 	else
 		put_about_thread(line, event);
 }
 
-static void feed_line(struct ledger *l, struct passes *passes, char *text, uint16_t *seq)
+static void feed_line(struct line line, char *text)
 {
-	struct line line = { .seq = seq, .ledger = l, .passes = passes, .dropped = *text == '!' };
 	char *save = NULL, *time, *cpu, *event, *word;
 
+	line.dropped = *text == '!';
 	time = strtok_r(text + line.dropped, " \t", &save);
 	if (!time || *time == '#')
 		return;
@@ -316,15 +387,22 @@ static void feed_line(struct ledger *l, struct passes *passes, char *text, uint1
 	put_event(&line, event);
 }
 
-void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char *text)
+void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks *locks,
+			   const char *text)
 {
 	_cleanup_(free_p) char *copy = strdup(text);
 	uint16_t seq[32] = { 0 };
+	struct line line = { .seq = seq, .ledger = l, .passes = passes, .locks = locks };
 	char *save = NULL;
 
 	assert_non_null(copy);
-	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		feed_line(l, passes, line, seq);
+	for (char *at = strtok_r(copy, "\n", &save); at; at = strtok_r(NULL, "\n", &save))
+		feed_line(line, at);
+}
+
+void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char *text)
+{
+	trace_text_feed_locks(l, passes, NULL, text);
 }
 
 void trace_text_feed(struct ledger *l, const char *text)

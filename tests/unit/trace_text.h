@@ -13,6 +13,11 @@
  *   100 cpu0 missed A in arrival=50 queue=20 n=1 | missed A wakeup queue=5
  *   100 cpu0 books A first|dead|end v=1 i=2 m=3 exec=400 delay=50
  *   100 cpu0 lost 20 80 5			first, last, records
+ *   100 cpu0 futex A addr=4096 op=128 val=2 word=2 owner=7,1,0 [pc=N] [timeout] [vector]	of the next switch-out
+ *   100 cpu0 klock A addr=4096			of the next switch-out
+ *   100 cpu0 klockend A addr=4096 for=30 [spin]
+ *
+ * Threads may have ns=TID,NAMESPACE (snap, fork; else their tid in namespace 1); a wake-up has why=1 (woken), 2 (time limit), 3 (signal).
  *
  * Threads are A to Z (serials 1 to 26), `idle`, or u77 (a foreign tid). States of prev: S and D (interruptible or not) with
  * :call,arg1,arg2; T stopped; F frozen; I iowait; X dead; and, still runnable, P preempted, R at a tick, Y sched_yield, Q throttled.
@@ -22,11 +27,14 @@
 #define WHYSCALE_TESTS_TRACE_TEXT_H
 
 #include "analysis/ledger.h"
+#include "analysis/locks.h"
 #include "analysis/passes.h"
 
 /* Feeds a text to a ledger (x86-64). A line that cannot be read fails the test. */
 void trace_text_feed(struct ledger *l, const char *text);
 void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char *text);
+void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks *locks,
+			   const char *text);
 
 /*
  * What a ledger says, one thread a line, in order of serial: "A 100-900 oncpu=300 sleep=500 v=1 i=0", classes of 0 ns

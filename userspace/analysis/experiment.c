@@ -122,7 +122,7 @@ int experiment_load(struct experiment *e, const char *trace_path, struct err *er
 	concurrency_finish(s.concurrency);
 	take_workers(e, windows);
 	take_totals(e, l);
-	r = worker_pass_finish(s.workers, l->locks, &e->waits);
+	r = worker_pass_finish(s.workers, &e->waits);
 	if (!r)
 		r = take_concurrency(e, s.concurrency);
 	return r ? err_sys(err, r, "cannot analyse the run") : 0;

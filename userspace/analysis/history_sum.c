@@ -5,15 +5,19 @@
 #include "analysis/history_impl.h"
 #include "analysis/locks_impl.h"
 
-void history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
-		 uint64_t ret_ns[CLASS_NR])
+size_t history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
+		   size_t max, uint64_t ret_ns[CLASS_NR])
 {
 	const struct past *p = serial ? history_past(h, serial) : NULL;
 	uint64_t at = to_ns;
-	size_t i;
+	size_t i, nr = 0;
 
 	memset(ret_ns, 0, CLASS_NR * sizeof(*ret_ns));
-	while (p && at > from_ns && history_at(p, at, &i)) {
+	if (p && p->t->ended && at > p->t->end_ns) {
+		at = p->t->end_ns > from_ns ? p->t->end_ns : from_ns;
+		ret_ns[CLASS_UNTRACKED] += to_ns - at;
+	}
+	while (p && at > from_ns && nr < max && history_at(p, at, &i)) {
 		uint64_t begin = history_from(p, i);
 
 		if (begin < from_ns)
@@ -22,6 +26,21 @@ void history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, uin
 			break;
 		ret_ns[history_class(p, i)] += at - begin;
 		at = begin;
+		nr++;
 	}
 	ret_ns[CLASS_UNTRACKED] += at - from_ns;
+	return nr;
+}
+
+uint64_t history_queued(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns)
+{
+	const struct past *p = serial ? history_past(h, serial) : NULL;
+	uint64_t until_ns;
+	size_t i;
+
+	if (!p || to_ns <= from_ns || !history_at(p, from_ns + 1, &i) ||
+	    history_class(p, i) != CLASS_RUNQ_WAKEUP)
+		return from_ns;
+	until_ns = i < p->nr ? p->at[i].to_ns : to_ns;
+	return until_ns < to_ns ? until_ns : to_ns;
 }

@@ -36,7 +36,7 @@ static bool same_site(const struct site *a, const struct site *b)
 /* NULL: there are too many, or no memory. */
 static struct site *site_get(struct locks *k, const struct site *wanted)
 {
-	uint64_t key = mix(mix(mix(0, wanted->process), wanted->uaddr), wanted->pc);
+	uint64_t key = mix(mix(mix(k->seed, wanted->process), wanted->uaddr), wanted->pc);
 	uint32_t i;
 
 	while ((i = keymap_get(&k->site_of, key))) {
@@ -185,9 +185,9 @@ static enum lock_kind kind_by_word(const struct locks *k, const struct thread *t
 	bool shared = !(rec->op & LOCK_OP_PRIVATE);
 
 	if (lock_is_mutex_word(call) && EV_FLAGS(rec->w0) & FX_NEAR &&
-	    lock_thread_of(k, t, w, rec->near[0], shared))
+	    lock_thread_of(k, t, w, lock_mutex_owner(rec->near), shared))
 		return LOCK_MUTEX;
-	if (call->futex && call->read && call->word == call->val &&
+	if (call->futex && shared && call->read && call->word == call->val &&
 	    lock_thread_of(k, t, w, call->word, false))
 		return LOCK_JOIN;
 	return LOCK_FUTEX;
@@ -278,18 +278,24 @@ static struct lock *lock_of_site(struct locks *k, const struct thread *t, const 
 	if (wanted.place.shared && wanted.place.identified)
 		return lock_get(
 			k,
-			mix(mix(mix(wanted.kind, wanted.place.inode), wanted.place.file_offset),
+			mix(mix(mix(k->seed + wanted.kind, wanted.place.inode),
+				wanted.place.file_offset),
 			    (uint64_t)wanted.place.dev_major << 32 | wanted.place.dev_minor),
 			same_shared, &wanted);
 	wanted.place.shared = false;
-	return lock_get(k, mix(mix(wanted.kind, wanted.program), wanted.address), same_private,
-			&wanted);
+	return lock_get(k, mix(mix(k->seed + wanted.kind, wanted.program), wanted.address),
+			same_private, &wanted);
+}
+
+static uint32_t program_of(struct locks *k, uint32_t tgid)
+{
+	return keymap_get(&k->process_of, tgid) ?: lock_new_program(k, tgid);
 }
 
 struct lock *lock_find_futex(struct locks *k, const struct thread *t, struct waiter *w,
 			     const struct ev_futex *rec, bool futex_call)
 {
-	struct site wanted = { .process = keymap_get(&k->process_of, t->tgid),
+	struct site wanted = { .process = program_of(k, t->tgid),
 			       .uaddr = rec->uaddr,
 			       .pc = rec->pc };
 	struct site *site = site_get(k, &wanted);
@@ -301,15 +307,17 @@ struct lock *lock_find_futex(struct locks *k, const struct thread *t, struct wai
 		site = &wanted;
 	if (!site->lock || sampled || site->kind == LOCK_FUTEX) {
 		kind = kind_of(k, t, w, rec, futex_call, site);
-		if (kind != site->kind || kind == LOCK_JOIN)
+		if (kind != site->kind)
 			site->lock = 0;
 		site->kind = kind;
 	}
-	if (site->lock)
-		return k->lock[site->lock - 1];
-	lock = lock_of_site(k, t, site, rec);
-	if (lock)
-		site->lock = lock->index + 1;
+	lock = site->lock ? k->lock[site->lock - 1] : lock_of_site(k, t, site, rec);
+	if (!lock)
+		return NULL;
+	site->lock = lock->index + 1;
+	/* the threads that had this stack one after the other */
+	if (EV_FLAGS(rec->w0) & FX_READ && lock->joined != rec->word)
+		lock->joined = 0;
 	return lock;
 }
 
@@ -336,27 +344,36 @@ static bool is_plumbing(const char *function)
 	return false;
 }
 
-struct lock *lock_find_kernel(struct locks *k, uint64_t address)
+static void name_kernel(const struct locks *k, struct lock *lock)
 {
-	struct lock wanted = { .kind = LOCK_KERNEL, .address = address };
 	char key[24];
 	const json_t *about, *callers, *caller;
 	size_t i;
 
-	snprintf(key, sizeof(key), "0x%" PRIx64, address);
+	snprintf(key, sizeof(key), "0x%" PRIx64, lock->address);
 	about = json_object_get(json_object_get(k->meta, "klocks"), key);
-	wanted.kernel_name = json_string_value(json_object_get(about, "name"));
+	lock->kernel_name = json_string_value(json_object_get(about, "name"));
+	if (lock->kernel_name)
+		return;
 	callers = json_object_get(about, "callers");
-	if (!wanted.kernel_name) {
-		json_array_foreach(callers, i, caller) {
-			const char *name = json_string_value(caller);
+	json_array_foreach(callers, i, caller) {
+		const char *name = json_string_value(caller);
 
-			if (!name || is_plumbing(name))
-				continue;
-			wanted.kernel_name = name;
-			wanted.kernel_caller = true;
-			break;
-		}
+		if (!name || is_plumbing(name))
+			continue;
+		lock->kernel_name = name;
+		lock->kernel_caller = true;
+		return;
 	}
-	return lock_get(k, mix(LOCK_KERNEL, address), same_kernel, &wanted);
+}
+
+struct lock *lock_find_kernel(struct locks *k, uint64_t address)
+{
+	struct lock wanted = { .kind = LOCK_KERNEL, .address = address };
+	size_t nr = k->nr_locks;
+	struct lock *lock = lock_get(k, mix(k->seed + LOCK_KERNEL, address), same_kernel, &wanted);
+
+	if (lock && k->nr_locks > nr && !lock->overflow)
+		name_kernel(k, lock);
+	return lock;
 }

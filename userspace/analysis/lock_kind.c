@@ -76,6 +76,14 @@ static bool is_one_of(const char *name, const char *const *list)
 	return false;
 }
 
+/* A function of the C library that waits for a lock, a condition variable or a semaphore. */
+static bool is_primitive(const char *name)
+{
+	enum lock_kind kind = name ? kind_of_function(name) : LOCK_FUTEX;
+
+	return kind == LOCK_MUTEX || kind == LOCK_COND || kind == LOCK_SEMAPHORE;
+}
+
 /* take_gil() is static; these are its callers. */
 static const char *const gil_takers[] = {
 	"take_gil",
@@ -90,8 +98,12 @@ static const char *const gil_takers[] = {
 	NULL,
 };
 
-static const char *const allocators[] = { "malloc",   "free",          "calloc",         "realloc",
-					  "memalign", "aligned_alloc", "posix_memalign", NULL };
+static const char *const allocators[] = {
+	"malloc",	 "free",	    "calloc",	       "realloc",      "memalign",
+	"aligned_alloc", "posix_memalign",  "__libc_malloc",   "__libc_free",  "__libc_calloc",
+	"__libc_realloc", "__libc_memalign", "_int_malloc",    "_int_free",    "_int_realloc",
+	"arena_get2",	 "arena_get2.part.0", "arena_get_retry", NULL,
+};
 
 /* The function above frame `i`; frames without a name are passed over within its object only: it is one of its static functions. */
 static const char *caller_of(const struct lock_frame *frames, size_t nr, size_t i)
@@ -132,12 +144,11 @@ enum lock_kind lock_kind_by_stack(const struct lock_frame *frames, size_t nr,
 	if (kind == LOCK_RUNTIME) {
 		runtime = "Go";
 	} else if (kind == LOCK_MUTEX || kind == LOCK_COND || kind == LOCK_SEMAPHORE) {
-		/* pthread_mutex_lock may be followed by lll_lock_wait */
-		while (i + 1 < nr && frames[i + 1].function &&
-		       kind_of_function(frames[i + 1].function) == kind)
+		/* lll_lock_wait is called by pthread_mutex_lock, and that by pthread_cond_wait */
+		while (i + 1 < nr && is_primitive(frames[i + 1].function))
 			i++;
 		caller = caller_of(frames, nr, i);
-		if (is_one_of(caller, gil_takers))
+		if (kind != LOCK_SEMAPHORE && is_one_of(caller, gil_takers))
 			kind = LOCK_GIL;
 		else if (in_java(frames, nr, i)) {
 			kind = LOCK_RUNTIME;
@@ -173,4 +184,12 @@ bool lock_is_mutex_word(const struct lock_call *c)
 
 	return c->futex && (op == LOCK_OP_WAIT || op == LOCK_OP_WAIT_BITSET) && c->val == 2 &&
 	       c->read && c->word == 2;
+}
+
+/* More bits than these no mutex has in its kind: type, robustness, protocol, process-shared, elision. */
+#define MUTEX_KINDS 0x400
+
+uint32_t lock_mutex_owner(const uint32_t near[3])
+{
+	return near[1] && near[2] < MUTEX_KINDS ? near[0] & LOCK_TID_MASK : 0;
 }

@@ -6,7 +6,7 @@
  *   1. the operation: FUTEX_LOCK_PI is a mutex by the kernel's own protocol, FUTEX_WAIT_REQUEUE_PI a condition variable;
  *   2. the function that called: pthread_mutex_lock, pthread_cond_wait, sem_wait, ... (lock_functions.def);
  *   3. the word: glibc's mutex protocol (2: taken, and somebody waits) with a living owner beside it; the tid of a living thread of
- *      the process, waited for as pthread_join does.
+ *      the process, waited for as pthread_join does (the kernel clears it with a wake-up that is not private).
  *
  * What none of these decides is LOCK_FUTEX: sync, unclassified.
  */
@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "analysis/class.h"
 
@@ -69,11 +70,18 @@ struct lock_call {
 #define LOCK_OP_PRIVATE 128
 #define LOCK_OP(op) ((op)&0x7fu)
 #define LOCK_TID_MASK 0x3fffffffu
+#define LOCK_WAITERS 0x80000000u
 
 /* The kind that the operation tells, or LOCK_FUTEX. */
 enum lock_kind lock_kind_by_call(const struct lock_call *c);
 
 /* Is it glibc's mutex protocol: is the word beside it an owner, if that is a living thread? */
 bool lock_is_mutex_word(const struct lock_call *c);
+
+/*
+ * The tid in __owner, given the words at +8, +12 and +16 of what may be a pthread_mutex_t: __owner, __nusers and __kind of 64-bit
+ * glibc. 0: nobody's, or it is something else.
+ */
+uint32_t lock_mutex_owner(const uint32_t near[3]);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "analysis/locks_impl.h"
-#include "base/vec.h"
+#include "analysis/wakeups.h"
 #include "trace/kinds.h"
 
 static struct waiter *waiter_of(struct locks *k, uint32_t serial)
@@ -28,6 +28,7 @@ static enum ledger_class wait_for_kernel(struct locks *k, struct thread *t, stru
 {
 	struct lock *lock = lock_find_kernel(k, rec->lock);
 
+	w->gil = GIL_NOT;
 	if (lock) {
 		t->waits_on = lock;
 		lock_wait_begin(k, w, lock, 0);
@@ -51,7 +52,10 @@ static uint32_t owner_of(struct locks *k, const struct thread *t, const struct w
 	case LOCK_MUTEX: /* 2: taken, with waiters; a robust one holds the tid itself */
 		if (rec->word != rec->val)
 			return 0;
-		tid = rec->word > 2 ? rec->word & LOCK_TID_MASK : near ? rec->near[0] : 0;
+		if (rec->word & LOCK_WAITERS)
+			tid = rec->word & LOCK_TID_MASK;
+		else if (rec->word == 2 && near)
+			tid = lock_mutex_owner(rec->near);
 		break;
 	case LOCK_RWLOCK:
 		/* __cur_writer, 24 bytes into it; __wrphase_futex is at 8, __writers_futex at 12; aligned to 8 */
@@ -85,6 +89,8 @@ static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *re
 	if (class != CLASS_SYNC)
 		return class;
 	lock = lock_find_futex(k, t, w, futex, !(EV_FLAGS(futex->w0) & FX_VECTOR));
+	if (w->stack)
+		w->stack->parts = 0; /* its seq comes again */
 	if (!lock)
 		return class;
 	t->waits_on = lock;
@@ -119,11 +125,11 @@ static void on_stack(struct locks *k, const struct ev_stack *rec)
 	memcpy(w->stack->words + rec->part * STACK_WORDS, rec->words, sizeof(rec->words));
 }
 
-/* A process begins, or another program in it: its addresses mean something else from here on. */
-static void new_program(struct locks *k, uint32_t tgid)
+uint32_t lock_new_program(struct locks *k, uint32_t tgid)
 {
 	if (keymap_set(&k->process_of, tgid, ++k->nr_processes))
 		k->failed = -ENOMEM;
+	return k->nr_processes;
 }
 
 static void know_thread(struct locks *k, const struct waiter *w)
@@ -135,6 +141,7 @@ static void know_thread(struct locks *k, const struct waiter *w)
 
 static void on_thread(struct locks *k, const struct ev_thread *rec)
 {
+	bool leader = rec->tid == rec->tgid, fork = EV_KIND(rec->w0) == EV_FORK;
 	struct waiter *w = waiter_of(k, rec->who);
 
 	if (!w)
@@ -142,56 +149,69 @@ static void on_thread(struct locks *k, const struct ev_thread *rec)
 	w->ns_tid = rec->ns_tid;
 	w->pid_ns = rec->pid_ns;
 	know_thread(k, w);
-	if (rec->tid == rec->tgid || !keymap_get(&k->process_of, rec->tgid))
-		new_program(k, rec->tgid);
+	if (leader && keymap_set(&k->leader_of, rec->tgid, rec->who))
+		k->failed = -ENOMEM;
+	/* the snapshot may meet other threads of a process before its leader */
+	if ((leader && fork) || !keymap_get(&k->process_of, rec->tgid))
+		lock_new_program(k, rec->tgid);
 }
 
 /* A thread that is not the leader takes the leader's number over. */
 static void on_exec(struct locks *k, const struct ev_exec *rec)
 {
 	struct waiter *w = waiter_of(k, rec->who);
-	const struct thread *leader;
+	const struct waiter *leader;
 
-	new_program(k, rec->tgid);
+	lock_new_program(k, rec->tgid);
 	if (!w || rec->old_tid == rec->tid)
 		return;
-	for (size_t i = 0; i < ledger_nr_threads(k->ledger); i++) {
-		leader = ledger_thread(k->ledger, i);
-		if (leader && leader->tid == rec->tid && leader->serial != rec->who) {
-			const struct waiter *old = serial_map_find(&k->waiters, leader->serial);
-
-			w->ns_tid = old ? old->ns_tid : w->ns_tid;
-		}
-	}
+	leader = serial_map_find(&k->waiters, keymap_get(&k->leader_of, rec->tgid));
+	if (leader && leader->pid_ns == w->pid_ns)
+		w->ns_tid = leader->ns_tid;
 	know_thread(k, w);
+	if (keymap_set(&k->leader_of, rec->tgid, rec->who))
+		k->failed = -ENOMEM;
 }
 
 static void on_wake(struct locks *k, const struct ev_wake *rec)
 {
-	unsigned int flags = EV_FLAGS(rec->w0);
 	struct waiter *w = serial_map_find(&k->waiters, rec->wakee);
+	const struct thread *by;
+	enum wake_context context;
+	uint32_t who;
 
 	if (!w)
 		return;
+	context = wake_context_of(rec, &who);
+	by = context == WAKE_TASK && who != rec->wakee ? ledger_find(k->ledger, who) : NULL;
 	w->wake.time_ns = k->now_ns;
 	w->wake.why = rec->why;
-	w->wake.by_task = !(flags & (WK_HARDIRQ | WK_SOFTIRQ));
-	w->wake.waker = w->wake.by_task && !(rec->waker & WHO_UNTRACKED) ? rec->waker : 0;
-	if (k->history && w->lock && w->wake.waker)
+	w->wake.waker = by && by->started && !by->ended ? who : 0;
+	if (k->history && w->lock && (context == WAKE_TASK || rec->why == WHY_WOKEN))
 		lock_woken(k, w);
 }
 
+/* What it was on a CPU for since the lock was found taken, it was spinning, or on its way to sleep. */
 static void on_klock_end(struct locks *k, const struct ev_klock *rec)
 {
-	struct lock *lock;
+	uint64_t ns[CLASS_NR], from_ns = rec->for_ns < k->now_ns ? k->now_ns - rec->for_ns : 0;
+	struct lock *lock = k->history ? lock_find_kernel(k, rec->lock) : NULL;
 
-	if (!k->history || !(EV_FLAGS(rec->w0) & KL_SPIN))
+	if (!lock)
 		return;
-	lock = lock_find_kernel(k, rec->lock);
-	if (lock) {
-		lock->spins++;
-		lock->spin_ns += rec->for_ns;
-	}
+	history_sum(k->history, rec->who, from_ns, k->now_ns, STEPS_MIN, ns);
+	lock->spins++;
+	lock->spin_ns += ns[CLASS_ONCPU];
+}
+
+static void on_lost(struct locks *k, const struct trace_event *ev)
+{
+	const struct ev_lost *rec = (const void *)ev->rec;
+
+	if (EV_WORDS(rec->w0) < trace_kind_words[EV_LOST] || !rec->count[DROP_FULL])
+		return;
+	if (rec->last_time > k->lost_ns)
+		k->lost_ns = rec->last_time < k->now_ns ? rec->last_time : k->now_ns;
 }
 
 /* Is it a well-formed event of one of these kinds, about a thread that the ledger knows? */
@@ -209,6 +229,9 @@ int locks_before(struct locks *k, const struct trace_event *ev)
 
 	if (ev->time_ns > k->now_ns)
 		k->now_ns = ev->time_ns;
+	k->credit += STEPS_PER_EVENT;
+	if (EV_KIND(ev->rec[0]) == EV_LOST)
+		on_lost(k, ev);
 	if (!concerns(k, ev, 1u << EV_STACK | 1u << EV_WAKE | 1u << EV_KLOCK_END))
 		return 0;
 	if (EV_KIND(ev->rec[0]) == EV_STACK)
@@ -255,6 +278,8 @@ int locks_new(struct ledger *l, enum syscall_arch arch, const json_t *meta, stru
 	k->meta = meta;
 	k->history = history;
 	k->waiters.bytes = sizeof(struct waiter);
+	if (getrandom(&k->seed, sizeof(k->seed), GRND_NONBLOCK) < 0)
+		k->seed = (uintptr_t)k;
 	if (space_new(&k->space) || resolve_new(k->space, &where, &k->resolve) ||
 	    unwind_new(k->resolve, &k->unwind)) {
 		locks_free(k);
@@ -275,7 +300,9 @@ static int longest_first(const void *a, const void *b)
 		return x->wait_ns < y->wait_ns ? 1 : -1;
 	if (x->tgid != y->tgid)
 		return x->tgid < y->tgid ? -1 : 1;
-	return (x->address > y->address) - (x->address < y->address);
+	if (x->address != y->address)
+		return x->address < y->address ? -1 : 1;
+	return (x->index > y->index) - (x->index < y->index);
 }
 
 int locks_finish(struct locks *k)
@@ -330,12 +357,11 @@ void locks_free(struct locks *k)
 		return;
 	for (size_t i = 0; i < k->nr_locks; i++) {
 		lock_free(k->lock[i]);
+		free(k->state[i]->past);
 		free(k->state[i]);
 	}
-	while ((w = serial_map_next(&k->waiters, &serial))) {
+	while ((w = serial_map_next(&k->waiters, &serial)))
 		free(w->stack);
-		free(w->account.held);
-	}
 	free(k->lock);
 	free(k->state);
 	free(k->list);
@@ -344,6 +370,7 @@ void locks_free(struct locks *k)
 	keymap_free(&k->lock_of);
 	keymap_free(&k->process_of);
 	keymap_free(&k->thread_of);
+	keymap_free(&k->leader_of);
 	serial_map_free(&k->waiters);
 	unwind_free(k->unwind);
 	resolve_free(k->resolve);

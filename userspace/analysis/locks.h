@@ -6,8 +6,9 @@
  *   each wait when it ends       -> who held the lock, and what that thread did then (lock_waits.c)
  *
  * The holder is the owner that stands in a mutex (LOCK_OWNER), where the protocol says that an owner stands there; otherwise
- * it is whoever gives the lock away: the thread that wakes a waiter (LOCK_WAKER). A hand-over to another waiter cuts the wait:
- * before it the lock was held by who gave it, behind it by somebody else. What nobody is shown to have held is unknown.
+ * it is whoever gives the lock away: the thread that wakes a waiter (LOCK_WAKER), since the last hand-over, or since it last waited for
+ * the lock itself. A hand-over to another waiter cuts the wait: before it the lock was held by who gave it, behind it by somebody else.
+ * What nobody is shown to have held, or what lost records may have changed, is unknown.
  */
 #ifndef WHYSCALE_ANALYSIS_LOCKS_H
 #define WHYSCALE_ANALYSIS_LOCKS_H
@@ -58,7 +59,7 @@ struct lock {
 		gil_timeouts;     /* LOCK_GIL: waits on its condition variable, by how they ended */
 	uint64_t gil_mutex_waits; /* on the mutex inside */
 	uint64_t spins,
-		spin_ns; /* LOCK_KERNEL: times it was found taken and spun for, part of on-CPU time */
+		spin_ns; /* LOCK_KERNEL: times it was found taken; time on a CPU from then on until it was got, spinning mostly */
 	struct sums waiter_ns, waiter_nr; /* by serial: time, and number of waits */
 	struct sums holder_ns;            /* by serial << 1 | enum lock_how */
 	struct sums

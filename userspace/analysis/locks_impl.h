@@ -22,20 +22,25 @@ struct site {
 	bool malloc_lock;
 };
 
-/* A span of a wait within which the lock had one holder. */
-struct segment {
+/* A span of time in which a lock had one holder. */
+struct held {
 	uint64_t from_ns, to_ns;
 	uint32_t holder; /* serial, 0: not known */
 	enum lock_how how;
+	bool given;  /* at from_ns it was given to the holder, who had waited for it */
+	bool summed; /* doing_ns is there */
+	uint64_t doing_ns[LOCK_DOING_NR];
 };
 
-/* What segments say of a wait, summed up. */
-struct account {
-	struct sum *held; /* by serial << 1 | how */
-	size_t nr, cap;
-	uint64_t doing_ns[LOCK_DOING_NR];
-	uint64_t handed_ns;
-};
+/*
+ * Bounds, so that no trace takes long or much memory: spans kept of a lock, and of all; keys in the sums of holders and causes, of all
+ * locks; intervals looked at for each wait in any case, and how many more each event allows.
+ */
+#define HELD_MAX 2048
+#define HELD_ALL_MAX (1u << 20)
+#define SUMS_MAX (4u << 20)
+#define STEPS_MIN 512
+#define STEPS_PER_EVENT 8
 
 struct stack_copy {
 	uint16_t seq;
@@ -54,33 +59,34 @@ enum gil_wait {
 struct waiter {
 	uint32_t ns_tid, pid_ns;
 	struct stack_copy *stack;     /* NULL: none was seen */
-	struct lock *lock;            /* of the open wait, NULL: none */
-	struct waiter *next, **pprev; /* the others that wait for it */
 	uint32_t serial;
-	uint64_t from_ns;
-	struct segment open;
-	struct account account; /* of the segments that are closed */
-	enum gil_wait gil;      /* which of the GIL's words */
-	uint64_t got_ns;        /* when it was last given a lock */
+	struct lock *lock;  /* of the open wait, NULL: none */
+	uint64_t from_ns;   /* when it began */
+	enum gil_wait gil;  /* which of the GIL's words */
+	bool turn;          /* it waits for its turn at an exclusive lock */
+	bool waiting;       /* nobody has woken it yet */
+	const struct lock *left; /* the last one that it has waited for, and until when */
+	uint64_t left_ns;
 	struct {
 		uint64_t time_ns;
 		uint32_t waker; /* serial, 0: not a recorded thread */
 		uint32_t why;
-		bool by_task;
 	} wake;
 };
 
 /* A part of a wait that has ended, whose holder may still be shown. */
 struct pending {
-	struct lock *lock;
 	uint32_t waiter;
 	uint64_t from_ns, to_ns;
 };
 #define MAX_PENDING 64
 
 struct lock_state { /* beside struct lock, same index */
-	struct waiter *waiting;
-	unsigned int nr_waiting;
+	unsigned int nr_open;    /* waits that the ledger has not closed */
+	unsigned int nr_waiting; /* of these, nobody has woken yet */
+	struct held *past;       /* for the open waits: spans that are over, in order */
+	size_t nr_past, cap_past;
+	struct held now;       /* the span that is open; no to_ns */
 	uint64_t handed_at_ns; /* the last hand-over */
 	uint32_t giver;        /* by whom */
 	uint32_t given_to;     /* to whom, 0: not known */
@@ -99,10 +105,14 @@ struct locks {
 	struct unwind *unwind;
 	int failed;
 	uint64_t now_ns;
+	uint64_t lost_ns; /* until then records were lost */
+	size_t credit, nr_held, nr_sums; /* what the bounds above are about */
+	uint64_t seed; /* of the keys of sites and locks */
 
 	struct keymap process_of; /* tgid: index of its program */
 	uint32_t nr_processes;
 	struct keymap thread_of; /* pid_ns << 32 | ns_tid: serial */
+	struct keymap leader_of; /* tgid: serial of the thread with that tid */
 	struct serial_map waiters;
 
 	struct keymap site_of;
@@ -138,8 +148,16 @@ void lock_waits_finish(struct locks *k);
 /* lock_name.c. Allocated; NULL when out of memory. */
 char *lock_make_name(const struct locks *k, const struct lock *lock);
 
-/* history_sum.c: what a thread itself did in from_ns..to_ns, by class; what is not known is untracked. Sums to to_ns - from_ns. */
-void history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
-		 uint64_t ret_ns[CLASS_NR]);
+/* A process begins, or another program in it: its addresses mean something else from here on. Returns its number. */
+uint32_t lock_new_program(struct locks *k, uint32_t tgid);
+
+/*
+ * history_sum.c: what a thread itself did in from_ns..to_ns, by class; what is not known is untracked, and so is what would take more than
+ * `max` intervals. Sums to to_ns - from_ns. Returns how many intervals it looked at.
+ */
+size_t history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
+		   size_t max, uint64_t ret_ns[CLASS_NR]);
+/* Until when, at most to_ns, the thread that was woken at from_ns waited for a CPU; from_ns: not at all. */
+uint64_t history_queued(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns);
 
 #endif

@@ -63,6 +63,12 @@ static void tell_unknown(uint64_t from_ns, uint64_t to_ns, path_fn fn, void *arg
 void path_walk(const struct history *h, const struct thread *t, uint64_t end_ns, uint64_t begin_ns,
 	       path_fn fn, void *arg)
 {
+	path_walk_some(h, t, end_ns, begin_ns, SIZE_MAX, fn, arg);
+}
+
+void path_walk_some(const struct history *h, const struct thread *t, uint64_t end_ns,
+		    uint64_t begin_ns, size_t max, path_fn fn, void *arg)
+{
 	struct path_place place = { .p = history_past(h, t->serial), .at_ns = end_ns };
 	struct path_slice slice;
 
@@ -70,7 +76,8 @@ void path_walk(const struct history *h, const struct thread *t, uint64_t end_ns,
 		place.at_ns = t->end_ns > begin_ns ? t->end_ns : begin_ns;
 		tell_unknown(place.at_ns, end_ns, fn, arg);
 	}
-	while (place.p && place.at_ns > begin_ns && path_step(h, &place, &slice) == STEP_SLICE) {
+	while (place.p && place.at_ns > begin_ns && max-- > 0 &&
+	       path_step(h, &place, &slice) == STEP_SLICE) {
 		if (slice.from_ns < begin_ns)
 			slice.from_ns = place.at_ns = begin_ns;
 		fn(arg, &slice);

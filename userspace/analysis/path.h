@@ -38,6 +38,10 @@ typedef void (*path_fn)(void *arg, const struct path_slice *slice);
 void path_walk(const struct history *h, const struct thread *t, uint64_t end_ns, uint64_t begin_ns,
 	       path_fn fn, void *arg);
 
+/* The same, of at most `max` slices: what is older than these is one more, not known. */
+void path_walk_some(const struct history *h, const struct thread *t, uint64_t end_ns,
+		    uint64_t begin_ns, size_t max, path_fn fn, void *arg);
+
 /* A sum of slices. */
 struct path_part {
 	const struct thread *thread; /* NULL: not known */

@@ -9,12 +9,13 @@
 enum doing { DOING_OTHER, DOING_READY, DOING_ONCPU, DOING_SYNC };
 
 struct worker {
-	uint8_t doing, kind; /* kind: of DOING_SYNC */
-	uint32_t tid;
+	uint8_t doing, kind;         /* kind: of DOING_SYNC */
+	const struct thread *thread; /* NULL: not met */
 	uint64_t alone_ns;
 };
 
 struct worker_pass {
+	const struct ledger *ledger;
 	const struct ledger_window *windows;
 	size_t nr;
 	uint64_t end_ns, since_ns; /* since_ns: what comes next is still to be counted */
@@ -175,7 +176,7 @@ static void on_state(void *arg, const struct thread *t, uint64_t time_ns, enum t
 	count(p, (size_t)i, -1);
 	p->worker[i].doing = (uint8_t)now;
 	p->worker[i].kind = (uint8_t)kind_of(t->waits_on); /* of this wait already */
-	p->worker[i].tid = t->tid;
+	p->worker[i].thread = t;
 	count(p, (size_t)i, 1);
 }
 
@@ -200,7 +201,7 @@ static int by_key(const void *a, const void *b)
 }
 
 /* An owner that stood in it and the one who gave it away are the same holder here. */
-static int take_holder(const struct lock *lock, const struct locks *locks, struct worker_lock *w)
+static int take_holder(const struct worker_pass *p, const struct lock *lock, struct worker_lock *w)
 {
 	size_t nr = lock->holder_ns.nr;
 	struct sum *sorted = calloc(nr + 1, sizeof(*sorted));
@@ -216,14 +217,15 @@ static int take_holder(const struct lock *lock, const struct locks *locks, struc
 	for (size_t i = 0; i < nr; i++) {
 		if (i && sorted[i].key == sorted[i - 1].key)
 			sorted[i].ns += sorted[i - 1].ns;
-		if (sorted[i].ns > w->holder_ns && locks_thread(locks, (uint32_t)sorted[i].key)) {
+		if (sorted[i].ns > w->holder_ns &&
+		    ledger_find(p->ledger, (uint32_t)sorted[i].key)) {
 			w->holder_ns = sorted[i].ns;
 			most = (uint32_t)sorted[i].key;
 		}
 	}
 	free(sorted);
 	if (most) {
-		const struct thread *t = locks_thread(locks, most);
+		const struct thread *t = ledger_find(p->ledger, most);
 
 		w->holder_tid = t->tid;
 		copy_name(w->holder_comm, sizeof(w->holder_comm), t->comm);
@@ -231,7 +233,7 @@ static int take_holder(const struct lock *lock, const struct locks *locks, struc
 	return 0;
 }
 
-static int take_lock(const struct lock *lock, const struct locks *locks, struct worker_lock *w)
+static int take_lock(const struct worker_pass *p, const struct lock *lock, struct worker_lock *w)
 {
 	w->kind = lock->kind;
 	w->class = lock_kind_class(lock->kind);
@@ -245,7 +247,7 @@ static int take_lock(const struct lock *lock, const struct locks *locks, struct 
 	w->gil_timeouts = lock->gil_timeouts;
 	w->spins = lock->spins;
 	w->spin_ns = lock->spin_ns;
-	return take_holder(lock, locks, w);
+	return take_holder(p, lock, w);
 }
 
 static const struct lock *lock_of(const struct sum *s)
@@ -270,7 +272,7 @@ static uint64_t waits_of(const struct worker_pass *p, uint64_t key)
 	return i ? p->waits.list[i - 1].ns : 0;
 }
 
-static int take_locks(struct worker_pass *p, const struct locks *locks)
+static int take_locks(struct worker_pass *p)
 {
 	struct worker_waits *r = &p->result;
 
@@ -286,25 +288,34 @@ static int take_locks(struct worker_pass *p, const struct locks *locks)
 			continue;
 		w->waits = waits_of(p, p->ns.list[i].key);
 		w->wait_ns = p->ns.list[i].ns;
-		if (take_lock(lock, locks, w))
+		if (take_lock(p, lock, w))
 			return -ENOMEM;
 		r->nr++;
 	}
 	return 0;
 }
 
-int worker_pass_finish(struct worker_pass *p, const struct locks *locks,
-		       struct worker_waits *ret_waits)
+static void take_alone(struct worker_pass *p)
+{
+	struct worker_waits *r = &p->result;
+
+	for (size_t i = 0; i < p->nr; i++) {
+		const struct worker *w = &p->worker[i];
+
+		if (w->alone_ns <= r->alone_most_ns)
+			continue;
+		r->alone_most_ns = w->alone_ns;
+		r->alone_most_tid = w->thread->tid;
+		copy_name(r->alone_most_comm, sizeof(r->alone_most_comm), w->thread->comm);
+	}
+}
+
+int worker_pass_finish(struct worker_pass *p, struct worker_waits *ret_waits)
 {
 	advance(p, p->end_ns);
-	for (size_t i = 0; i < p->nr; i++) {
-		if (p->worker[i].alone_ns > p->result.alone_most_ns) {
-			p->result.alone_most_ns = p->worker[i].alone_ns;
-			p->result.alone_most_tid = p->worker[i].tid;
-		}
-	}
-	if (!p->failed && locks)
-		p->failed = take_locks(p, locks);
+	take_alone(p);
+	if (!p->failed)
+		p->failed = take_locks(p);
 	*ret_waits = p->result;
 	return p->failed;
 }
@@ -321,6 +332,7 @@ int worker_pass_new(struct ledger *l, const struct ledger_window *windows, size_
 		worker_pass_free(p);
 		return err_set(err, -ENOMEM, "not enough memory for %zu workers", nr);
 	}
+	p->ledger = l;
 	p->windows = windows;
 	p->nr = nr;
 	p->since_ns = begin_ns;

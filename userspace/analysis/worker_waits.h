@@ -56,6 +56,7 @@ struct worker_waits {
 	uint64_t alone_ns, alone_kind_ns[WAIT_KINDS];
 	uint64_t alone_most_ns; /* of alone_ns, with the worker that was alone for longest: */
 	uint32_t alone_most_tid;
+	char alone_most_comm[EV_COMM_LEN];
 };
 
 struct worker_pass;
@@ -68,9 +69,8 @@ int worker_pass_new(struct ledger *l, const struct ledger_window *windows, size_
 		    uint64_t begin_ns, uint64_t end_ns, struct worker_pass **ret_pass,
 		    struct err *err);
 
-/* After ledger_finish() and locks_finish(). `locks` may be NULL. -ENOMEM when something did not fit while the events came. */
-int worker_pass_finish(struct worker_pass *p, const struct locks *locks,
-		       struct worker_waits *ret_waits);
+/* After ledger_finish() and locks_finish(), while the locks live. -ENOMEM when something did not fit while the events came. */
+int worker_pass_finish(struct worker_pass *p, struct worker_waits *ret_waits);
 
 /* NULL is fine. Not before the ledger's last event. */
 void worker_pass_free(struct worker_pass *p);

@@ -4,24 +4,21 @@
 
 #include "explain/lock_words.h"
 
-/* ", 12 times, 3.1 us each, for most of it on kernel lock X", and what was spent spinning for it. */
+/* ": kernel lock X (12 times, 3.1 us each)", and what was spent spinning for it. */
 static void name_it(char *buf, size_t size, const struct facts *f, const struct worker_lock *lock,
 		    json_t *evidence)
 {
-	double each_us = finding_tenths(finding_ratio(lock->wait_ns, lock->waits) / 1e3);
 	double spin_ms = finding_tenths((double)lock->spin_ns / 1e6);
 	size_t locks = f->run->waits.nr_locks[CLASS_KLOCK];
-	int n;
+	char waits[LOCK_WAITS_SIZE], spun[80] = "";
 
 	json_object_set_new(evidence, "locks", json_integer((json_int_t)locks));
-	evidence_number(evidence, "wait_us_each", each_us);
 	evidence_number(evidence, "spin_ms", spin_ms);
-	n = snprintf(buf, size, ": %s%s, %llu times, %.1f us each", locks > 1 ? "most on " : "",
-		     lock->name, (unsigned long long)lock->waits, each_us);
-	if (n > 0 && (size_t)n < size &&
-	    facts_share(f, (int64_t)lock->spin_ns) >= FINDING_MIN_SHARE)
-		snprintf(buf + n, size - (size_t)n,
+	if (facts_share(f, (int64_t)lock->spin_ns) >= FINDING_MIN_SHARE)
+		snprintf(spun, sizeof(spun),
 			 "; %.1f ms more were spent on a CPU, spinning until it was free", spin_ms);
+	snprintf(buf, size, "%s: %s (%s)%s", locks > 1 ? ", most of it on one" : "", lock->name,
+		 lock_waits(waits, lock, evidence), spun);
 }
 
 static int find(const struct facts *f, struct finding *ret)
@@ -29,7 +26,7 @@ static int find(const struct facts *f, struct finding *ret)
 	const struct worker_lock *lock = lock_longest(f, CLASS_KLOCK);
 	int64_t ns = f->stack->part_ns[STACK_KLOCK];
 	double share = facts_share(f, ns);
-	char story[LOCK_STORY_SIZE] = "", which[WORKER_LOCK_NAME + 160] = "";
+	char story[LOCK_STORY_SIZE] = "", which[WORKER_LOCK_NAME + 200] = "";
 	json_t *evidence;
 
 	if (share < FINDING_MIN_SHARE)

@@ -33,29 +33,22 @@ static const char *remedy_for(const struct worker_lock *lock)
 	return "hold it for a shorter time, divide what it protects, or let each worker own its data";
 }
 
-/* "the mutex counter_lock in prog (1021 times, 433.0 us each)", or the first among several. */
+/* "the mutex counter_lock in prog, which they had to wait for 9 times, 11.3 ms each", or the first among several. */
 static void name_it(char *buf, size_t size, const struct facts *f, const struct worker_lock *lock,
 		    json_t *evidence)
 {
 	size_t locks = f->run->waits.nr_locks[CLASS_LOCK];
-	double each_us, of_it;
-	char among[64] = "";
+	char among[64] = "", waits[LOCK_WAITS_SIZE];
+	double of_it;
 
-	if (!lock) {
-		snprintf(buf, size, "locks");
-		return;
-	}
-	each_us = finding_tenths(finding_ratio(lock->wait_ns, lock->waits) / 1e3);
 	of_it = finding_percent(
 		finding_ratio(lock->wait_ns, (uint64_t)f->stack->part_ns[STACK_LOCK]));
 	json_object_set_new(evidence, "locks", json_integer((json_int_t)locks));
-	evidence_number(evidence, "wait_us_each", each_us);
 	evidence_number(evidence, "percent_of_lock_time", of_it);
 	if (locks > 1)
 		snprintf(among, sizeof(among), "%zu locks, for %.1f %% of that for ", locks, of_it);
-	snprintf(buf, size, "%sthe %s %s, which they had to wait for %llu times, %.1f us each",
-		 among, kind_words(lock->kind), lock->name, (unsigned long long)lock->waits,
-		 each_us);
+	snprintf(buf, size, "%sthe %s %s, which they had to wait for %s", among,
+		 kind_words(lock->kind), lock->name, lock_waits(waits, lock, evidence));
 }
 
 static int find(const struct facts *f, struct finding *ret)
@@ -63,7 +56,7 @@ static int find(const struct facts *f, struct finding *ret)
 	const struct worker_lock *lock = lock_longest(f, CLASS_LOCK);
 	int64_t ns = f->stack->part_ns[STACK_LOCK];
 	double share = facts_share(f, ns);
-	char story[LOCK_STORY_SIZE] = "", which[WORKER_LOCK_NAME + 160];
+	char story[LOCK_STORY_SIZE] = "", which[WORKER_LOCK_NAME + 200] = "locks";
 	json_t *evidence;
 
 	if (share < FINDING_MIN_SHARE)
@@ -71,9 +64,10 @@ static int find(const struct facts *f, struct finding *ret)
 	evidence = json_pack("{s:I,s:f,s:f,s:i}", "lock_ns", (json_int_t)ns,
 			     "share_of_workers_time", share, "percent_of_workers_time",
 			     finding_percent(share), "workers", (int)f->stack->workers);
-	name_it(which, sizeof(which), f, lock, evidence);
-	if (lock)
+	if (lock) {
+		name_it(which, sizeof(which), f, lock, evidence);
 		lock_story(story, lock, evidence);
+	}
 	return finding_make(
 		ret, f, "lock", ns, evidence, remedy_for(lock),
 		"%s: %.1f %% of the time of its %zu worker%s is spent waiting for %s%s.", f->name,

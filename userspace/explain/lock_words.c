@@ -2,7 +2,6 @@
 /* Locks and waits in words: see lock_words.h. */
 #include "explain/lock_words.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,31 +35,34 @@ static void put_count(json_t *evidence, const char *key, uint64_t value)
 	json_object_set_new(evidence, key, json_integer((json_int_t)value));
 }
 
-static void say(char *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(char *buf, const char *fmt, ...)
+/* The next half sentence: "; for 12.3 % of that waiting ..." */
+static void say(char *buf, double share, const char *what, const char *who)
 {
 	size_t len = strlen(buf);
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(buf + len, LOCK_STORY_SIZE - len, fmt, ap);
-	va_end(ap);
+	snprintf(buf + len, LOCK_STORY_SIZE - len, "; for %.1f %% of %s %s%s",
+		 finding_percent(share), len ? "it" : "that waiting", what, who);
+}
+
+const char *lock_who(char buf[LOCK_WHO_SIZE], const char *comm, uint32_t tid)
+{
+	snprintf(buf, LOCK_WHO_SIZE, "%.*s/%u", EV_COMM_LEN, comm, tid);
+	return buf;
 }
 
 static void tell_holder(char *buf, const struct worker_lock *lock, json_t *evidence)
 {
 	double share = finding_ratio(lock->holder_ns, lock->all_wait_ns);
-	char who[EV_COMM_LEN + 12];
+	char who[LOCK_WHO_SIZE];
 
 	if (!lock->holder_tid)
 		return;
-	snprintf(who, sizeof(who), "%.*s/%u", EV_COMM_LEN, lock->holder_comm, lock->holder_tid);
+	lock_who(who, lock->holder_comm, lock->holder_tid);
 	json_object_set_new(evidence, "holder", json_string(who));
 	put_count(evidence, "holder_tid", lock->holder_tid);
 	evidence_number(evidence, "holder_percent", finding_percent(share));
 	if (share >= LOCK_TELL_HOLDER)
-		say(buf, "; for %.1f %% of that waiting it was held by %s", finding_percent(share),
-		    who);
+		say(buf, share, "it was held by ", who);
 }
 
 /* Of the time that the holder could have run and had no CPU, what came right after it was given the lock is the convoy's. */
@@ -88,8 +90,7 @@ static void tell_doing(char *buf, const struct worker_lock *lock, json_t *eviden
 
 		evidence_number(evidence, doing[i].key, finding_percent(share));
 		if (doing[i].words && share >= LOCK_TELL_DOING)
-			say(buf, "; for %.1f %% of that waiting %s", finding_percent(share),
-			    doing[i].words);
+			say(buf, share, doing[i].words, "");
 	}
 }
 
@@ -108,8 +109,27 @@ const char *lock_story(char buf[LOCK_STORY_SIZE], const struct worker_lock *lock
 	return buf;
 }
 
-const char *wait_words(unsigned int kind)
+const char *lock_waits(char buf[LOCK_WAITS_SIZE], const struct worker_lock *lock, json_t *evidence)
 {
+	double each_ns = finding_ratio(lock->wait_ns, lock->waits);
+	bool short_ones = each_ns < 1e6;
+	double each = finding_tenths(each_ns / (short_ones ? 1e3 : 1e6));
+	const char *unit = short_ones ? "us" : "ms";
+
+	evidence_number(evidence, short_ones ? "wait_us_each" : "wait_ms_each", each);
+	if (lock->waits == 1)
+		snprintf(buf, LOCK_WAITS_SIZE, "once, for %.1f %s", each, unit);
+	else
+		snprintf(buf, LOCK_WAITS_SIZE, "%llu times, %.1f %s each",
+			 (unsigned long long)lock->waits, each, unit);
+	return buf;
+}
+
+const char *wait_words(char buf[WAIT_WORDS_SIZE], const struct facts *f, unsigned int kind,
+		       json_t *evidence, const char *key)
+{
+	const struct worker_lock *object = lock_of_kind(f, kind);
+	const char *what;
 	static const char *const words[WAIT_KINDS] = {
 		[LOCK_FUTEX] = "on a futex whose purpose is not known",
 		[LOCK_COND] = "on a condition variable",
@@ -123,7 +143,16 @@ const char *wait_words(unsigned int kind)
 		[WAIT_OTHER] = "for something that no event names (such as a child's end)",
 	};
 
-	return kind < WAIT_KINDS && words[kind] ? words[kind] : "for another thread";
+	what = kind < WAIT_KINDS && words[kind] ? words[kind] : "for another thread";
+	if (object)
+		json_object_set_new(evidence, key, json_string(object->name));
+	if (object && kind == LOCK_JOIN) /* its name says it: "end of thread prog/123" */
+		snprintf(buf, WAIT_WORDS_SIZE, "for the %s", object->name);
+	else if (object)
+		snprintf(buf, WAIT_WORDS_SIZE, "%s (%s)", what, object->name);
+	else
+		snprintf(buf, WAIT_WORDS_SIZE, "%s", what);
+	return buf;
 }
 
 const char *wait_name(unsigned int kind)

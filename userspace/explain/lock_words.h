@@ -25,8 +25,21 @@ const struct worker_lock *lock_of_kind(const struct facts *f, unsigned int kind)
 #define LOCK_STORY_SIZE 640
 const char *lock_story(char buf[LOCK_STORY_SIZE], const struct worker_lock *lock, json_t *evidence);
 
-/* What somebody waits for, by its kind (or WAIT_OTHER): "at a barrier". */
-const char *wait_words(unsigned int kind);
+/* "comm/tid", into buf, which is returned. */
+#define LOCK_WHO_SIZE (EV_COMM_LEN + 12)
+const char *lock_who(char buf[LOCK_WHO_SIZE], const char *comm, uint32_t tid);
+
+/* "9 times, 11.3 ms each", or "once, for 11.3 ms": the workers' waits for it, into buf, which is returned, and into the evidence. */
+#define LOCK_WAITS_SIZE 64
+const char *lock_waits(char buf[LOCK_WAITS_SIZE], const struct worker_lock *lock, json_t *evidence);
+
+/*
+ * What the workers wait for, by its kind (or WAIT_OTHER), into buf, which is returned: "at a barrier (b in prog)", with the name where
+ * lock_of_kind() has one, which goes into the evidence too, under the key `key`.
+ */
+#define WAIT_WORDS_SIZE (WORKER_LOCK_NAME + 80)
+const char *wait_words(char buf[WAIT_WORDS_SIZE], const struct facts *f, unsigned int kind,
+		       json_t *evidence, const char *key);
 
 /* The word for it in evidence: "barrier". */
 const char *wait_name(unsigned int kind);

@@ -19,10 +19,11 @@ static int find(const struct facts *f, struct finding *ret)
 			f->name, finding_percent(oncpu));
 	return finding_make(
 		ret, f, "none", 0, evidence, "nothing to gain here but more CPUs",
-		"%s: its %zu workers were on a CPU for %.1f %% of their time, nothing else took more than "
+		"%s: its %zu worker%s on a CPU for %.1f %% of the time, nothing else took more than "
 		"%.0f %%: %.2f times as fast as %s.",
-		f->name, f->stack->workers, finding_percent(oncpu), FINDING_MIN_SHARE * 100,
-		speedup, f->baseline_name ? f->baseline_name : "one worker");
+		f->name, f->stack->workers, f->stack->workers == 1 ? " was" : "s were",
+		finding_percent(oncpu), FINDING_MIN_SHARE * 100, speedup,
+		f->baseline_name ? f->baseline_name : "one worker");
 }
 
 const struct cause cause_none = { .name = "none", .find = find };

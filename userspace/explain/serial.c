@@ -17,17 +17,21 @@ static unsigned int mostly(const struct worker_waits *w)
 	return most;
 }
 
-/* " (thread 1234 for 98.0 % of that)", when it is mostly the same one. */
+/* " (prog/1234 for 98.0 % of that)", when it is mostly the same one. */
 static void name_it(char *buf, size_t size, const struct worker_waits *w, json_t *evidence)
 {
 	double share = finding_ratio(w->alone_most_ns, w->alone_ns);
+	char who[LOCK_WHO_SIZE];
 
 	*buf = '\0';
+	if (!w->alone_most_tid)
+		return;
+	json_object_set_new(evidence, "alone_most",
+			    json_string(lock_who(who, w->alone_most_comm, w->alone_most_tid)));
 	json_object_set_new(evidence, "alone_most_tid", json_integer(w->alone_most_tid));
 	evidence_number(evidence, "alone_most_percent", finding_percent(share));
-	if (w->alone_most_tid && share >= LOCK_TELL_HOLDER)
-		snprintf(buf, size, " (for %.1f %% of that the thread %u)", finding_percent(share),
-			 w->alone_most_tid);
+	if (share >= LOCK_TELL_HOLDER)
+		snprintf(buf, size, " (%s for %.1f %% of that)", who, finding_percent(share));
 }
 
 static int find(const struct facts *f, struct finding *ret)
@@ -35,28 +39,26 @@ static int find(const struct facts *f, struct finding *ret)
 	const struct worker_waits *w = &f->run->waits;
 	int64_t ns = serial_ns(f);
 	double share = facts_share(f, ns), alone;
+	char who[LOCK_WHO_SIZE + 40], words[WAIT_WORDS_SIZE];
 	unsigned int kind = mostly(w);
-	const struct worker_lock *object = lock_of_kind(f, kind);
 	json_t *evidence;
-	char who[80];
 
 	if (!ns)
 		return 0;
 	alone = finding_percent(finding_ratio(w->alone_ns, (uint64_t)f->stack->wall_ns));
-	evidence = json_pack("{s:I,s:f,s:f,s:i,s:I,s:f,s:s,s:s*}", "serial_ns", (json_int_t)ns,
+	evidence = json_pack("{s:I,s:f,s:f,s:i,s:I,s:f,s:s}", "serial_ns", (json_int_t)ns,
 			     "share_of_workers_time", share, "percent_of_workers_time",
 			     finding_percent(share), "workers", (int)f->stack->workers,
 			     "one_alone_ns", (json_int_t)w->alone_ns, "one_alone_percent_of_run",
-			     alone, "kind", wait_name(kind), "object",
-			     object ? object->name : NULL);
+			     alone, "kind", wait_name(kind));
 	name_it(who, sizeof(who), w, evidence);
 	return finding_make(
 		ret, f, "serial", ns, evidence,
 		"divide what that one does alone, or let the others do something else meanwhile",
-		"%s: for %.1f %% of the run exactly one of its %zu workers runs while others wait for it%s: "
-		"%.1f %% of the workers' time, most of it %s%s%s%s.",
-		f->name, alone, f->stack->workers, who, finding_percent(share), wait_words(kind),
-		object ? " (" : "", object ? object->name : "", object ? ")" : "");
+		"%s: for %.1f %% of the run exactly one of its %zu workers runs%s while others wait for it: "
+		"%.1f %% of the workers' time, most of it %s.",
+		f->name, alone, f->stack->workers, who, finding_percent(share),
+		wait_words(words, f, kind, evidence, "object"));
 }
 
 const struct cause cause_serial = { .name = "serial", .find = find };

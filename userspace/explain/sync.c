@@ -38,18 +38,14 @@ static unsigned int largest(const int64_t left[WAIT_KINDS])
 static void name_kind(char *buf, size_t size, const struct facts *f, unsigned int kind, int64_t ns,
 		      json_t *evidence)
 {
-	const struct worker_lock *object = lock_of_kind(f, kind);
 	double percent = finding_percent(facts_share(f, ns));
+	char key[40], words[WAIT_WORDS_SIZE];
 	size_t len = strlen(buf);
-	char key[40];
 
 	snprintf(key, sizeof(key), "%s_percent", wait_name(kind));
 	evidence_number(evidence, key, percent);
-	if (object)
-		json_object_set_new(evidence, wait_name(kind), json_string(object->name));
-	snprintf(buf + len, size - len, "%s %.1f %% %s%s%s%s", len ? "," : ":", percent,
-		 wait_words(kind), object ? " (" : "", object ? object->name : "",
-		 object ? ")" : "");
+	snprintf(buf + len, size - len, "%s %.1f %% %s", len ? "," : ":", percent,
+		 wait_words(words, f, kind, evidence, wait_name(kind)));
 }
 
 /* ": 12.3 % at a barrier (b in prog), 4.5 % on a semaphore": the largest first. Returns the largest. */
@@ -74,11 +70,11 @@ static int find(const struct facts *f, struct finding *ret)
 {
 	int64_t serial = serial_ns(f), ns = f->stack->part_ns[STACK_SYNC] - serial;
 	double share = facts_share(f, ns);
-	char kinds[MAX_NAMED * (WORKER_LOCK_NAME + 100)];
+	char kinds[MAX_NAMED * (WAIT_WORDS_SIZE + 20)];
 	unsigned int first;
 	json_t *evidence;
 
-	if (share < FINDING_MIN_SHARE || f->stack->workers < 2)
+	if (share < FINDING_MIN_SHARE)
 		return 0;
 	evidence = json_pack("{s:I,s:f,s:f,s:i}", "sync_ns", (json_int_t)ns,
 			     "share_of_workers_time", share, "percent_of_workers_time",
@@ -89,9 +85,10 @@ static int find(const struct facts *f, struct finding *ret)
 		first == LOCK_BARRIER ?
 			"give each the same amount of work between two barriers, or use fewer barriers" :
 			"let each worker depend less on the others: hand over larger pieces, more rarely",
-		"%s: %.1f %% of the time of its %zu workers is spent waiting for another thread's or "
+		"%s: %.1f %% of the time of its %zu worker%s is spent waiting for another thread's or "
 		"process's work%s%s.",
-		f->name, finding_percent(share), f->stack->workers, kinds,
+		f->name, finding_percent(share), f->stack->workers,
+		f->stack->workers == 1 ? "" : "s", kinds,
 		f->interpreter_lock && first == WAIT_OTHER ?
 			"; a Python thread may run only while it holds its interpreter's lock, and this may be that" :
 			"");

@@ -2,6 +2,7 @@
 /* Which locks threads waited for, the longest first: a row for each, then a few sentences about those that matter most. */
 #include "analysis/locks.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static struct grid *columns(void)
 	grid_column(g, "lock", GRID_KEY | GRID_CUT);
 	grid_column(g, "kind", GRID_KEY);
 	grid_column(g, "class", 0);
-	grid_column(g, "pid", GRID_RIGHT);
+	grid_column(g, "pid", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "waits", GRID_RIGHT);
 	grid_column(g, "total", GRID_RIGHT);
 	grid_column(g, "longest", GRID_RIGHT);
@@ -75,7 +76,7 @@ static void count_or_dash(struct grid *g, uint64_t value)
 		grid_cell(g, "-");
 }
 
-static void lock_row(struct grid *g, const struct lock *lock)
+static void lock_row(struct grid *g, const struct lock *lock, bool several)
 {
 	char text[UNITS_SIZE], name[NAME_SIZE];
 
@@ -83,7 +84,7 @@ static void lock_row(struct grid *g, const struct lock *lock)
 	grid_cell(g, "%s", name_of(lock, name));
 	grid_cell(g, "%s", kind_text(lock));
 	grid_cell(g, "%s", class_name(lock_kind_class(lock->kind)));
-	count_or_dash(g, lock->tgid);
+	count_or_dash(g, several ? lock->tgid : 0);
 	grid_cell(g, "%" PRIu64, lock->waits);
 	grid_cell(g, "%s", units_time(text, lock->wait_ns));
 	grid_cell(g, "%s", units_time(text, lock->longest_ns));
@@ -95,6 +96,18 @@ static void lock_row(struct grid *g, const struct lock *lock)
 			  lock->doing_ns[d] ?
 				  units_percent(text, lock->doing_ns[d], lock->wait_ns) :
 				  "-");
+}
+
+static bool several_processes(const struct lock *const *list, size_t nr)
+{
+	uint32_t first = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (first && list[i]->tgid && list[i]->tgid != first)
+			return true;
+		first = list[i]->tgid ?: first;
+	}
+	return false;
 }
 
 static void legend(FILE *out, const struct report_options *o)
@@ -140,25 +153,46 @@ static bool worth_telling(const struct lock *lock, uint64_t ns)
 	return ns && (double)ns >= PART_TO_TELL * (double)lock->wait_ns;
 }
 
+/* Each thread's time as the holder, however it was known; and how much of all was known from the owner in the lock. */
+static int by_thread(const struct lock *lock, struct sums *ret_sums, uint64_t *ret_owner_ns)
+{
+	*ret_owner_ns = 0;
+	for (size_t i = 0; i < lock->holder_ns.nr; i++) {
+		const struct sum *s = &lock->holder_ns.list[i];
+
+		if ((s->key & 1) == LOCK_OWNER)
+			*ret_owner_ns += s->ns;
+		if (sums_add(ret_sums, s->key >> 1, s->ns))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static void tell_holders(const struct loaded *l, const struct lock *lock, FILE *out, int width)
 {
-	struct sum *list = sorted(&lock->holder_ns);
 	char who[NAME_SIZE], share[UNITS_SIZE], line[4 * NAME_SIZE] = "";
-	size_t at = 0, nr = lock->holder_ns.nr < MAX_PEOPLE ? lock->holder_ns.nr : MAX_PEOPLE;
 	bool sync = lock_kind_class(lock->kind) == CLASS_SYNC;
+	struct sums people = {};
+	struct sum *list = NULL;
+	uint64_t owner_ns;
+	size_t at = 0;
 
-	for (size_t i = 0; list && i < nr && worth_telling(lock, list[i].ns); i++) {
-		const char *how = sync                            ? "" :
-				  (list[i].key & 1) == LOCK_OWNER ? ", the owner written in it" :
-								    ", by its giving it away";
-
-		at += (size_t)snprintf(line + at, sizeof(line) - at, "%s%s (%s of the time%s)",
-				       at ? "; " : "", person(l, (uint32_t)(list[i].key >> 1), who),
-				       units_percent(share, list[i].ns, lock->wait_ns), how);
+	if (!by_thread(lock, &people, &owner_ns))
+		list = sorted(&people);
+	for (size_t i = 0; list && i < people.nr && i < MAX_PEOPLE; i++) {
+		if (!worth_telling(lock, list[i].ns))
+			break;
+		at += (size_t)snprintf(line + at, sizeof(line) - at, "%s%s (%s of the time)", at ? ", " : "",
+				       person(l, (uint32_t)list[i].key, who),
+				       units_percent(share, list[i].ns, lock->wait_ns));
 	}
-	if (at)
-		text_item(out, width, sync ? "ended by" : "held by", "%s", line);
+	if (at && sync)
+		text_item(out, width, "ended by", "%s", line);
+	else if (at)
+		text_item(out, width, "held by", "%s; known from the owner written in the lock for %s, else from who gave it away",
+			  line, units_percent(share, owner_ns, lock->wait_ns));
 	free(list);
+	sums_free(&people);
 }
 
 static const char *const cause_texts[CLASS_NR] = {
@@ -288,7 +322,7 @@ static int print_locks(const struct loaded *l, const struct report_options *o, F
 	shown = nr < o->max_threads ? nr : o->max_threads;
 	for (size_t i = 0; i < nr; i++) {
 		if (i < shown)
-			lock_row(g, list[i]);
+			lock_row(g, list[i], several_processes(list, nr));
 		else
 			rest_ns += list[i]->wait_ns;
 	}

@@ -177,8 +177,7 @@ static void legend(const struct run_report *r, const struct report_options *o, F
 			"moves to another CPU; AUDIT: whether these equal the kernel's own counts.");
 	text_field(
 		out, o->width, "",
-		"1.97x in the sentences below: so many times as fast as the single version of the same "
-		"language.");
+		"In the sentences below, 1.97x is 1.97 times as fast as the single version of the same language.");
 }
 
 /* The largest loss is always told, another one only when it took this share of the workers' time. */
