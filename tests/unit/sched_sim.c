@@ -127,6 +127,8 @@ static void put_wake(struct sim *s, struct task *t, unsigned int cpu, unsigned i
 	struct ev_wake rec = { .wakee = t->serial, .seq = t->seq, .cpu = (uint16_t)t->cpu };
 	const struct task *by = s->cpu[cpu].running;
 
+	if (s->opt->locks)
+		rec.why = rnd(s, WHY_SIGNAL + 1);
 	/* Who runs there does it, or one time in four an interrupt. */
 	if (kind == EV_WAKE) {
 		rec.waker = by ? by->serial : 0;
@@ -192,6 +194,7 @@ static void do_fork(struct sim *s, unsigned int cpu)
 	rec.parent = parent->serial;
 	rec.tid = t->tid;
 	rec.tgid = t->tgid;
+	rec.ns_tid = t->tid;
 	put(s, cpu, &rec, EV_FORK, 0, sizeof(rec));
 }
 
@@ -295,6 +298,35 @@ static struct leaving how_to_leave(struct sim *s, const struct task *t)
 	if (t->exiting && rnd(s, 3))
 		return death;
 	return ways[rnd(s, sizeof(ways) / sizeof(ways[0]))];
+}
+
+#define SIM_LOCKS 4
+
+/*
+ * A futex call waits for a lock with priority inheritance, whose word holds anybody's tid, or for something; a wait of another kind may be
+ * for a lock of the kernel.
+ */
+static void announce(struct sim *s, struct task *t, unsigned int cpu, struct leaving *way)
+{
+	struct ev_futex futex = {
+		.who = t->serial,
+		.seq = t->seq,
+		.uaddr = 4096 + 64 * rnd(s, SIM_LOCKS),
+		.word = 100 + rnd(s, SIM_SLOTS),
+		.op = rnd(s, 4) ? 6 : 0,
+	};
+	struct ev_klock klock = { .who = t->serial, .seq = t->seq, .lock = 64 * rnd(s, SIM_LOCKS) };
+
+	if (way->flags || way->class == CLASS_UNTRACKED || way->class == CLASS_STOPPED)
+		return;
+	if (!rnd(s, 5)) {
+		way->class = CLASS_KLOCK;
+		put(s, cpu, &klock, EV_KLOCK, 0, sizeof(klock));
+	} else if (way->class == CLASS_SYNC) {
+		way->class = futex.op ? CLASS_LOCK : CLASS_SYNC;
+		put(s, cpu, &futex, EV_FUTEX,
+		    FX_READ | FX_NEAR | (rnd(s, 2) ? FX_TIMEOUT : 0), sizeof(futex));
+	}
 }
 
 static void put_missed(struct sim *s, struct task *t, unsigned int cpu, unsigned int flags,
@@ -430,6 +462,8 @@ static void do_switch(struct sim *s, unsigned int cpu)
 		prev->seq++;
 	}
 	missed_before(s, cpu, prev, next);
+	if (prev && s->opt->locks)
+		announce(s, prev, cpu, &way);
 	put_switch(s, cpu, prev, next, &way);
 	if (prev)
 		leave(s, prev, &way, woken);

@@ -24,6 +24,7 @@ struct sim_options {
 	bool drops; /* buffers run full */
 	bool ties;  /* equal times on different CPUs */
 	bool holes; /* switch-ins and wake-ups that no probe sees, told by EV_MISSED */
+	bool locks; /* futexes and kernel locks are waited for */
 };
 
 struct sim_interval {

@@ -9,10 +9,9 @@
 
 #include <cmocka.h>
 
-#include "explain/finding.h"
+#include "explain_help.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define T 1000000000 /* wall time of every run here, ns */
 
 /* Two workers: the parts are given in thousandths of their time, 2 * T; what is left is useful. */
 struct row {
@@ -172,7 +171,7 @@ static const struct row rows[] = {
 
 static void make_stack(const struct row *r, struct stack *s)
 {
-	int64_t left = 2 * (int64_t)T;
+	int64_t left = 2 * T;
 
 	*s = (struct stack){ .workers = 2, .wall_ns = T, .has_reference = true };
 	for (size_t i = 0; i < ARRAY_SIZE(r->part); i++) {
@@ -191,20 +190,8 @@ static void check(const struct row *r, const struct findings *all)
 	while (nr < ARRAY_SIZE(r->cause) && r->cause[nr])
 		nr++;
 	assert_int_equal(all->nr, nr);
-	for (size_t i = 0; i < nr; i++) {
-		const struct finding *f = &all->finding[i];
-		json_t *json = finding_json(f);
-
-		assert_string_equal(f->cause, r->cause[i]);
-		assert_true(isfinite(f->bound) && isfinite(f->lost_speedup));
-		assert_non_null(strstr(f->sentence, "test-run"));
-		assert_true(strlen(f->remedy) > 0);
-		assert_non_null(json);
-		assert_true(json_is_object(json_object_get(json, "evidence")));
-		json_decref(json);
-		if (i)
-			assert_true(all->finding[i - 1].lost_ns >= f->lost_ns);
-	}
+	for (size_t i = 0; i < nr; i++)
+		assert_string_equal(all->finding[i].cause, r->cause[i]);
 	assert_true(fabs(all->finding[0].bound - r->bound) < 1e-9);
 	assert_non_null(strstr(all->finding[0].sentence, r->says));
 }
@@ -236,6 +223,7 @@ static void test_rows(void **state)
 		make_stack(r, &stack);
 		assert_int_equal(findings_make(&facts, &all), 0);
 		check(r, &all);
+		explain_check_all(&facts, &all);
 		findings_free(&all);
 	}
 }

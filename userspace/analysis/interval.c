@@ -169,8 +169,10 @@ void lost_add(struct ledger *l, unsigned int cpu, const struct ev_lost *rec)
 		l->lost_records += rec->count[i] < SERIAL_MAX ? rec->count[i] : SERIAL_MAX;
 	}
 	span_add(l, &span);
-	if (span.count[DROP_FULL])
-		cpu_lost(l, cpu, span.first_ns);
+	if (!span.count[DROP_FULL])
+		return;
+	l->cpu[cpu].lost_ns = span.last_ns;
+	cpu_lost(l, cpu, span.first_ns);
 }
 
 bool lost_within(const struct ledger *l, uint64_t from_ns, uint64_t to_ns)

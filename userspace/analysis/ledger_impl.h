@@ -38,6 +38,7 @@ struct cpu_state {
 	uint64_t since_ns;
 	uint64_t record_ns;
 	uint64_t losses;
+	uint64_t lost_ns; /* when it dropped a record last, by its last EV_LOST */
 };
 
 struct watcher {

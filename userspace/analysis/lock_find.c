@@ -2,7 +2,7 @@
 /*
  * The lock that a futex word belongs to, and what kind it is.
  *
- *   (program, word, place in the code) -> site: the kind, from the stack and the protocol
+ *   (program, word, place in the code, operation) -> site: the kind, from the stack and the protocol
  *   (program, word or what it lies in, kind) or (file, offset) of shared memory -> lock
  *
  * The words of one object of the program's symbol table are one lock where the kind has several words (condition variable, rwlock); all
@@ -30,13 +30,16 @@ static uint64_t mix(uint64_t h, uint64_t word)
 
 static bool same_site(const struct site *a, const struct site *b)
 {
-	return a->process == b->process && a->uaddr == b->uaddr && a->pc == b->pc;
+	return a->process == b->process && a->uaddr == b->uaddr && a->pc == b->pc &&
+	       a->op == b->op;
 }
 
 /* NULL: there are too many, or no memory. */
 static struct site *site_get(struct locks *k, const struct site *wanted)
 {
-	uint64_t key = mix(mix(mix(k->seed, wanted->process), wanted->uaddr), wanted->pc);
+	uint64_t key = mix(mix(mix(k->seed, (uint64_t)wanted->op << 32 | wanted->process),
+			       wanted->uaddr),
+			   wanted->pc);
 	uint32_t i;
 
 	while ((i = keymap_get(&k->site_of, key))) {
@@ -183,9 +186,10 @@ static enum lock_kind kind_by_word(const struct locks *k, const struct thread *t
 				   const struct ev_futex *rec)
 {
 	bool shared = !(rec->op & LOCK_OP_PRIVATE);
+	uint32_t owner = EV_FLAGS(rec->w0) & FX_NEAR ? lock_mutex_owner(rec->near) : 0;
 
-	if (lock_is_mutex_word(call) && EV_FLAGS(rec->w0) & FX_NEAR &&
-	    lock_thread_of(k, t, w, lock_mutex_owner(rec->near), shared))
+	if ((lock_is_mutex_word(call) || lock_is_robust_word(call, owner)) &&
+	    lock_thread_of(k, t, w, owner, shared))
 		return LOCK_MUTEX;
 	if (call->futex && shared && call->read && call->word == call->val &&
 	    lock_thread_of(k, t, w, call->word, false))
@@ -297,7 +301,8 @@ struct lock *lock_find_futex(struct locks *k, const struct thread *t, struct wai
 {
 	struct site wanted = { .process = program_of(k, t->tgid),
 			       .uaddr = rec->uaddr,
-			       .pc = rec->pc };
+			       .pc = rec->pc,
+			       .op = LOCK_OP(rec->op) };
 	struct site *site = site_get(k, &wanted);
 	bool sampled = w->stack && w->stack->seq == rec->seq && w->stack->parts == STACK_PARTS;
 	enum lock_kind kind;

@@ -54,8 +54,9 @@ static const struct {
 
 static enum lock_kind kind_of_function(const char *name)
 {
-	while (*name == '_')
-		name++;
+	name += strspn(name, "_");
+	if (!strncmp(name, "GI_", 3))
+		name += 3 + strspn(name + 3, "_");
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		const char *text = functions[i].text;
 		bool hit = functions[i].how == EXACT_MATCH  ? !strcmp(name, text) :
@@ -178,12 +179,23 @@ enum lock_kind lock_kind_by_call(const struct lock_call *c)
 	}
 }
 
-bool lock_is_mutex_word(const struct lock_call *c)
+/* It waits in a plain way for another value than this, and the word has it still. */
+static bool waits_for_change(const struct lock_call *c)
 {
 	unsigned int op = LOCK_OP(c->op);
 
-	return c->futex && (op == LOCK_OP_WAIT || op == LOCK_OP_WAIT_BITSET) && c->val == 2 &&
-	       c->read && c->word == 2;
+	return c->futex && (op == LOCK_OP_WAIT || op == LOCK_OP_WAIT_BITSET) && c->read &&
+	       c->word == c->val;
+}
+
+bool lock_is_mutex_word(const struct lock_call *c)
+{
+	return waits_for_change(c) && c->val == 2;
+}
+
+bool lock_is_robust_word(const struct lock_call *c, uint32_t owner)
+{
+	return waits_for_change(c) && owner && c->val == (owner | LOCK_WAITERS);
 }
 
 /* More bits than these no mutex has in its kind: type, robustness, protocol, process-shared, elision. */

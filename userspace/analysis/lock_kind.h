@@ -78,6 +78,9 @@ enum lock_kind lock_kind_by_call(const struct lock_call *c);
 /* Is it glibc's mutex protocol: is the word beside it an owner, if that is a living thread? */
 bool lock_is_mutex_word(const struct lock_call *c);
 
+/* Is it that of a robust one, whose word is the tid that stands beside it, too, and a mark that somebody waits? */
+bool lock_is_robust_word(const struct lock_call *c, uint32_t owner);
+
 /*
  * The tid in __owner, given the words at +8, +12 and +16 of what may be a pthread_mutex_t: __owner, __nusers and __kind of 64-bit
  * glibc. 0: nobody's, or it is something else.

@@ -122,7 +122,7 @@ static void keep_span(struct locks *k, struct lock_state *state, const struct he
 	if (!state->nr_open || h->to_ns <= h->from_ns)
 		return;
 	if (state->nr_past == HELD_MAX ||
-	    (state->nr_past == state->cap_past && k->nr_held >= HELD_ALL_MAX)) {
+	    (state->nr_past && state->nr_past == state->cap_past && k->nr_held >= HELD_ALL_MAX)) {
 		size_t half = (state->nr_past + 1) / 2;
 
 		memmove(state->past, state->past + half,
@@ -207,7 +207,7 @@ static void settle_all(struct locks *k, struct lock *lock, uint32_t giver)
 	struct lock_state *state = lock_state(k, lock);
 	uint64_t since_ns = state->nr_pending && giver ? had_since(k, lock, giver) : 0;
 
-	for (unsigned int i = 0; i < state->nr_pending; i++)
+	for (size_t i = 0; i < state->nr_pending; i++)
 		settle(k, lock, &state->pending[i], giver, since_ns);
 	state->nr_pending = 0;
 }
@@ -220,6 +220,8 @@ static void keep_pending(struct locks *k, struct lock *lock, uint32_t waiter, ui
 
 	if (state->nr_pending == MAX_PENDING)
 		settle(k, lock, &p, 0, 0);
+	else if (vec_room(&state->pending, &state->cap_pending, state->nr_pending + 1))
+		k->failed = -ENOMEM;
 	else
 		state->pending[state->nr_pending++] = p;
 }
@@ -257,8 +259,8 @@ void lock_wait_begin(struct locks *k, struct waiter *w, struct lock *lock, uint3
 	if (state->given_to == w->serial)
 		state->given_to = 0; /* somebody else was faster, or it has let go since */
 	if (owner != state->now.holder) {
-		/* who is the owner now, and was given it, has had it (or was on its way to it) since */
-		uint32_t giver = owner == state->given_to ? owner : 0;
+		/* Who is the owner now, and gave it away or was given it last: it has had it since, or was on its way to it. */
+		uint32_t giver = owner == state->given_to || owner == state->giver ? owner : 0;
 
 		if (owner)
 			settle_all(k, lock, giver);

@@ -358,6 +358,7 @@ void locks_free(struct locks *k)
 	for (size_t i = 0; i < k->nr_locks; i++) {
 		lock_free(k->lock[i]);
 		free(k->state[i]->past);
+		free(k->state[i]->pending);
 		free(k->state[i]);
 	}
 	while ((w = serial_map_next(&k->waiters, &serial)))

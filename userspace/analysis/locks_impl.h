@@ -16,6 +16,7 @@
 struct site {
 	uint32_t process; /* index */
 	uint64_t uaddr, pc;
+	uint32_t op; /* the operation tells more than the rest: another one, another site */
 	enum lock_kind kind;
 	uint32_t lock; /* index + 1; 0: not looked up for this kind yet */
 	const char *runtime;
@@ -91,8 +92,8 @@ struct lock_state { /* beside struct lock, same index */
 	uint32_t giver;        /* by whom */
 	uint32_t given_to;     /* to whom, 0: not known */
 	uint32_t taker;        /* of a GIL: who was seen to have taken it since */
-	struct pending pending[MAX_PENDING];
-	unsigned int nr_pending;
+	struct pending *pending; /* MAX_PENDING at most */
+	size_t nr_pending, cap_pending;
 };
 
 struct locks {

@@ -15,6 +15,8 @@
  *     1, and a switch-in was lost         either: not known
  *     more                                of an older wait
  */
+#include <string.h>
+
 #include "analysis/ledger_impl.h"
 
 void thread_begin(struct thread *t, uint64_t time_ns)
@@ -125,29 +127,45 @@ static void enter_runnable(struct ledger *l, struct thread *t, uint64_t now,
 	t->uncounted = flags & SW_RUNNABLE && sw->state & SWR_NOT_RUNNING;
 }
 
+/* Has this CPU dropped a record since its last switch? It may have been one in front of the switch that is being looked at. */
+static bool lost_in_front(const struct ledger *l, unsigned int cpu)
+{
+	return l->cpu[cpu].lost_ns && l->cpu[cpu].lost_ns >= l->cpu[cpu].since_ns;
+}
+
+static bool is_futex(const struct ledger *l, const struct ev_switch *sw)
+{
+	const char *name = syscall_name(l->arch, EV_HOW_NR(how_of(sw)));
+
+	return name && !strncmp(name, "futex", strlen("futex"));
+}
+
 /* What the record in front of this switch-out says that the thread waits for, if there is one. */
 static enum ledger_class class_of_switch(struct ledger *l, struct thread *t,
-					 const struct ev_switch *sw)
+					 const struct ev_switch *sw, unsigned int cpu)
 {
 	enum ledger_class class = class_of_wait(l->arch, EV_FLAGS(sw->w0), sw->state, how_of(sw));
 	const struct ev_futex *futex = (const void *)t->announced;
 
-	if (!t->announced[0] || futex->seq != sw->prev_seq || class == CLASS_STOPPED ||
-	    EV_FLAGS(sw->w0) & SW_IOWAIT)
+	if (class == CLASS_STOPPED || EV_FLAGS(sw->w0) & SW_IOWAIT)
 		return class;
+	if (!t->announced[0] || futex->seq != sw->prev_seq)
+		return class == CLASS_SYNC && is_futex(l, sw) && lost_in_front(l, cpu) ?
+			       CLASS_UNTRACKED :
+			       class;
 	if (l->on_wait.fn)
 		return l->on_wait.fn(l->on_wait.arg, t, t->announced, class);
 	return EV_KIND(futex->w0) == EV_KLOCK ? CLASS_KLOCK : class;
 }
 
 static void enter_blocked(struct ledger *l, struct thread *t, uint64_t now,
-			  const struct ev_switch *sw, enum woken woken)
+			  const struct ev_switch *sw, unsigned int cpu, enum woken woken)
 {
 	if (woken == PERHAPS_WOKEN) {
 		thread_set_state(l, t, now, ST_UNKNOWN, CLASS_UNTRACKED);
 		return;
 	}
-	thread_set_state(l, t, now, ST_BLOCKED, class_of_switch(l, t, sw));
+	thread_set_state(l, t, now, ST_BLOCKED, class_of_switch(l, t, sw, cpu));
 	if (woken == NOT_WOKEN)
 		return;
 	interval_close(l, t, now, t->class);
@@ -201,7 +219,7 @@ void thread_switch_out(struct ledger *l, struct thread *t, const struct ev_switc
 	else if (sw->state & EV_STATE_DEAD)
 		thread_die(l, t, l->now_ns);
 	else
-		enter_blocked(l, t, l->now_ns, sw, woken);
+		enter_blocked(l, t, l->now_ns, sw, cpu, woken);
 	t->announced[0] = 0;
 }
 

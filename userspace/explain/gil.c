@@ -99,7 +99,12 @@ static int find(const struct facts *f, struct finding *ret)
 	if (evidence && f->peer)
 		evidence_number(evidence, "peer_speedup", elsewhere);
 	r = find_with(f, ns, evidence, ret);
-	return r > 0 && f->peer ? finding_add(ret, "; %s measured %.2fx", f->peer, elsewhere) : r;
+	if (r <= 0 || !f->peer)
+		return r;
+	/* a peer beyond the bound is no contradiction, but must not look like one */
+	return finding_add(
+		ret, "; %s measured %.2fx%s", f->peer, elsewhere,
+		f->peer_speedup > ret->bound ? ", having lost less in other ways as well" : "");
 }
 
 const struct cause cause_gil = { .name = "gil", .find = find };

@@ -4,7 +4,7 @@
 
 #include "explain/lock_words.h"
 
-/* ": kernel lock X (12 times, 3.1 us each)", and what was spent spinning for it. */
+/* ": kernel lock X, 12 times, 3.1 us each", and what was spent spinning for it. */
 static void name_it(char *buf, size_t size, const struct facts *f, const struct worker_lock *lock,
 		    json_t *evidence)
 {
@@ -17,7 +17,7 @@ static void name_it(char *buf, size_t size, const struct facts *f, const struct 
 	if (facts_share(f, (int64_t)lock->spin_ns) >= FINDING_MIN_SHARE)
 		snprintf(spun, sizeof(spun),
 			 "; %.1f ms more were spent on a CPU, spinning until it was free", spin_ms);
-	snprintf(buf, size, "%s: %s (%s)%s", locks > 1 ? ", most of it on one" : "", lock->name,
+	snprintf(buf, size, "%s: %s, %s%s", locks > 1 ? ", most of it on one" : "", lock->name,
 		 lock_waits(waits, lock, evidence), spun);
 }
 

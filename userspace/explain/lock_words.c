@@ -62,7 +62,7 @@ static void tell_holder(char *buf, const struct worker_lock *lock, json_t *evide
 	put_count(evidence, "holder_tid", lock->holder_tid);
 	evidence_number(evidence, "holder_percent", finding_percent(share));
 	if (share >= LOCK_TELL_HOLDER)
-		say(buf, share, "it was held by ", who);
+		say(buf, share, "the lock was held by ", who);
 }
 
 /* Of the time that the holder could have run and had no CPU, what came right after it was given the lock is the convoy's. */
@@ -78,7 +78,7 @@ static void tell_doing(char *buf, const struct worker_lock *lock, json_t *eviden
 		  "its holder was ready to run but had no CPU (a preempted lock-holder)",
 		  out > handed ? out - handed : 0 },
 		{ "holder_handed_percent",
-		  "it had been handed to a waiter that first had to get a CPU (a lock convoy)",
+		  "the lock had been handed to a waiter that first had to get a CPU (a lock convoy)",
 		  handed },
 		{ "holder_blocked_percent", "its holder was itself blocked",
 		  lock->doing_ns[LOCK_BLOCKED] },

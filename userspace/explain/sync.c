@@ -48,22 +48,25 @@ static void name_kind(char *buf, size_t size, const struct facts *f, unsigned in
 		 wait_words(words, f, kind, evidence, wait_name(kind)));
 }
 
-/* ": 12.3 % at a barrier (b in prog), 4.5 % on a semaphore": the largest first. Returns the largest. */
+/* ": 12.3 % at a barrier (b in prog), 4.5 % on a semaphore": the largest first. Returns the first, WAIT_OTHER when none is named. */
 static unsigned int name_kinds(char *buf, size_t size, const struct facts *f, bool serial,
 			       json_t *evidence)
 {
+	unsigned int first = WAIT_OTHER;
 	int64_t left[WAIT_KINDS];
-	unsigned int first, kind;
 
 	*buf = '\0';
 	what_is_left(f, serial, left);
-	first = kind = largest(left);
-	for (int i = 0; i < MAX_NAMED && facts_share(f, left[kind]) >= FINDING_MIN_SHARE; i++) {
+	for (int i = 0; i < MAX_NAMED; i++) {
+		unsigned int kind = largest(left);
+
+		if (facts_share(f, left[kind]) < FINDING_MIN_SHARE)
+			break;
 		name_kind(buf, size, f, kind, left[kind], evidence);
 		left[kind] = 0;
-		kind = largest(left);
+		first = i ? first : kind;
 	}
-	return left[first] ? WAIT_OTHER : first;
+	return first;
 }
 
 static int find(const struct facts *f, struct finding *ret)

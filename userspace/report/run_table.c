@@ -167,8 +167,8 @@ static void legend(const struct run_report *r, const struct report_options *o, F
 			shown |= !r->entry[i].skipped &&
 				 negligible(&r->entry[i].stack, part) == false;
 		if (shown)
-			fprintf(out, "  %-15s %s\n", stack_part_name(part),
-				parts[part] ? parts[part] : class_meaning(classes[part]));
+			text_item(out, o->width, stack_part_name(part), "%s",
+				  parts[part] ? parts[part] : class_meaning(classes[part]));
 	}
 	if (r->bpf)
 		text_field(
