@@ -324,8 +324,8 @@ static void announce(struct sim *s, struct task *t, unsigned int cpu, struct lea
 		put(s, cpu, &klock, EV_KLOCK, 0, sizeof(klock));
 	} else if (way->class == CLASS_SYNC) {
 		way->class = futex.op ? CLASS_LOCK : CLASS_SYNC;
-		put(s, cpu, &futex, EV_FUTEX,
-		    FX_READ | FX_NEAR | (rnd(s, 2) ? FX_TIMEOUT : 0), sizeof(futex));
+		put(s, cpu, &futex, EV_FUTEX, FX_READ | FX_NEAR | (rnd(s, 2) ? FX_TIMEOUT : 0),
+		    sizeof(futex));
 	}
 }
 

@@ -30,16 +30,15 @@ static uint64_t mix(uint64_t h, uint64_t word)
 
 static bool same_site(const struct site *a, const struct site *b)
 {
-	return a->process == b->process && a->uaddr == b->uaddr && a->pc == b->pc &&
-	       a->op == b->op;
+	return a->process == b->process && a->uaddr == b->uaddr && a->pc == b->pc && a->op == b->op;
 }
 
 /* NULL: there are too many, or no memory. */
 static struct site *site_get(struct locks *k, const struct site *wanted)
 {
-	uint64_t key = mix(mix(mix(k->seed, (uint64_t)wanted->op << 32 | wanted->process),
-			       wanted->uaddr),
-			   wanted->pc);
+	uint64_t key =
+		mix(mix(mix(k->seed, (uint64_t)wanted->op << 32 | wanted->process), wanted->uaddr),
+		    wanted->pc);
 	uint32_t i;
 
 	while ((i = keymap_get(&k->site_of, key))) {
@@ -280,12 +279,12 @@ static struct lock *lock_of_site(struct locks *k, const struct thread *t, const 
 	if (site->kind == LOCK_JOIN && EV_FLAGS(rec->w0) & FX_READ)
 		wanted.joined = rec->word;
 	if (wanted.place.shared && wanted.place.identified)
-		return lock_get(
-			k,
-			mix(mix(mix(k->seed + wanted.kind, wanted.place.inode),
-				wanted.place.file_offset),
-			    (uint64_t)wanted.place.dev_major << 32 | wanted.place.dev_minor),
-			same_shared, &wanted);
+		return lock_get(k,
+				mix(mix(mix(k->seed + wanted.kind, wanted.place.inode),
+					wanted.place.file_offset),
+				    (uint64_t)wanted.place.dev_major << 32 |
+					    wanted.place.dev_minor),
+				same_shared, &wanted);
 	wanted.place.shared = false;
 	return lock_get(k, mix(mix(k->seed + wanted.kind, wanted.program), wanted.address),
 			same_private, &wanted);

@@ -100,10 +100,25 @@ static const char *const gil_takers[] = {
 };
 
 static const char *const allocators[] = {
-	"malloc",	 "free",	    "calloc",	       "realloc",      "memalign",
-	"aligned_alloc", "posix_memalign",  "__libc_malloc",   "__libc_free",  "__libc_calloc",
-	"__libc_realloc", "__libc_memalign", "_int_malloc",    "_int_free",    "_int_realloc",
-	"arena_get2",	 "arena_get2.part.0", "arena_get_retry", NULL,
+	"malloc",
+	"free",
+	"calloc",
+	"realloc",
+	"memalign",
+	"aligned_alloc",
+	"posix_memalign",
+	"__libc_malloc",
+	"__libc_free",
+	"__libc_calloc",
+	"__libc_realloc",
+	"__libc_memalign",
+	"_int_malloc",
+	"_int_free",
+	"_int_realloc",
+	"arena_get2",
+	"arena_get2.part.0",
+	"arena_get_retry",
+	NULL,
 };
 
 /* The function above frame `i`; frames without a name are passed over within its object only: it is one of its static functions. */

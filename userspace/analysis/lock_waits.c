@@ -85,8 +85,7 @@ static void sum_doing(struct locks *k, struct held *h)
 static uint64_t queued_ns(const struct locks *k, const struct held *h, uint64_t from_ns,
 			  uint64_t to_ns)
 {
-	uint64_t until_ns =
-		h->given ? history_queued(k->history, h->holder, h->from_ns, to_ns) : 0;
+	uint64_t until_ns = h->given ? history_queued(k->history, h->holder, h->from_ns, to_ns) : 0;
 
 	return until_ns > from_ns ? until_ns - from_ns : 0;
 }

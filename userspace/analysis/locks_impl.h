@@ -59,13 +59,13 @@ enum gil_wait {
 /* Of a thread. */
 struct waiter {
 	uint32_t ns_tid, pid_ns;
-	struct stack_copy *stack;     /* NULL: none was seen */
+	struct stack_copy *stack; /* NULL: none was seen */
 	uint32_t serial;
-	struct lock *lock;  /* of the open wait, NULL: none */
-	uint64_t from_ns;   /* when it began */
-	enum gil_wait gil;  /* which of the GIL's words */
-	bool turn;          /* it waits for its turn at an exclusive lock */
-	bool waiting;       /* nobody has woken it yet */
+	struct lock *lock;       /* of the open wait, NULL: none */
+	uint64_t from_ns;        /* when it began */
+	enum gil_wait gil;       /* which of the GIL's words */
+	bool turn;               /* it waits for its turn at an exclusive lock */
+	bool waiting;            /* nobody has woken it yet */
 	const struct lock *left; /* the last one that it has waited for, and until when */
 	uint64_t left_ns;
 	struct {
@@ -82,16 +82,16 @@ struct pending {
 };
 #define MAX_PENDING 64
 
-struct lock_state { /* beside struct lock, same index */
+struct lock_state {              /* beside struct lock, same index */
 	unsigned int nr_open;    /* waits that the ledger has not closed */
 	unsigned int nr_waiting; /* of these, nobody has woken yet */
 	struct held *past;       /* for the open waits: spans that are over, in order */
 	size_t nr_past, cap_past;
-	struct held now;       /* the span that is open; no to_ns */
-	uint64_t handed_at_ns; /* the last hand-over */
-	uint32_t giver;        /* by whom */
-	uint32_t given_to;     /* to whom, 0: not known */
-	uint32_t taker;        /* of a GIL: who was seen to have taken it since */
+	struct held now;         /* the span that is open; no to_ns */
+	uint64_t handed_at_ns;   /* the last hand-over */
+	uint32_t giver;          /* by whom */
+	uint32_t given_to;       /* to whom, 0: not known */
+	uint32_t taker;          /* of a GIL: who was seen to have taken it since */
 	struct pending *pending; /* MAX_PENDING at most */
 	size_t nr_pending, cap_pending;
 };
@@ -106,9 +106,9 @@ struct locks {
 	struct unwind *unwind;
 	int failed;
 	uint64_t now_ns;
-	uint64_t lost_ns; /* until then records were lost */
+	uint64_t lost_ns;                /* until then records were lost */
 	size_t credit, nr_held, nr_sums; /* what the bounds above are about */
-	uint64_t seed; /* of the keys of sites and locks */
+	uint64_t seed;                   /* of the keys of sites and locks */
 
 	struct keymap process_of; /* tgid: index of its program */
 	uint32_t nr_processes;

@@ -105,7 +105,8 @@ static bool several_processes(const struct lock *const *list, size_t nr)
 	for (size_t i = 0; i < nr; i++) {
 		if (first && list[i]->tgid && list[i]->tgid != first)
 			return true;
-		first = list[i]->tgid ?: first;
+		if (list[i]->tgid)
+			first = list[i]->tgid;
 	}
 	return false;
 }
@@ -182,15 +183,17 @@ static void tell_holders(const struct loaded *l, const struct lock *lock, FILE *
 	for (size_t i = 0; list && i < people.nr && i < MAX_PEOPLE; i++) {
 		if (!worth_telling(lock, list[i].ns))
 			break;
-		at += (size_t)snprintf(line + at, sizeof(line) - at, "%s%s (%s of the time)", at ? ", " : "",
-				       person(l, (uint32_t)list[i].key, who),
+		at += (size_t)snprintf(line + at, sizeof(line) - at, "%s%s (%s of the time)",
+				       at ? ", " : "", person(l, (uint32_t)list[i].key, who),
 				       units_percent(share, list[i].ns, lock->wait_ns));
 	}
 	if (at && sync)
 		text_item(out, width, "ended by", "%s", line);
 	else if (at)
-		text_item(out, width, "held by", "%s; known from the owner written in the lock for %s, else from who gave it away",
-			  line, units_percent(share, owner_ns, lock->wait_ns));
+		text_item(
+			out, width, "held by",
+			"%s; known from the owner written in the lock for %s, else from who gave it away",
+			line, units_percent(share, owner_ns, lock->wait_ns));
 	free(list);
 	sums_free(&people);
 }
