@@ -40,6 +40,27 @@ static inline int sums_add_all(struct sums *to, const struct sums *from)
 	return 0;
 }
 
+static inline int sum_larger_first(const void *a, const void *b)
+{
+	const struct sum *x = a, *y = b;
+
+	if (x->ns != y->ns)
+		return x->ns < y->ns ? 1 : -1;
+	return (x->key > y->key) - (x->key < y->key);
+}
+
+/* A copy of the list, the largest first; the caller's to free. NULL when out of memory. */
+static inline struct sum *sums_sorted(const struct sums *s)
+{
+	struct sum *list = calloc(s->nr + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < s->nr; i++)
+		list[i] = s->list[i];
+	if (list)
+		qsort(list, s->nr, sizeof(*list), sum_larger_first);
+	return list;
+}
+
 static inline void sums_free(struct sums *s)
 {
 	keymap_free(&s->index);

@@ -30,27 +30,6 @@ static json_t *thread_of(const struct loaded *l, uint32_t serial)
 			 t ? escape_json(t->comm, EV_COMM_LEN) : json_null());
 }
 
-static int longest_first(const void *a, const void *b)
-{
-	const struct sum *x = a, *y = b;
-
-	if (x->ns != y->ns)
-		return x->ns < y->ns ? 1 : -1;
-	return (x->key > y->key) - (x->key < y->key);
-}
-
-/* A sorted copy, the caller's to free; NULL when out of memory. */
-static struct sum *sorted(const struct sums *s)
-{
-	struct sum *list = calloc(s->nr + 1, sizeof(*list));
-
-	for (size_t i = 0; list && i < s->nr; i++)
-		list[i] = s->list[i];
-	if (list)
-		qsort(list, s->nr, sizeof(*list), longest_first);
-	return list;
-}
-
 static uint64_t sum_of(const struct sums *s, uint64_t key)
 {
 	uint32_t i = keymap_get(&s->index, key);
@@ -83,7 +62,7 @@ static void fill_cause(const struct lock *lock, const struct sum *s, json_t *one
 static json_t *people(const struct loaded *l, const struct lock *lock, const struct sums *s,
 		      unsigned int shift, fill_fn fill)
 {
-	struct sum *list = sorted(s);
+	struct sum *list = sums_sorted(s);
 	json_t *all = json_array();
 
 	for (size_t i = 0; list && i < s->nr; i++) {

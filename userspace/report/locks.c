@@ -129,26 +129,6 @@ static void legend(FILE *out, const struct report_options *o)
 
 /* ---- sentences ---- */
 
-static int longest_first(const void *a, const void *b)
-{
-	const struct sum *x = a, *y = b;
-
-	if (x->ns != y->ns)
-		return x->ns < y->ns ? 1 : -1;
-	return (x->key > y->key) - (x->key < y->key);
-}
-
-static struct sum *sorted(const struct sums *s)
-{
-	struct sum *list = calloc(s->nr + 1, sizeof(*list));
-
-	for (size_t i = 0; list && i < s->nr; i++)
-		list[i] = s->list[i];
-	if (list)
-		qsort(list, s->nr, sizeof(*list), longest_first);
-	return list;
-}
-
 static bool worth_telling(const struct lock *lock, uint64_t ns)
 {
 	return ns && (double)ns >= PART_TO_TELL * (double)lock->wait_ns;
@@ -179,7 +159,7 @@ static void tell_holders(const struct loaded *l, const struct lock *lock, FILE *
 	size_t at = 0;
 
 	if (!by_thread(lock, &people, &owner_ns))
-		list = sorted(&people);
+		list = sums_sorted(&people);
 	for (size_t i = 0; list && i < people.nr && i < MAX_PEOPLE; i++) {
 		if (!worth_telling(lock, list[i].ns))
 			break;
@@ -215,7 +195,7 @@ static const char *const cause_texts[CLASS_NR] = {
 
 static void tell_causes(const struct loaded *l, const struct lock *lock, FILE *out, int width)
 {
-	struct sum *list = sorted(&lock->cause_ns);
+	struct sum *list = sums_sorted(&lock->cause_ns);
 	char who[NAME_SIZE], share[UNITS_SIZE], line[4 * NAME_SIZE] = "";
 	size_t at = 0, told = 0;
 
