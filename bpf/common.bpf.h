@@ -114,6 +114,12 @@ static __always_inline struct buf *buf_here(void)
 	return b;
 }
 
+/* Whether a tracked thread waits on its CPU's run queue. */
+static __always_inline bool someone_waits(const struct buf *b)
+{
+	return b->h.waiting_here + b->h.waiting_remote;
+}
+
 static __always_inline struct local *local_of(struct task_struct *p)
 {
 	return bpf_task_storage_get(&locals, p, NULL, 0);

@@ -131,8 +131,6 @@ enum {
 	NR_FUTEX = 202,
 	NR_FUTEX_WAITV = 449,
 	NR_FUTEX_WAIT = 455,
-	NR_EXIT = 60,
-	NR_EXIT_GROUP = 231,
 };
 static __always_inline bool task_compat(struct task_struct *p)
 {
@@ -191,8 +189,6 @@ enum {
 	NR_FUTEX = 98,
 	NR_FUTEX_WAITV = 449,
 	NR_FUTEX_WAIT = 455,
-	NR_EXIT = 93,
-	NR_EXIT_GROUP = 94,
 };
 static __always_inline bool task_compat(struct task_struct *p)
 {

@@ -75,6 +75,7 @@ enum ev_kind {
 	EV_STACK, /* a part of a thread's user stack, in front of the EV_FUTEX that asked for it */
 	EV_KLOCK, /* the kernel lock for which the thread of the next EV_SWITCH waits */
 	EV_KLOCK_END, /* it has got, or given up, a kernel lock that somebody else held */
+	EV_IRQ,       /* this CPU has served an interrupt while a tracked thread waited for it */
 	EV_KIND_NR
 };
 
@@ -276,6 +277,7 @@ struct ev_lost {
 #define FX_NEAR 0x02    /* `near` holds */
 #define FX_TIMEOUT 0x04 /* the call has a time limit */
 #define FX_VECTOR 0x08  /* futex_waitv: uaddr, val and op are of the first of several */
+#define FX_FUTEX2 0x10  /* op is FUTEX2_* flags: of futex_waitv or futex_wait */
 struct ev_futex {
 	ev_u64 w0;
 	ev_u32 who;
@@ -320,6 +322,17 @@ struct ev_klock {
 	ev_u64 for_ns; /* EV_KLOCK_END: time since it was found taken; EV_KLOCK: 0 */
 };
 
+/*
+ * EV_IRQ, 2 words, when it has been served: the outermost one, with those that came meanwhile. Hard and soft interrupts, the latter
+ * wherever they are served; on the way out of a hard one they are a record of their own.
+ */
+#define IQ_BEFORE \
+	0x01 /* nobody waited for this CPU when it began: who waits now came later, ns is 0 */
+struct ev_irq {
+	ev_u64 w0;
+	ev_u64 ns; /* its length */
+};
+
 #define EV_WORDS_OF(type) (sizeof(type) / 8)
 
 /*
@@ -357,6 +370,11 @@ struct buf_header {
 	ev_u64 lost[DROP_NR];    /* not yet written as EV_LOST */
 	ev_u64 dropped[DROP_NR]; /* all */
 	ev_u64 pad3[2];
+
+	ev_u64 irq_task; /* a cache line of the interrupts: the task that the outermost one came upon */
+	ev_u64 irq_since; /* when, 0: nobody waited then */
+	ev_u64 irq_depth;
+	ev_u64 pad4[5];
 };
 
 #endif

@@ -85,6 +85,12 @@ static __always_inline bool is_futex_wait(u32 nr)
 	return nr == NR_FUTEX || nr == NR_FUTEX_WAITV || nr == NR_FUTEX_WAIT;
 }
 
+static __always_inline bool in_futex_wait(struct task_struct *p)
+{
+	return !(p->flags & PF_KTHREAD) && !task_compat(p) &&
+	       is_futex_wait(regs_syscall((struct pt_regs *)bpf_task_pt_regs(p)));
+}
+
 /* p, the current task, is about to leave the CPU in the futex call nr. Its seq counts that already. */
 static __noinline int write_futex(struct buf *b, struct task_struct *p, struct local *l, u32 nr)
 {
@@ -108,11 +114,12 @@ static __noinline int write_futex(struct buf *b, struct task_struct *p, struct l
 		uaddr = first.uaddr;
 		op = first.flags;
 		val = first.val;
-		flags |= FX_VECTOR;
+		flags |= FX_VECTOR | FX_FUTEX2;
 	} else if (nr == NR_FUTEX_WAIT) { /* uaddr, val, mask, flags, timeout, clock */
 		val = op;
 		op = timeout;
 		timeout = regs_arg5(regs);
+		flags |= FX_FUTEX2;
 	}
 	if (timeout)
 		flags |= FX_TIMEOUT;
@@ -138,20 +145,16 @@ static __noinline int write_futex(struct buf *b, struct task_struct *p, struct l
 }
 
 /*
- * Why the futex wait of p ends, seen from its waker: an interrupt is a timer or a signal; a thread that is in no futex call and
- * does not exit, while a signal waits for p, sent that signal.
+ * Why the futex wait of p ends, seen from its waker: an interrupt is a timer or a signal; a thread that is in no futex call, while a
+ * signal waits for p, sent that signal; else it wakes by its unlock, or by its end.
  */
 static __always_inline u32 why_woken(struct task_struct *p, struct task_struct *waker, u32 context)
 {
 	bool by_interrupt = context & (WK_HARDIRQ | WK_SOFTIRQ);
 	u64 pending;
-	u32 nr;
 
-	if (!by_interrupt && !(waker->flags & PF_KTHREAD)) {
-		nr = regs_syscall((struct pt_regs *)bpf_task_pt_regs(waker));
-		if (is_futex_wait(nr) || nr == NR_EXIT || nr == NR_EXIT_GROUP)
-			return WHY_WOKEN;
-	}
+	if (!by_interrupt && in_futex_wait(waker))
+		return WHY_WOKEN;
 	pending = (p->pending.signal.sig[0] | p->signal->shared_pending.signal.sig[0]) &
 		  ~p->blocked.sig[0];
 	if (pending)

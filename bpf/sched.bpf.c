@@ -205,12 +205,15 @@ static __always_inline void write_wake(struct buf *b, struct task_struct *p, str
 {
 	struct ev_wake *rec = RESERVE_IRQS_OFF(b, ev_wake);
 	u64 now, why;
+	bool futex;
 
 	if (!rec)
 		return;
 	/* In this order: whether it is still on its CPU, its seq, the time. */
 	flags |= waker_context(b) | (!enqueued && READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
-	why = unlikely(l->futex) ? why_woken(p, bpf_get_current_task_btf(), flags) : WHY_NONE;
+	/* not off its CPU yet: the wait that this ends has not begun */
+	futex = unlikely(l->state == LOCAL_ON_CPU) ? in_futex_wait(p) : l->futex;
+	why = unlikely(futex) ? why_woken(p, bpf_get_current_task_btf(), flags) : WHY_NONE;
 	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16 | why << 32;
 	now = now_ns();
 	rec->wakee = l->serial;

@@ -80,11 +80,6 @@ static __always_inline void wait_end(struct local *l, struct buf *here, u32 here
 	count_waiting(here, here_cpu, cpu - 1, -1);
 }
 
-static __always_inline bool someone_waits(const struct buf *b)
-{
-	return b->h.waiting_here + b->h.waiting_remote;
-}
-
 /* ---- records ---- */
 
 static __noinline int write_task(struct buf *b, struct task_struct *p, struct local *l)

@@ -144,9 +144,11 @@ static const struct ksym *ksym_find(const struct ksyms *k, uint64_t address, boo
 		else
 			high = mid;
 	}
-	if (!low || !strchr(data ? "bBdD" : "tTwW", k->sym[low - 1].type))
-		return NULL;
-	return &k->sym[low - 1];
+	/* several names of one address: one of the right type */
+	for (size_t i = low; i && k->sym[i - 1].address == k->sym[low - 1].address; i--)
+		if (strchr(data ? "bBdD" : "tTwW", k->sym[i - 1].type))
+			return &k->sym[i - 1];
+	return NULL;
 }
 
 struct caller {
@@ -178,6 +180,7 @@ static int klock_meta(void *state, json_t *into)
 	struct klock *k = state;
 	json_t *all;
 	uint64_t lock, *previous = NULL, next;
+	unsigned int steps = 0;
 	int fd;
 
 	if (!k->skel)
@@ -190,7 +193,8 @@ static int klock_meta(void *state, json_t *into)
 		return 0;
 	if (read_kallsyms(&syms) == -ENOMEM)
 		return -ENOMEM;
-	while (!bpf_map_get_next_key(fd, previous, &next)) {
+	/* the table changes under our hands, and a key that has gone makes it begin anew */
+	while (steps++ < 100000 && !bpf_map_get_next_key(fd, previous, &next)) {
 		struct caller c;
 		char address[24];
 
@@ -200,8 +204,6 @@ static int klock_meta(void *state, json_t *into)
 			continue;
 		snprintf(address, sizeof(address), "0x%" PRIx64, lock);
 		json_object_set_new(all, address, describe(&syms, lock, &c));
-		if (json_object_size(all) > 100000)
-			break; /* the table changes under our hands */
 	}
 	return 0;
 }

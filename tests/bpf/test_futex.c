@@ -233,8 +233,12 @@ static int take_thread(void *arg, const struct trace_event *ev)
 
 static void test_namespace(void **state)
 {
-	char *argv[] = { "unshare", "--pid", "--fork", prog("locks"), "one_holder",
-			 "1",       "3",     "10",     NULL };
+	/* it looks itself up in /proc */
+	char *argv[] = { "timeout",     "-s",           "KILL",
+			 "20",          "unshare",      "--pid",
+			 "--fork",      "--kill-child", "--mount-proc",
+			 prog("locks"), "one_holder",   "1",
+			 "3",           "10",           NULL };
 	struct threads threads = {};
 	const struct lock *const *list;
 	const struct lock *mutex = NULL;
@@ -244,6 +248,7 @@ static void test_namespace(void **state)
 	size_t nr;
 
 	(void)state;
+	setenv("KNOWN_FACTS", facts_path, 1);
 	record(argv);
 	if (load_open(trace_path, &l, &err) || load_passes(l, PASS_LOCKS, &err) ||
 	    load_run(l, take_thread, &threads, &err))

@@ -324,7 +324,7 @@ static void put_futex(const struct line *line)
 	rec.word = (uint32_t)value(line, "word", rec.val);
 	values(line, "owner", rec.near, 3);
 	flags |= has(line, "timeout") ? FX_TIMEOUT : 0;
-	flags |= has(line, "vector") ? FX_VECTOR : 0;
+	flags |= has(line, "vector") ? FX_VECTOR | FX_FUTEX2 : 0;
 	put(line, &rec, EV_FUTEX, flags, sizeof(rec));
 }
 
@@ -339,6 +339,13 @@ static void put_klock(const struct line *line, bool end)
 	rec.seq = (uint16_t)(*seq_of(line, rec.who) + !end);
 	put(line, &rec, end ? EV_KLOCK_END : EV_KLOCK, has(line, "spin") ? KL_SPIN : KL_WRITE,
 	    sizeof(rec));
+}
+
+static void put_irq(const struct line *line)
+{
+	struct ev_irq rec = { .ns = number(line, 0) };
+
+	put(line, &rec, EV_IRQ, has(line, "before") ? IQ_BEFORE : 0, sizeof(rec));
 }
 
 static void put_event(const struct line *line, const char *event)
@@ -363,6 +370,8 @@ static void put_event(const struct line *line, const char *event)
 		put_task(line);
 	else if (!strcmp(event, "futex"))
 		put_futex(line);
+	else if (!strcmp(event, "irq"))
+		put_irq(line);
 	else if (!strcmp(event, "klock") || !strcmp(event, "klockend"))
 		put_klock(line, event[5]);
 	else

@@ -16,6 +16,7 @@
  *   100 cpu0 futex A addr=4096 op=128 val=2 word=2 owner=7,1,0 [pc=N] [timeout] [vector]	of the next switch-out
  *   100 cpu0 klock A addr=4096			of the next switch-out
  *   100 cpu0 klockend A addr=4096 for=30 [spin]
+ *   100 cpu0 irq 30 | irq before		it ends here
  *
  * Threads may have ns=TID,NAMESPACE (snap, fork; else their tid in namespace 1); a wake-up has why=1 (woken), 2 (time limit), 3 (signal).
  *

@@ -269,6 +269,7 @@ int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 		return on_announced(l, rec, trace_kind_words[kind]);
 	case EV_STACK:
 	case EV_KLOCK_END:
+	case EV_IRQ:
 		return 0;
 	default:
 		lost_add(l, ev->cpu, rec);

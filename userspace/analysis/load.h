@@ -48,6 +48,7 @@ struct load_meta {
 	uint64_t dropped_full, dropped_storage, dropped_no_buffer;
 	bool bpf;            /* scheduler events were recorded */
 	const char *why_not; /* or why not */
+	bool irqs;           /* so were interrupts, while threads waited for their CPU */
 	bool has_exit;
 	int64_t exit_status; /* of the command */
 	struct load_cost cost;

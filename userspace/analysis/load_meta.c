@@ -121,6 +121,7 @@ int load_meta_decode(const json_t *meta, struct load_meta *ret)
 	ret->dropped_storage = get_count(drops, "storage");
 	ret->dropped_no_buffer = get_count(drops, "no_buffer");
 	ret->bpf = !json_is_false(json_object_get(meta, "bpf"));
+	ret->irqs = json_array_size(json_object_get(meta, "irqs")) > 0;
 	ret->has_exit = json_is_integer(status);
 	ret->exit_status = json_integer_value(status);
 	decode_cost(json_object_get(meta, "cost"), &ret->cost);

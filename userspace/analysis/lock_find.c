@@ -221,11 +221,12 @@ static enum lock_kind kind_of(struct locks *k, const struct thread *t, const str
 
 /* ---- which lock ---- */
 
-/* pthread_cond_t and pthread_rwlock_t have more than one futex word. */
+/* pthread_cond_t and pthread_rwlock_t have more than one futex word; pthread_barrier_t's is not its first. */
 static bool has_several_words(const struct lock *lock)
 {
 	return (lock->kind == LOCK_COND && lock->place.size == 48) ||
-	       (lock->kind == LOCK_RWLOCK && lock->place.size == 56);
+	       (lock->kind == LOCK_RWLOCK && lock->place.size == 56) ||
+	       (lock->kind == LOCK_BARRIER && lock->place.size == 32);
 }
 
 /* An interpreter's own GIL lies in allocated memory: its words (condition variable, mutex) are those that lie close together. */
@@ -276,8 +277,6 @@ static struct lock *lock_of_site(struct locks *k, const struct thread *t, const 
 		wanted.address -= wanted.place.offset;
 		wanted.place.offset = 0;
 	}
-	if (site->kind == LOCK_JOIN && EV_FLAGS(rec->w0) & FX_READ)
-		wanted.joined = rec->word;
 	if (wanted.place.shared && wanted.place.identified)
 		return lock_get(k,
 				mix(mix(mix(k->seed + wanted.kind, wanted.place.inode),
@@ -293,6 +292,18 @@ static struct lock *lock_of_site(struct locks *k, const struct thread *t, const 
 static uint32_t program_of(struct locks *k, uint32_t tgid)
 {
 	return keymap_get(&k->process_of, tgid) ?: lock_new_program(k, tgid);
+}
+
+/* The word is the number of the thread that is waited for. Several may have had one stack, one after the other: then none is named. */
+static void note_joined(const struct locks *k, const struct thread *t, const struct waiter *w,
+			struct lock *lock, const struct ev_futex *rec)
+{
+	uint32_t serial = EV_FLAGS(rec->w0) & FX_READ ? lock_thread_of(k, t, w, rec->word, false) :
+							0;
+
+	if (lock->joined && lock->joined != serial)
+		lock->joined_several = true;
+	lock->joined = serial;
 }
 
 struct lock *lock_find_futex(struct locks *k, const struct thread *t, struct waiter *w,
@@ -319,9 +330,8 @@ struct lock *lock_find_futex(struct locks *k, const struct thread *t, struct wai
 	if (!lock)
 		return NULL;
 	site->lock = lock->index + 1;
-	/* the threads that had this stack one after the other */
-	if (EV_FLAGS(rec->w0) & FX_READ && lock->joined != rec->word)
-		lock->joined = 0;
+	if (lock->kind == LOCK_JOIN)
+		note_joined(k, t, w, lock, rec);
 	return lock;
 }
 

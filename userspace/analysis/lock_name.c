@@ -50,13 +50,9 @@ static char *kernel_name(const struct lock *lock)
 
 static char *join_name(const struct locks *k, const struct lock *lock)
 {
-	for (size_t i = 0; i < ledger_nr_threads(k->ledger); i++) {
-		const struct thread *t = ledger_thread(k->ledger, i);
+	const struct thread *t = locks_thread(k, lock->joined);
 
-		if (t && t->tid == lock->joined && t->tgid == lock->tgid)
-			return text("end of thread %.15s/%" PRIu32, t->comm, t->tid);
-	}
-	return text("end of thread %" PRIu32, lock->joined);
+	return t ? text("end of thread %.15s/%" PRIu32, t->comm, t->tid) : text("end of a thread");
 }
 
 static char *place_name(const struct lock *lock)
@@ -96,7 +92,7 @@ char *lock_make_name(const struct locks *k, const struct lock *lock)
 		return gil_name(lock);
 	if (lock->kind == LOCK_KERNEL)
 		return kernel_name(lock);
-	if (lock->kind == LOCK_JOIN && lock->joined)
+	if (lock->kind == LOCK_JOIN && lock->joined && !lock->joined_several)
 		return join_name(k, lock);
 	place = place_name(lock);
 	if (!place || (!lock->malloc_lock && !lock->runtime))

@@ -88,7 +88,7 @@ static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *re
 		return wait_for_kernel(k, t, w, (const void *)rec);
 	if (class != CLASS_SYNC)
 		return class;
-	lock = lock_find_futex(k, t, w, futex, !(EV_FLAGS(futex->w0) & FX_VECTOR));
+	lock = lock_find_futex(k, t, w, futex, !(EV_FLAGS(futex->w0) & (FX_VECTOR | FX_FUTEX2)));
 	if (w->stack)
 		w->stack->parts = 0; /* its seq comes again */
 	if (!lock)

@@ -44,7 +44,8 @@ struct lock {
 	int gil_major, gil_minor; /* LOCK_GIL: the version, 0: not known */
 	bool main_gil;            /* LOCK_GIL: in _PyRuntime; else an interpreter's own */
 	bool malloc_lock;
-	uint32_t joined; /* LOCK_JOIN: tid of the thread that was waited for, 0: not known */
+	uint32_t joined;     /* LOCK_JOIN: serial of the thread that was waited for, 0: not known */
+	bool joined_several; /* one after the other */
 	const char *
 		kernel_name; /* LOCK_KERNEL: the lock's, or of the function that called for it; belongs to META */
 	bool kernel_caller; /* the latter */

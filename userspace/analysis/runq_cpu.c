@@ -19,7 +19,7 @@ static void drop_oldest(struct runq_cpu *c, struct occupant *occupants)
 
 	c->waits += p->change;
 	if (c->waits > 0)
-		occupants[p->occ].ns += (uint64_t)c->waits * p->ns;
+		occupants[p->occ].ns += (uint64_t)c->waits * (p->ns - p->irq_ns);
 }
 
 static int make_room(struct runq_cpu *c, struct occupant *occupants)
@@ -48,15 +48,19 @@ int runq_cpu_piece(struct runq_cpu *c, struct occupant *occupants, uint64_t *own
 		   uint64_t to_ns)
 {
 	uint64_t ns = to_ns > c->since_ns ? to_ns - c->since_ns : 0;
+	uint64_t irq_ns = c->irq_ns < ns ? c->irq_ns : ns;
 
 	if (!ns)
 		return 0;
 	if (make_room(c, occupants))
 		return -ENOMEM;
-	*at(c, c->head++) = (struct piece){ .ns = ns, .occ = occ, .change = c->next_change };
+	*at(c, c->head++) =
+		(struct piece){ .ns = ns, .irq_ns = irq_ns, .occ = occ, .change = c->next_change };
 	c->next_change = 0;
-	c->sum_ns[occupants[occ].part] += ns;
-	*own_ns += ns;
+	c->irq_ns -= irq_ns;
+	c->sum_ns[occupants[occ].part] += ns - irq_ns;
+	c->sum_ns[RUNQ_IRQ] += irq_ns;
+	*own_ns += ns - irq_ns;
 	c->since_ns = to_ns;
 	return 0;
 }

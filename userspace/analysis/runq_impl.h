@@ -4,6 +4,7 @@
  *
  *   runq_who.c  marks, waits, events        runq_occ.c  who it is that has a CPU, and the result by name
  *   runq_cpu.c  a CPU's pieces              runq_idle.c for how long other CPUs were idle
+ *   runq_irq.c  interrupts
  *
  * A CPU's time is cut into pieces, at each switch and wherever a wait begins or ends on it. The last pieces are kept in a ring:
  * a wait over pieces first..last-1 adds 1 to the number of waiters at `first` and takes it back at `last`. When a piece leaves the
@@ -37,7 +38,7 @@ struct occupant {
 };
 
 struct piece {
-	uint64_t ns;
+	uint64_t ns, irq_ns; /* its length; how much of it were interrupts */
 	uint32_t occ;
 	int32_t change; /* of the number of waits */
 };
@@ -47,6 +48,10 @@ struct runq_cpu {
 	uint32_t who, occ;
 	uint32_t own; /* of occ: see runq_own */
 	uint64_t since_ns;
+	uint64_t irq_ns;          /* interrupts in the open piece */
+	uint64_t irq_from_ns;     /* the next one begins here at the earliest */
+	struct waiter *last_mark; /* the marks on this CPU, newest first */
+	struct waiter *last_left; /* the waits that have left it, newest first */
 	uint32_t missed; /* serial: this thread got it at arrival_ns, and no probe saw that (EV_MISSED) */
 	uint64_t arrival_ns;
 	uint64_t told_ns;            /* when it last told that it had dropped records */
@@ -73,6 +78,14 @@ struct wait {
 	struct span span[MOVES_KEPT];
 };
 
+/* The part of a wait on the CPU that it left last: an interrupt that was being served there is told later. */
+struct left {
+	struct waiter *older, *newer;
+	bool listed, closed; /* closed: the wait is over, and in the thread's split */
+	uint32_t cpu, own, occ;
+	uint64_t from_ns, to_ns;
+};
+
 struct waiter {
 	const struct thread *t;
 	uint32_t tgid, occ; /* of its process */
@@ -80,10 +93,14 @@ struct waiter {
 	uint32_t last_cpu, last_own; /* runq_own_of() of the one; 0: not asked yet */
 	struct wait wait;
 
-	/* the mark */
+	/* the mark; it is in its CPU's list until it is set anew or the wait has ended */
+	struct waiter *older, *newer;
+	bool listed;
 	bool marked, bad; /* bad: it cannot have been on that CPU all the time */
 	uint32_t cpu, own;
 	uint64_t at_ns, first, sum_ns[RUNQ_PARTS], own_ns, elsewhere_ns;
+
+	struct left left;
 
 	/* a wait that ended before now (EV_MISSED), until the ledger says so; NULL: none */
 	struct wait *ended;
@@ -148,6 +165,16 @@ int runq_cpu_piece(struct runq_cpu *c, struct occupant *occupants, uint64_t *own
 
 /* A wait over the pieces from `first` up to, not with, `last`. */
 void runq_cpu_wait(struct runq_cpu *c, uint64_t first, uint64_t last);
+
+/*
+ * runq_irq.c. An interrupt was served on the CPU from from_ns (or from when its slice, or the interrupt before, allows) until now; x has
+ * been marked on its CPU, or its mark is done with; its wait leaves that CPU, or what it left is not asked for any more.
+ */
+void runq_irq(struct runq_who *w, struct runq_cpu *c, uint64_t from_ns);
+void runq_irq_mark(struct runq_who *w, struct waiter *x);
+void runq_irq_unmark(struct runq_who *w, struct waiter *x);
+void runq_irq_leave(struct runq_who *w, struct waiter *x);
+void runq_irq_forget(struct runq_who *w, struct waiter *x);
 
 /* Gives all pieces to their occupants. */
 void runq_cpu_finish(struct runq_cpu *c, struct occupant *occupants);

@@ -13,7 +13,7 @@ const char *runq_part_name(enum runq_part part)
 {
 	static const char *const names[RUNQ_PARTS] = {
 		[RUNQ_OWN] = "own",   [RUNQ_TRACKED] = "tracked", [RUNQ_FOREIGN] = "foreign",
-		[RUNQ_IDLE] = "idle", [RUNQ_UNKNOWN] = "unknown",
+		[RUNQ_IDLE] = "idle", [RUNQ_IRQ] = "interrupts",  [RUNQ_UNKNOWN] = "unknown",
 	};
 
 	return (unsigned int)part < RUNQ_PARTS ? names[part] : "?";

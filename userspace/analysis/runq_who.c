@@ -58,6 +58,7 @@ static void begin_slice(struct runq_who *w, unsigned int cpu, uint32_t next, str
 	c->who = next;
 	c->known = true;
 	c->lost = false;
+	c->irq_from_ns = w->now_ns;
 	idle_change(w->idle, cpu, next == WHO_IDLE, w->now_ns);
 }
 
@@ -67,6 +68,7 @@ static void mark(struct runq_who *w, struct waiter *x, uint32_t cpu)
 {
 	struct runq_cpu *c;
 
+	runq_irq_unmark(w, x);
 	x->marked = true;
 	x->at_ns = w->now_ns;
 	x->bad = cpu >= w->nr_cpus;
@@ -80,11 +82,14 @@ static void mark(struct runq_who *w, struct waiter *x, uint32_t cpu)
 	x->own_ns = w->own_ns[x->own];
 	x->elsewhere_ns = idle_elsewhere(w->idle, x->idle_set, cpu, w->now_ns);
 	memcpy(x->sum_ns, c->sum_ns, sizeof(x->sum_ns));
+	runq_irq_mark(w, x);
 }
 
 /* A wait may begin now. */
 static void mark_begin(struct runq_who *w, struct waiter *x, uint32_t cpu)
 {
+	if (!x->left.closed)
+		runq_irq_forget(w, x);
 	memset(x->wait.done_ns, 0, sizeof(x->wait.done_ns));
 	x->wait.nobody_ns = 0;
 	x->wait.made_ns = 0;
@@ -119,6 +124,7 @@ static void mark_end(struct runq_who *w, struct waiter *x)
 	}
 	cut(w, c);
 	mark_take(w, x);
+	runq_irq_leave(w, x);
 	x->wait.nobody_ns +=
 		idle_elsewhere(w->idle, x->idle_set, x->cpu, w->now_ns) - x->elsewhere_ns;
 }
@@ -178,6 +184,7 @@ static const struct wait *known_wait(struct runq_who *w, struct waiter *x, uint6
 	} else if (x->marked && to_ns == w->now_ns && x->wait.begin_ns == from_ns) {
 		mark_end(w, x);
 		x->marked = false;
+		runq_irq_unmark(w, x);
 		wait = &x->wait;
 	} else if (x->t->state == ST_NEW) { /* the recording ended before it was on a queue */
 		memset(&x->wait, 0, sizeof(x->wait));
@@ -207,6 +214,9 @@ static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uin
 	add(&x->split, 1, wait ? wait->done_ns : unknown_ns, wait ? wait->nobody_ns : 0);
 	if (wait)
 		give_to_occupants(w, x->occ, wait);
+	else
+		runq_irq_forget(w, x);
+	x->left.closed = true;
 	if (x->ended) {
 		free(x->ended);
 		x->ended = NULL;
@@ -224,6 +234,7 @@ static void keep_ended(struct runq_who *w, struct waiter *x, uint64_t ended_ns)
 		w->failed = -ENOMEM;
 		return;
 	}
+	runq_irq_forget(w, x);
 	*x->ended = x->wait;
 	x->ended_ns = ended_ns;
 }
@@ -243,6 +254,7 @@ static void end_missed(struct runq_who *w, struct runq_cpu *c, uint32_t prev)
 	if (x->marked && !x->bad && &w->cpu[x->cpu] == c && c->told_ns <= x->at_ns) {
 		mark_take(w, x);
 		x->marked = false;
+		runq_irq_unmark(w, x);
 		keep_ended(w, x, c->arrival_ns);
 	}
 	c->known = false;
@@ -333,7 +345,15 @@ static void on_lost(struct runq_who *w, const struct ev_lost *rec, unsigned int 
 		return;
 	w->cpu[cpu].lost = true;
 	w->cpu[cpu].told_ns = w->now_ns + 1;
+	w->cpu[cpu].irq_from_ns = w->now_ns;
 	idle_change(w->idle, cpu, false, w->now_ns);
+}
+
+static void on_irq(struct runq_who *w, const struct ev_irq *rec, unsigned int cpu)
+{
+	bool before = EV_FLAGS(rec->w0) & IQ_BEFORE || rec->ns > w->now_ns;
+
+	runq_irq(w, &w->cpu[cpu], before ? 0 : w->now_ns - rec->ns);
 }
 
 int runq_who_event(struct runq_who *w, const struct trace_event *ev, uint64_t now_ns)
@@ -360,6 +380,9 @@ int runq_who_event(struct runq_who *w, const struct trace_event *ev, uint64_t no
 		break;
 	case EV_LOST:
 		on_lost(w, rec, ev->cpu);
+		break;
+	case EV_IRQ:
+		on_irq(w, rec, ev->cpu);
 		break;
 	default:
 		break;

@@ -7,8 +7,10 @@
  *
  * The parts sum to the wait in nanoseconds. While a recorded thread waits on a CPU every switch there is recorded, so who leaves
  * the CPU had it since the switch before. `unknown` is the whole of a wait in which records of its CPU were dropped, or whose beginning
- * no probe saw. Until a new thread is on its first queue, its maker is what it waits for. The time of interrupts is not seen: it is
- * in the part of whom they interrupted.
+ * no probe saw. Until a new thread is on its first queue, its maker is what it waits for.
+ *
+ * The interrupts that a CPU serves meanwhile (EV_IRQ) are taken out of the part of whom they came upon, as far as they lie in the wait. They
+ * stay in it where no probe recorded them.
  *
  * Apart from that, nobody_ns: the part of the wait during which some other CPU that the thread was allowed to use stood idle, as was
  * known at that moment (a CPU whose records were dropped is not idle from when it tells that on).
@@ -31,11 +33,12 @@ enum runq_part {
 	RUNQ_TRACKED, /* other recorded processes */
 	RUNQ_FOREIGN, /* processes that are not recorded */
 	RUNQ_IDLE,    /* nobody: the CPU was being given to it */
+	RUNQ_IRQ,     /* interrupts, whoever had the CPU */
 	RUNQ_UNKNOWN,
 	RUNQ_PARTS
 };
 
-/* "own", "tracked", "foreign", "idle", "unknown". */
+/* "own", "tracked", "foreign", "idle", "interrupts", "unknown". */
 const char *runq_part_name(enum runq_part part);
 
 struct runq_split {

@@ -7,7 +7,13 @@
 #include "report/escape.h"
 #include "report/passes.h"
 
-static json_t *split(const struct runq_split *s)
+/* Where interrupts were not recorded, their time is not 0 but unknown: null. */
+static json_t *part(const struct runq_split *s, int p, bool irqs)
+{
+	return p == RUNQ_IRQ && !irqs ? json_null() : json_integer((json_int_t)s->part_ns[p]);
+}
+
+static json_t *split(const struct runq_split *s, bool irqs)
 {
 	json_t *object = json_pack("{s:I, s:I, s:I}", "waits", (json_int_t)s->waits, "wait_ns",
 				   (json_int_t)s->wait_ns, "idle_elsewhere_ns",
@@ -16,7 +22,7 @@ static json_t *split(const struct runq_split *s)
 
 	for (int p = 0; object && p < RUNQ_PARTS; p++) {
 		snprintf(key, sizeof(key), "%s_ns", runq_part_name(p));
-		if (json_object_set_new(object, key, json_integer((json_int_t)s->part_ns[p]))) {
+		if (json_object_set_new(object, key, part(s, p, irqs))) {
 			json_decref(object);
 			return NULL;
 		}
@@ -48,14 +54,14 @@ static json_t *others(const struct runq_who *w)
 	return array;
 }
 
-static json_t *threads(const struct loaded *l, const struct runq_who *w)
+static json_t *threads(const struct loaded *l, const struct runq_who *w, bool irqs)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; array && i < l->nr_threads; i++) {
 		const struct thread *t = l->threads[i];
 		const struct runq_split *s = runq_who_thread(w, t->serial);
-		json_t *one = s ? split(s) : NULL;
+		json_t *one = s ? split(s, irqs) : NULL;
 
 		if (!s)
 			continue;
@@ -74,12 +80,14 @@ json_t *json_runq_by(const struct loaded *l)
 {
 	const struct runq_who *w = l->passes ? l->passes->runq_who : NULL;
 	json_t *object, *by, *list;
+	bool irqs;
 
 	if (!w || l->from_books)
 		return json_null();
-	object = split(runq_who_all(w));
+	irqs = l->meta.irqs || runq_who_all(w)->part_ns[RUNQ_IRQ];
+	object = split(runq_who_all(w), irqs);
 	by = others(w);
-	list = threads(l, w);
+	list = threads(l, w, irqs);
 	if (!object || !by || !list || json_object_set(object, "by", by) ||
 	    json_object_set(object, "threads", list)) {
 		json_decref(object);

@@ -118,7 +118,7 @@ static int other_rows(const struct block *b, struct runq_occupant *list, size_t 
 	return 0;
 }
 
-static void legend(const struct runq_split *s, const struct report_options *o, FILE *out)
+static void legend(const struct runq_split *s, bool irqs, const struct report_options *o, FILE *out)
 {
 	fputc('\n', out);
 	if (s->part_ns[RUNQ_OWN])
@@ -128,16 +128,22 @@ static void legend(const struct runq_split *s, const struct report_options *o, F
 		text_item(out, o->width, "idle",
 			  "no thread had it: it was being given to the one that waited, which "
 			  "takes longest when a sleeping CPU must wake up first");
+	if (s->part_ns[RUNQ_IRQ])
+		text_item(
+			out, o->width, "interrupts",
+			"served by that CPU, for devices, timers, the network or other CPUs; not in "
+			"the time of whom they interrupted");
 	if (s->part_ns[RUNQ_UNKNOWN])
 		text_item(out, o->width, "unknown",
 			  "events were lost, or never reached a probe, on the CPU or about the "
 			  "wait");
-	text_line(out, o->width,
-		  "Interrupts are not seen apart: their time is in the part of whom they "
-		  "interrupted.");
+	if (!irqs)
+		text_line(out, o->width,
+			  "Interrupts were not recorded apart: their time is in the part of whom "
+			  "they interrupted.");
 }
 
-static int print_block(const struct runq_split *s, struct runq_occupant *list, size_t nr,
+static int print_block(const struct runq_split *s, bool irqs, struct runq_occupant *list, size_t nr,
 		       const struct report_options *o, FILE *out, struct err *err)
 {
 	_cleanup_(grid_free_p) struct grid *g = grid_new();
@@ -154,6 +160,7 @@ static int print_block(const struct runq_split *s, struct runq_occupant *list, s
 	if (other_rows(&b, list, nr))
 		return err_set(err, -ENOMEM, "out of memory while printing who had the CPUs");
 	row(&b, "idle", "", "nobody", s->part_ns[RUNQ_IDLE]);
+	row(&b, "interrupts", "", "hard and soft", s->part_ns[RUNQ_IRQ]);
 	row(&b, "unknown", "", "", s->part_ns[RUNQ_UNKNOWN]);
 	fputc('\n', out);
 	text_line(out, o->width, "While threads waited for a CPU (%s in all), who had it, in %s:",
@@ -165,7 +172,7 @@ static int print_block(const struct runq_split *s, struct runq_occupant *list, s
 		  "For %s of it (%s), another CPU that the waiting thread may use stood idle.",
 		  units_time(text, s->nobody_ns), units_percent(share, s->nobody_ns, s->wait_ns));
 	if (!o->no_legend)
-		legend(s, o, out);
+		legend(s, irqs, o, out);
 	return 0;
 }
 
@@ -174,11 +181,13 @@ int runq_by_print(const struct loaded *l, const struct report_options *o, FILE *
 {
 	const struct runq_who *w = l->passes ? l->passes->runq_who : NULL;
 	_cleanup_(free_p) struct runq_occupant *list = NULL;
+	bool irqs;
 	size_t nr;
 
 	if (!w || !runq_who_all(w)->wait_ns)
 		return 0;
+	irqs = l->meta.irqs || runq_who_all(w)->part_ns[RUNQ_IRQ];
 	if (runq_who_others(w, &list, &nr))
 		return err_set(err, -ENOMEM, "out of memory while printing who had the CPUs");
-	return print_block(runq_who_all(w), list, nr, o, out, err);
+	return print_block(runq_who_all(w), irqs, list, nr, o, out, err);
 }

@@ -285,6 +285,7 @@ static int put_futex(const struct line *l)
 	fprintf(l->out, " seq=%u", e->seq);
 	put_flag(l, FX_TIMEOUT, "timeout");
 	put_flag(l, FX_VECTOR, "vector");
+	put_flag(l, FX_FUTEX2, "futex2");
 	return 0;
 }
 
@@ -339,13 +340,26 @@ static int put_lost(const struct line *l)
 	return 0;
 }
 
+static int put_irq(const struct line *l)
+{
+	const struct ev_irq *e = (const void *)l->ev->rec;
+	uint64_t ns = l->script->base_ns + l->ev->time_ns;
+
+	fprintf(l->out, "%" PRIu64 ".%09" PRIu64 " cpu%u - irq", ns / 1000000000, ns % 1000000000,
+		l->ev->cpu);
+	if (!(l->flags & IQ_BEFORE))
+		fprintf(l->out, " for_ns=%" PRIu64, e->ns);
+	put_flag(l, IQ_BEFORE, "before");
+	return 0;
+}
+
 static int (*const printers[EV_KIND_NR])(const struct line *l) = {
 	[EV_SWITCH] = put_switch,   [EV_WAKE] = put_wake,           [EV_WAKEUP] = put_wakeup,
 	[EV_MIGRATE] = put_migrate, [EV_FORK] = put_fork,           [EV_SNAP] = put_snap,
 	[EV_EXEC] = put_exec,       [EV_EXIT] = put_exit,           [EV_NAME] = put_rename,
 	[EV_BOOKS] = put_books,     [EV_TASK] = put_task,           [EV_MISSED] = put_missed,
 	[EV_LOST] = put_lost,       [EV_FUTEX] = put_futex,         [EV_STACK] = put_stack,
-	[EV_KLOCK] = put_klock,     [EV_KLOCK_END] = put_klock_end,
+	[EV_KLOCK] = put_klock,     [EV_KLOCK_END] = put_klock_end, [EV_IRQ] = put_irq,
 };
 
 int script_event(void *arg, const struct trace_event *ev)

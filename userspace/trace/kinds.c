@@ -20,6 +20,7 @@ const uint8_t trace_kind_words[1u << EV_KIND_BITS] = {
 	[EV_STACK] = EV_WORDS_OF(struct ev_stack),
 	[EV_KLOCK] = EV_WORDS_OF(struct ev_klock),
 	[EV_KLOCK_END] = EV_WORDS_OF(struct ev_klock),
+	[EV_IRQ] = EV_WORDS_OF(struct ev_irq),
 };
 
-_Static_assert(EV_KLOCK_END + 1 == EV_KIND_NR, "a new kind needs its line in trace_kind_words");
+_Static_assert(EV_IRQ + 1 == EV_KIND_NR, "a new kind needs its line in trace_kind_words");
