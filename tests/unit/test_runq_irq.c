@@ -241,6 +241,7 @@ struct machine {
 	} cpu[2];
 	struct {
 		int state, cpu;
+		uint64_t moved_ns;
 		uint64_t part_ns[RUNQ_PARTS];
 	} thread[THREADS];
 	uint64_t pid_ns[PIDS]; /* while threads of others waited */
@@ -332,16 +333,28 @@ static void do_wake(struct machine *m, int on)
 	m->thread[i].cpu = on;
 }
 
+/* Not out of an interrupt of which nothing is told, and not twice in one. */
+static bool may_move(struct machine *m, int i, int from)
+{
+	if (m->cpu[from].irq && m->cpu[from].before)
+		return false;
+	for (int cpu = 0; cpu < 2; cpu++)
+		if (m->cpu[cpu].irq && m->thread[i].moved_ns >= m->cpu[cpu].irq_ns)
+			return false;
+	return !rnd(m, 4);
+}
+
 static void do_migrate(struct machine *m, int from)
 {
 	int i = (int)rnd(m, THREADS);
 
 	if (m->thread[i].state != QUEUED || m->thread[i].cpu != from ||
-	    (!m->lies && ((m->cpu[from].irq && m->cpu[from].before) || rnd(m, 10))))
+	    (!m->lies && !may_move(m, i, from)))
 		return;
 	fprintf(m->out, "%" PRIu64 " cpu%u migrate %c %d %d\n", m->now_ns, rnd(m, 2), 'A' + i, from,
 		!from);
 	m->thread[i].cpu = !from;
+	m->thread[i].moved_ns = m->now_ns;
 }
 
 static void do_irq(struct machine *m, int cpu)

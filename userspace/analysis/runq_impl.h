@@ -171,6 +171,8 @@ void runq_cpu_wait(struct runq_cpu *c, uint64_t first, uint64_t last);
  * been marked on its CPU, or its mark is done with; its wait leaves that CPU, or what it left is not asked for any more.
  */
 void runq_irq(struct runq_who *w, struct runq_cpu *c, uint64_t from_ns);
+/* When the first of those came who wait on the CPU: that is all of an interrupt which began while nobody did. */
+uint64_t runq_irq_first(const struct runq_cpu *c, uint64_t now_ns);
 void runq_irq_mark(struct runq_who *w, struct waiter *x);
 void runq_irq_unmark(struct runq_who *w, struct waiter *x);
 void runq_irq_leave(struct runq_who *w, struct waiter *x);

@@ -69,6 +69,16 @@ static void take_back(struct runq_who *w, struct runq_cpu *c, uint64_t from_ns)
 	}
 }
 
+uint64_t runq_irq_first(const struct runq_cpu *c, uint64_t now_ns)
+{
+	uint64_t first_ns = now_ns;
+
+	for (const struct waiter *x = c->last_mark; x && x->at_ns >= c->irq_from_ns; x = x->older)
+		if (x->marked)
+			first_ns = x->at_ns;
+	return first_ns;
+}
+
 void runq_irq(struct runq_who *w, struct runq_cpu *c, uint64_t from_ns)
 {
 	if (from_ns < c->irq_from_ns)
@@ -110,6 +120,8 @@ void runq_irq_leave(struct runq_who *w, struct waiter *x)
 {
 	struct runq_cpu *c = &w->cpu[x->cpu];
 
+	if (c->irq_from_ns == w->now_ns) /* no interrupt that is still to be told lies before */
+		return;
 	runq_irq_forget(w, x);
 	x->left = (struct left){ .older = c->last_left,
 				 .listed = true,

@@ -351,9 +351,10 @@ static void on_lost(struct runq_who *w, const struct ev_lost *rec, unsigned int 
 
 static void on_irq(struct runq_who *w, const struct ev_irq *rec, unsigned int cpu)
 {
-	bool before = EV_FLAGS(rec->w0) & IQ_BEFORE || rec->ns > w->now_ns;
+	struct runq_cpu *c = &w->cpu[cpu];
+	uint64_t from_ns = rec->ns < w->now_ns ? w->now_ns - rec->ns : 0;
 
-	runq_irq(w, &w->cpu[cpu], before ? 0 : w->now_ns - rec->ns);
+	runq_irq(w, c, EV_FLAGS(rec->w0) & IQ_BEFORE ? runq_irq_first(c, w->now_ns) : from_ns);
 }
 
 int runq_who_event(struct runq_who *w, const struct trace_event *ev, uint64_t now_ns)

@@ -10,7 +10,7 @@
  * no probe saw. Until a new thread is on its first queue, its maker is what it waits for.
  *
  * The interrupts that a CPU serves meanwhile (EV_IRQ) are taken out of the part of whom they came upon, as far as they lie in the wait. They
- * stay in it where no probe recorded them.
+ * stay in it where no probe recorded them, and where a thread is moved to other CPUs' queues twice in the middle of one.
  *
  * Apart from that, nobody_ns: the part of the wait during which some other CPU that the thread was allowed to use stood idle, as was
  * known at that moment (a CPU whose records were dropped is not idle from when it tells that on).
