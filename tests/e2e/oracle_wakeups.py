@@ -7,7 +7,7 @@ import json
 import sys
 
 MS = 1000000
-PARTS = "own tracked foreign idle unknown".split()
+PARTS = "own tracked foreign idle interrupts unknown".split()
 wrong = []
 
 

@@ -96,8 +96,8 @@ ok_bpf "... by name, and that no other CPU could have been used" bash -c '
 	grep -q "^squatter .* not recorded" "$1" && grep -q "^own .* the same process" "$1" &&
 	grep -q "^For .* another CPU that the waiting thread may use stood idle" "$1"' bash "$TMP/text"
 ok_bpf "... with a legend that can be left out" bash -c '
-	grep -q "Interrupts are not seen apart" "$1" &&
-	! "$2" report --no-legend "$3" | grep -q "Interrupts are not seen"' bash "$TMP/text" "$W" "$TMP/chain.data"
+	grep -q "^  own  *threads of the same process" "$1" &&
+	! "$2" report --no-legend "$3" | grep -q "threads of the same process as"' bash "$TMP/text" "$W" "$TMP/chain.data"
 ok_bpf "--critical-path" fits --critical-path
 ok_bpf "... says what it means" bash -c 'tr "\n" " " <"$1" | grep -q "does not make it end sooner"' bash "$TMP/text"
 ok_bpf "--wakeups" fits --wakeups

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts in the waits for a CPU: small traces; random ones, whose truth is kept while they are made; records that lie.
+ * Interrupts in the waits for a CPU: small traces, and what the report says of them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/passes.h"
-#include "analysis/runq_who.h"
-#include "trace_text.h"
+#include "report/passes.h"
+#include "runq_check.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define END_NS 1000
@@ -131,60 +130,6 @@ static const struct {
 	  "wait=0\n" },
 };
 
-struct analysis {
-	struct ledger *l;
-	struct passes *p;
-};
-
-static struct analysis analyse(const char *text, uint64_t end_ns)
-{
-	struct analysis a;
-	struct err err;
-
-	assert_int_equal(ledger_new(ARCH_X86_64, 2, &a.l, &err), 0);
-	assert_int_equal(passes_new(a.l, 2, PASS_RUNQ_WHO, &a.p, &err), 0);
-	trace_text_feed_passes(a.l, a.p, text);
-	assert_int_equal(passes_end(a.p, end_ns), 0);
-	ledger_finish(a.l, end_ns);
-	passes_finish(a.p);
-	return a;
-}
-
-static void analysis_free(const struct analysis *a)
-{
-	passes_free(a->p);
-	ledger_free(a->l);
-}
-
-/* The parts sum to the waits, none is larger, and the names to their two parts. */
-static void assert_sums(const struct analysis *a)
-{
-	const struct runq_split *all = runq_who_all(a->p->runq_who);
-	uint64_t named_ns = 0, queued_ns = 0;
-	struct runq_occupant *list;
-	size_t nr;
-
-	for (size_t i = 0; i < ledger_nr_threads(a->l); i++) {
-		const struct thread *t = ledger_thread(a->l, i);
-		const struct runq_split *s = runq_who_thread(a->p->runq_who, t->serial);
-		uint64_t sum_ns = 0, runq_ns = t->ledger_ns[CLASS_RUNQ_PREEMPTED] +
-					       t->ledger_ns[CLASS_RUNQ_WAKEUP];
-
-		for (int p = 0; s && p < RUNQ_PARTS; p++) {
-			assert_true(s->part_ns[p] <= s->wait_ns);
-			sum_ns += s->part_ns[p];
-		}
-		assert_int_equal(sum_ns, runq_ns);
-		queued_ns += runq_ns;
-	}
-	assert_int_equal(all->wait_ns, queued_ns);
-	assert_int_equal(runq_who_others(a->p->runq_who, &list, &nr), 0);
-	for (size_t i = 0; i < nr; i++)
-		named_ns += list[i].ns;
-	free(list);
-	assert_int_equal(named_ns, all->part_ns[RUNQ_TRACKED] + all->part_ns[RUNQ_FOREIGN]);
-}
-
 static char *show(const struct passes *p)
 {
 	const struct runq_split *all = runq_who_all(p->runq_who);
@@ -210,282 +155,69 @@ static void test_cases(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LEN(cases); i++) {
-		struct analysis a = analyse(cases[i].text, END_NS);
+		struct runq_check a = runq_check_run(cases[i].text, END_NS);
 		char *text = show(a.p);
 
 		if (strcmp(text, cases[i].expected))
 			fail_msg("%s:\n%s\nexpected:\n%s", cases[i].name, text, cases[i].expected);
-		assert_sums(&a);
+		runq_check_sums(&a);
 		free(text);
-		analysis_free(&a);
+		runq_check_free(&a);
 	}
 }
 
-/* ---- a machine of two CPUs, at random ---- */
+/* ---- what is told of it ---- */
 
-#define THREADS 9 /* of three processes */
-#define FOREIGN 3
-#define PIDS 100
-#define IDLE (-1)
+static const char without[] = "100 cpu0 snap A oncpu\n"
+			      "200 cpu0 switch A/P u7\n"
+			      "400 cpu0 switch u7 A\n";
+static const char with[] = "100 cpu0 snap A oncpu\n"
+			   "200 cpu0 switch A/P u7\n"
+			   "300 cpu0 irq 40\n"
+			   "400 cpu0 switch u7 A\n";
 
-enum { BLOCKED, QUEUED, RUNS };
-
-struct machine {
-	uint64_t random, now_ns;
-	FILE *out;
-	bool lies; /* some records are not true */
-	struct {
-		int has; /* a thread, THREADS + a foreign one, IDLE */
-		bool irq, before;
-		uint64_t irq_ns;
-	} cpu[2];
-	struct {
-		int state, cpu;
-		uint64_t moved_ns;
-		uint64_t part_ns[RUNQ_PARTS];
-	} thread[THREADS];
-	uint64_t pid_ns[PIDS]; /* while threads of others waited */
-};
-
-static unsigned int rnd(struct machine *m, unsigned int below)
+/* irqs: the trace says that they were recorded. Its "interrupts_ns"; -1 is null. */
+static json_int_t told(const char *events, bool irqs, char **ret_text)
 {
-	m->random = m->random * 6364136223846793005ull + 1442695040888963407ull;
-	return (unsigned int)(m->random >> 33) % below;
-}
-
-static int tgid_of(int thread)
-{
-	return thread % 3 + 1;
-}
-
-static const char *name_of(int has, char buf[16])
-{
-	if (has == IDLE)
-		return "idle";
-	snprintf(buf, 16, has < THREADS ? "%c" : "u%d", has < THREADS ? 'A' + has : 50 + has);
-	return buf;
-}
-
-static bool waits_on(const struct machine *m, int cpu)
-{
-	for (int i = 0; i < THREADS; i++)
-		if (m->thread[i].state == QUEUED && m->thread[i].cpu == cpu)
-			return true;
-	return false;
-}
-
-/* What the waiting threads waited for in the last ns. */
-static void pass_time(struct machine *m, uint64_t ns)
-{
-	for (int i = 0; i < THREADS; i++) {
-		int cpu = m->thread[i].cpu, has = m->cpu[cpu].has;
-		enum runq_part part = RUNQ_OWN;
-
-		if (m->thread[i].state != QUEUED)
-			continue;
-		if (m->cpu[cpu].irq)
-			part = RUNQ_IRQ;
-		else if (has == IDLE)
-			part = RUNQ_IDLE;
-		else if (has >= THREADS)
-			part = RUNQ_FOREIGN;
-		else if (tgid_of(has) != tgid_of(i))
-			part = RUNQ_TRACKED;
-		m->thread[i].part_ns[part] += ns;
-		if (part == RUNQ_FOREIGN || part == RUNQ_TRACKED)
-			m->pid_ns[has < THREADS ? tgid_of(has) : 50 + has] += ns;
-	}
-	m->now_ns += ns;
-}
-
-static void do_switch(struct machine *m, int cpu)
-{
-	int prev = m->cpu[cpu].has, next = (int)rnd(m, THREADS + FOREIGN + 1) - 1;
-	bool preempted = rnd(m, 2);
-	char a[16], b[16];
-
-	if (m->cpu[cpu].irq || prev == next)
-		return;
-	if (next >= 0 && next < THREADS &&
-	    (m->thread[next].state != QUEUED || m->thread[next].cpu != cpu))
-		return;
-	fprintf(m->out, "%" PRIu64 " cpu%d switch %s%s %s\n", m->now_ns, cpu, name_of(prev, a),
-		prev < 0 || prev >= THREADS ? "" :
-		preempted                   ? "/P" :
-					      "/S:read",
-		name_of(next, b));
-	if (prev >= 0 && prev < THREADS)
-		m->thread[prev].state = preempted ? QUEUED : BLOCKED;
-	if (next >= 0 && next < THREADS)
-		m->thread[next].state = RUNS;
-	m->cpu[cpu].has = next;
-}
-
-static void do_wake(struct machine *m, int on)
-{
-	int i = (int)rnd(m, THREADS);
-
-	if (m->thread[i].state != BLOCKED)
-		return;
-	fprintf(m->out, "%" PRIu64 " cpu%u wake %c by idle hardirq on=%d\n", m->now_ns, rnd(m, 2),
-		'A' + i, on);
-	m->thread[i].state = QUEUED;
-	m->thread[i].cpu = on;
-}
-
-/* Not out of an interrupt of which nothing is told, and not twice in one. */
-static bool may_move(struct machine *m, int i, int from)
-{
-	if (m->cpu[from].irq && m->cpu[from].before)
-		return false;
-	for (int cpu = 0; cpu < 2; cpu++)
-		if (m->cpu[cpu].irq && m->thread[i].moved_ns >= m->cpu[cpu].irq_ns)
-			return false;
-	return !rnd(m, 4);
-}
-
-static void do_migrate(struct machine *m, int from)
-{
-	int i = (int)rnd(m, THREADS);
-
-	if (m->thread[i].state != QUEUED || m->thread[i].cpu != from ||
-	    (!m->lies && !may_move(m, i, from)))
-		return;
-	fprintf(m->out, "%" PRIu64 " cpu%u migrate %c %d %d\n", m->now_ns, rnd(m, 2), 'A' + i, from,
-		!from);
-	m->thread[i].cpu = !from;
-	m->thread[i].moved_ns = m->now_ns;
-}
-
-static void do_irq(struct machine *m, int cpu)
-{
-	if (!m->cpu[cpu].irq) {
-		m->cpu[cpu].irq = true;
-		m->cpu[cpu].before = !waits_on(m, cpu);
-		m->cpu[cpu].irq_ns = m->now_ns;
-		return;
-	}
-	m->cpu[cpu].irq = false;
-	if (m->cpu[cpu].before && !waits_on(m, cpu))
-		return;
-	fprintf(m->out, "%" PRIu64 " cpu%d irq ", m->now_ns, cpu);
-	if (m->cpu[cpu].before)
-		fprintf(m->out, "before\n");
-	else
-		fprintf(m->out, "%" PRIu64 "\n", m->now_ns - m->cpu[cpu].irq_ns);
-}
-
-static void do_lie(struct machine *m, int cpu)
-{
-	fprintf(m->out, "%" PRIu64 " cpu%d ", m->now_ns, cpu);
-	switch (rnd(m, 4)) {
-	case 0:
-		fprintf(m->out, "irq before\n");
-		break;
-	case 1:
-		fprintf(m->out, "lost %" PRIu64 " %" PRIu64 " 3\n", m->now_ns - 20, m->now_ns);
-		break;
-	default:
-		fprintf(m->out, "irq %u\n", rnd(m, 2000));
-		break;
-	}
-}
-
-static char *run_machine(struct machine *m, unsigned int steps)
-{
-	char *text = NULL;
+	struct runq_check a = runq_check_run(events, END_NS);
+	struct loaded l = { .ledger = a.l, .passes = a.p, .meta.irqs = irqs };
+	struct report_options opts = { .width = 200 };
+	json_t *by = json_runq_by(&l), *ns = json_object_get(by, "interrupts_ns");
+	json_int_t value = json_is_null(ns) ? -1 : json_integer_value(ns);
+	struct err err = {};
 	size_t len;
+	FILE *f = open_memstream(ret_text, &len);
 
-	m->out = open_memstream(&text, &len);
-	m->now_ns = 100;
-	for (int i = 0; i < THREADS; i++)
-		fprintf(m->out, "50 cpu0 snap %c tid=%d tgid=%d blocked S:read\n", 'A' + i,
-			i < 3 ? i + 1 : 20 + i, tgid_of(i));
-	for (int cpu = 0; cpu < 2; cpu++) {
-		fprintf(m->out, "%" PRIu64 " cpu%d switch u9 idle\n", m->now_ns, cpu);
-		m->cpu[cpu].has = IDLE;
-	}
-	for (unsigned int i = 0; i < steps; i++) {
-		static void (*const what[])(struct machine * m,
-					    int cpu) = { do_switch, do_switch, do_switch, do_switch,
-							 do_wake,   do_wake,   do_wake,   do_irq,
-							 do_irq,    do_migrate };
-
-		pass_time(m, rnd(m, 20)); /* may be 0 */
-		if (m->lies && !rnd(m, 5))
-			do_lie(m, (int)rnd(m, 2));
-		else
-			what[rnd(m, LEN(what))](m, (int)rnd(m, 2));
-	}
-	for (int cpu = 0; cpu < 2; cpu++)
-		if (m->cpu[cpu].irq)
-			do_irq(m, cpu);
-	pass_time(m, 10);
-	fclose(m->out);
-	return text;
+	assert_non_null(ns);
+	assert_int_equal(runq_by_print(&l, &opts, f, &err), 0);
+	fclose(f);
+	json_decref(by);
+	runq_check_free(&a);
+	return value;
 }
 
-/* True when every name was kept, which is not for a wait that was moved often. */
-static bool compare(const struct machine *m, const struct analysis *a, uint64_t seed)
+static void test_report(void **state)
 {
-	struct runq_occupant *list;
-	uint64_t pid_ns[PIDS] = {};
-	size_t nr;
-
-	for (int i = 0; i < THREADS; i++) {
-		const struct runq_split *s = runq_who_thread(a->p->runq_who, (uint32_t)i + 1);
-
-		for (int p = 0; p < RUNQ_PARTS; p++)
-			if ((s ? s->part_ns[p] : 0) != m->thread[i].part_ns[p])
-				fail_msg("seed %" PRIu64 ", thread %c, %s: %" PRIu64
-					 " instead of %" PRIu64,
-					 seed, 'A' + i, runq_part_name(p), s ? s->part_ns[p] : 0,
-					 m->thread[i].part_ns[p]);
-	}
-	assert_int_equal(runq_who_others(a->p->runq_who, &list, &nr), 0);
-	for (size_t i = 0; i < nr; i++) {
-		assert_true(list[i].pid < PIDS);
-		pid_ns[list[i].pid] = list[i].ns;
-	}
-	free(list);
-	for (int i = 0; i < PIDS; i++)
-		if (i && (pid_ns[0] ? pid_ns[i] > m->pid_ns[i] : pid_ns[i] != m->pid_ns[i]))
-			fail_msg("seed %" PRIu64 ", process %d: %" PRIu64 " instead of %" PRIu64,
-				 seed, i, pid_ns[i], m->pid_ns[i]);
-	return !pid_ns[0];
-}
-
-static void test_random(void **state)
-{
-	unsigned int named = 0;
-	uint64_t irq_ns = 0;
+	static const struct {
+		const char *events;
+		bool irqs;
+		json_int_t ns;
+		const char *has, *lacks;
+	} reports[] = {
+		{ without, false, -1, "Interrupts were not recorded apart", "\ninterrupts" },
+		{ without, true, 0, "While threads waited", "nterrupts" },
+		{ with, true, 40, "\ninterrupts", "not recorded apart" },
+		{ with, false, 40, "20.0 % hard and soft",
+		  "not recorded apart" }, /* never closed */
+	};
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= 100; seed++) {
-		struct machine m = { .random = seed * 7919 };
-		char *text = run_machine(&m, 1000);
-		struct analysis a = analyse(text, m.now_ns);
+	for (size_t i = 0; i < LEN(reports); i++) {
+		char *text = NULL;
 
-		assert_sums(&a);
-		named += compare(&m, &a, seed);
-		irq_ns += runq_who_all(a.p->runq_who)->part_ns[RUNQ_IRQ];
-		analysis_free(&a);
-		free(text);
-	}
-	assert_true(irq_ns > 0);
-	assert_true(named > 90);
-}
-
-static void test_lies(void **state)
-{
-	(void)state;
-	for (uint64_t seed = 1; seed <= 100; seed++) {
-		struct machine m = { .random = seed * 104729, .lies = true };
-		char *text = run_machine(&m, 1000);
-		struct analysis a = analyse(text, m.now_ns);
-
-		assert_sums(&a);
-		analysis_free(&a);
+		assert_int_equal(told(reports[i].events, reports[i].irqs, &text), reports[i].ns);
+		if (!strstr(text, reports[i].has) || strstr(text, reports[i].lacks))
+			fail_msg("report %zu: %s", i, text);
 		free(text);
 	}
 }
@@ -494,8 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_report),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

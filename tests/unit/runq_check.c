@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See runq_check.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "runq_check.h"
+#include "trace_text.h"
+
+struct runq_check runq_check_run(const char *text, uint64_t end_ns)
+{
+	struct runq_check a;
+	struct err err;
+
+	assert_int_equal(ledger_new(ARCH_X86_64, 2, &a.l, &err), 0);
+	assert_int_equal(passes_new(a.l, 2, PASS_RUNQ_WHO, &a.p, &err), 0);
+	trace_text_feed_passes(a.l, a.p, text);
+	assert_int_equal(passes_end(a.p, end_ns), 0);
+	ledger_finish(a.l, end_ns);
+	passes_finish(a.p);
+	return a;
+}
+
+void runq_check_free(const struct runq_check *a)
+{
+	passes_free(a->p);
+	ledger_free(a->l);
+}
+
+void runq_check_sums(const struct runq_check *a)
+{
+	const struct runq_split *all = runq_who_all(a->p->runq_who);
+	uint64_t named_ns = 0, queued_ns = 0;
+	struct runq_occupant *list;
+	size_t nr;
+
+	for (size_t i = 0; i < ledger_nr_threads(a->l); i++) {
+		const struct thread *t = ledger_thread(a->l, i);
+		const struct runq_split *s = runq_who_thread(a->p->runq_who, t->serial);
+		uint64_t sum_ns = 0, runq_ns = t->ledger_ns[CLASS_RUNQ_PREEMPTED] +
+					       t->ledger_ns[CLASS_RUNQ_WAKEUP];
+
+		for (int p = 0; s && p < RUNQ_PARTS; p++) {
+			assert_true(s->part_ns[p] <= s->wait_ns);
+			sum_ns += s->part_ns[p];
+		}
+		assert_int_equal(sum_ns, runq_ns);
+		queued_ns += runq_ns;
+	}
+	assert_int_equal(all->wait_ns, queued_ns);
+	assert_int_equal(runq_who_others(a->p->runq_who, &list, &nr), 0);
+	for (size_t i = 0; i < nr; i++)
+		named_ns += list[i].ns;
+	free(list);
+	assert_int_equal(named_ns, all->part_ns[RUNQ_TRACKED] + all->part_ns[RUNQ_FOREIGN]);
+}
