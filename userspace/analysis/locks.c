@@ -232,7 +232,10 @@ int locks_before(struct locks *k, const struct trace_event *ev)
 	k->credit += STEPS_PER_EVENT;
 	if (EV_KIND(ev->rec[0]) == EV_LOST)
 		on_lost(k, ev);
-	if (!concerns(k, ev, 1u << EV_STACK | 1u << EV_WAKE | 1u << EV_KLOCK_END))
+	/* for the classes alone, stacks are enough */
+	if (!concerns(k, ev,
+		      k->history ? 1u << EV_STACK | 1u << EV_WAKE | 1u << EV_KLOCK_END :
+				   1u << EV_STACK))
 		return 0;
 	if (EV_KIND(ev->rec[0]) == EV_STACK)
 		on_stack(k, rec);
