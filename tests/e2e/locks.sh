@@ -78,6 +78,7 @@ ok_bpf "two locks, static and global" known two_locks "$locks" two_locks
 ok_bpf "a lock at one address in two processes" known forked "$locks" forked
 ok_bpf "a waits for m, who waits for h" known nested "$locks" nested 50
 ok_bpf "2 threads, 60 % of the work under the lock" known share "$locks" share 2 100 60 500
+ok_bpf "2 threads, 80 %: Amdahl's limit of 1.25" known amdahl "$locks" share 2 40 80 5000
 ok_bpf "4 threads, 30 %" known share "$locks" share 4 50 30 500
 ok_bpf "a convoy" known convoy "$locks" convoy 5 15 500
 ok_bpf "a spinning lock blocks nobody" known spin "$locks" spin 20

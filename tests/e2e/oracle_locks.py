@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 
 sys.dont_write_bytecode = True
-from oracle import MS, check, label, main, missed, waits, wrong
+from oracle import MS, check, clock, label, main, missed, waits, wrong
 
 US = 1000
 CLASS = {"mutex": "lock", "pi_mutex": "lock", "rwlock": "lock", "gil": "gil", "kernel": "klock"}  # else sync
@@ -268,6 +268,23 @@ def case_share(c):
     check(found.doing["running"] + found.doing["preempted"] >= 0.8 * found.wait_ns, "who held it worked: %s", found.doing)
     # the sections come one after the other
     check(sum(w["under_ns"] for w in facts) <= c.d["wall_ns"], "the sections overlap")
+
+
+def case_amdahl(c):
+    """
+    A share s of the work under one lock, and the rest too little to fill the gaps: nobody gets on faster than the lock is free, which
+    is Amdahl's limit 1/s however many there are. What the ledger says was done at once must come to that.
+    """
+    found, facts = workers(c)
+    share = int(c.d["command"].split()[-2]) / 100
+    wall = max(w["wall_ns"] for w in facts)
+    done = sum(c.of_fact(w)["ledger"]["oncpu"] for w in facts)
+    speedup, limit = done / wall, 1 / share
+    if abs(speedup / limit - 1) > 0.05:
+        clock.append("%d threads did the work of %.3f, the limit is %.3f" % (len(facts), speedup, limit))
+    # each waits while the other has it: what is left of its time
+    expected = len(facts) * wall - done
+    check(found.wait_ns <= expected + 2 * MS, "waits of %d ns, not on a CPU for %d", found.wait_ns, expected)
 
 
 def case_convoy(c):
