@@ -296,6 +296,25 @@ void lock_gil_dropped(struct locks *k, struct lock *lock, const struct waiter *w
 	given(k, lock, w->serial, 0);
 }
 
+/*
+ * take_gil() comes back with the lock or waits again at once. So a thread that has run for a while since its last wait in there, without
+ * waiting for anything else and without a hand-over since, has had the lock, and has let go as it begins to wait anew.
+ */
+#define GIL_RUN_NS 100000
+
+bool lock_had_gil(struct locks *k, const struct lock *lock, const struct waiter *w)
+{
+	uint64_t ns[CLASS_NR], elsewhere = 0;
+
+	if (w->gil_of != lock || !w->gil_until_ns ||
+	    lock_state(k, lock)->handed_at_ns > w->gil_until_ns)
+		return false;
+	spend(k, history_sum(k->history, w->serial, w->gil_until_ns, k->now_ns, credit(k), ns));
+	for (int c = CLASS_LOCK; c < CLASS_NR; c++)
+		elsewhere += c == CLASS_GIL ? 0 : ns[c];
+	return !elsewhere && ns[CLASS_ONCPU] >= GIL_RUN_NS;
+}
+
 static void hand_over(struct locks *k, struct waiter *w)
 {
 	struct lock_state *state = lock_state(k, w->lock);
@@ -460,6 +479,10 @@ static void end_wait(struct locks *k, struct waiter *w, const struct thread *t, 
 
 	if (early && ended == LOCK_WOKEN)
 		lock_woken(k, w);
+	if (w->gil == GIL_COND) {
+		w->gil_of = w->lock;
+		w->gil_until_ns = to_ns;
+	}
 	count_wait(k, w, to_ns - from_ns, ended);
 	if (w->turn)
 		split_turn(k, w, from_ns, to_ns, ended);

@@ -96,7 +96,8 @@ static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *re
 	t->waits_on = lock;
 	w->gil = lock->kind != LOCK_GIL ? GIL_NOT : gil_word(futex);
 	if (k->history && (w->gil == GIL_SWITCH ||
-			   (w->gil == GIL_COND && lock_state(k, lock)->taker == t->serial)))
+			   (w->gil == GIL_COND &&
+			    (lock_state(k, lock)->taker == t->serial || lock_had_gil(k, lock, w)))))
 		lock_gil_dropped(k, lock, w);
 	lock_wait_begin(k, w, lock, owner_of(k, t, w, lock, futex));
 	return lock_kind_class(lock->kind);

@@ -61,12 +61,14 @@ struct waiter {
 	uint32_t ns_tid, pid_ns;
 	struct stack_copy *stack; /* NULL: none was seen */
 	uint32_t serial;
-	struct lock *lock;       /* of the open wait, NULL: none */
-	uint64_t from_ns;        /* when it began */
-	enum gil_wait gil;       /* which of the GIL's words */
-	bool turn;               /* it waits for its turn at an exclusive lock */
-	bool waiting;            /* nobody has woken it yet */
-	const struct lock *left; /* the last one that it has waited for, and until when */
+	struct lock *lock;         /* of the open wait, NULL: none */
+	uint64_t from_ns;          /* when it began */
+	enum gil_wait gil;         /* which of the GIL's words */
+	const struct lock *gil_of; /* its last wait in take_gil() was for this one */
+	uint64_t gil_until_ns;     /* and ended then */
+	bool turn;                 /* it waits for its turn at an exclusive lock */
+	bool waiting;              /* nobody has woken it yet */
+	const struct lock *left;   /* the last one that it has waited for, and until when */
 	uint64_t left_ns;
 	struct {
 		uint64_t time_ns;
@@ -143,6 +145,7 @@ void lock_wait_begin(struct locks *k, struct waiter *w, struct lock *lock, uint3
 void lock_wait_end(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,
 		   enum ledger_class class);
 void lock_woken(struct locks *k, struct waiter *w);
+bool lock_had_gil(struct locks *k, const struct lock *lock, const struct waiter *w);
 void lock_gil_dropped(struct locks *k, struct lock *lock, const struct waiter *w);
 void lock_waits_finish(struct locks *k);
 
