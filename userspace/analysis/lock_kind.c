@@ -96,6 +96,14 @@ static const char *const gil_takers[] = {
 	"PyGILState_Ensure",
 	"_Py_HandlePending",
 	"_PyEval_EvalFrameDefault",
+	/* drop_gil() waits too: for its mutexes, and until another thread has taken over */
+	"drop_gil",
+	"drop_gil_impl",
+	"PyEval_SaveThread",
+	"PyEval_ReleaseThread",
+	"PyEval_ReleaseLock",
+	"_PyEval_ReleaseLock",
+	"_PyThreadState_Detach",
 	NULL,
 };
 
