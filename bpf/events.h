@@ -76,6 +76,12 @@ enum ev_kind {
 	EV_KLOCK, /* the kernel lock for which the thread of the next EV_SWITCH waits */
 	EV_KLOCK_END, /* it has got, or given up, a kernel lock that somebody else held */
 	EV_IRQ,       /* this CPU has served an interrupt while a tracked thread waited for it */
+	EV_CALLS, /* which call stacks a thread had, when it was sampled, left the CPU or woke another one */
+	EV_KSTACK,  /* a kernel stack, in front of the first EV_CALLS that names it */
+	EV_USTACK,  /* a part of a user stack, to be unwound, likewise */
+	EV_UFRAMES, /* a user stack found by frame pointers, likewise */
+	EV_PYSTACK, /* the frames of a Python thread, likewise */
+	EV_PYCODE, /* a part of what a Python code object says, in front of the first EV_PYSTACK that names it */
 	EV_KIND_NR
 };
 
@@ -331,6 +337,88 @@ struct ev_klock {
 struct ev_irq {
 	ev_u64 w0;
 	ev_u64 ns; /* its length */
+};
+
+/*
+ * Call stacks. A stack is written once under an id (a hash of what makes it that stack; never 0) and named by that from then on:
+ *
+ *    EV_KSTACK id, EV_USTACK id ... id   <---  EV_CALLS kernel, user  <---  the EV_SWITCH, EV_WAKE or moment that it is about
+ *
+ * EV_CALLS, 5 words. The flags say what it is about, and what could not be had though it was asked for.
+ */
+#define CL_ABOUT 0x03  /* mask of the next four */
+#define CL_SAMPLE 0x00 /* `who` is on this CPU now */
+#define CL_OFF 0x01    /* `who` is prev of the EV_SWITCH that follows, whose prev_seq is seq */
+#define CL_WAKE \
+	0x02 /* `who` is the current task of this CPU at the EV_WAKE that follows: its waker */
+#define CL_NO_KERNEL 0x04 /* the kernel stack was asked for and not captured */
+#define CL_NO_USER 0x08   /* so the user stack */
+#define CL_NO_PYTHON 0x10 /* so the Python one, of a thread that runs Python */
+#define CL_USER_MODE 0x20 /* CL_SAMPLE: it was in user space: there is no kernel stack */
+struct ev_calls {
+	ev_u64 w0;
+	ev_u32 who; /* may be WHO_UNTRACKED for CL_WAKE */
+	ev_u16 seq; /* of who; CL_OFF: of the switch-out that follows */
+	ev_u16 pad;
+	ev_u64 kernel, user, python; /* ids; 0: none */
+};
+
+/* EV_KSTACK and EV_UFRAMES, 31 words: return addresses, innermost first, 0 after the last. Parts of one id follow each other on one CPU. */
+#define FRAMES_WORDS 28
+struct ev_frames {
+	ev_u64 w0;
+	ev_u64 id;
+	ev_u8 part, parts;
+	ev_u8 cut; /* there were more frames */
+	ev_u8 pad;
+	ev_u32 tgid; /* EV_UFRAMES: whose addresses these are */
+	ev_u64 address[FRAMES_WORDS];
+};
+
+/* EV_USTACK, 31 words: as EV_STACK, beginning with the registers in part 0; `bytes` of stack were copied in all parts together. */
+#define USTACK_WORDS 28
+struct ev_ustack {
+	ev_u64 w0;
+	ev_u64 id;
+	ev_u8 part, parts;
+	ev_u16 bytes; /* what lies above was not copied, or could not be read */
+	ev_u32 tgid;
+	ev_u64 words[USTACK_WORDS];
+};
+
+/* EV_PYSTACK, 31 words: innermost frame first, `code` is 0 after the last. */
+struct ev_pyframe {
+	ev_u64 code; /* id of its EV_PYCODE: a hash of the code object's address, process, name and first line */
+	ev_u32 at;    /* bytes into the code: the instruction */
+	ev_u32 flags; /* PY_* */
+};
+#define PY_ENTRY \
+	0x01 /* the interpreter loop was entered anew for this frame: it ends a native frame of the loop */
+#define PYSTACK_FRAMES 14
+struct ev_pystack {
+	ev_u64 w0;
+	ev_u64 id;
+	ev_u8 part, parts;
+	ev_u8 cut;     /* there were more frames */
+	ev_u8 version; /* the interpreter's minor version: 8 to 13 */
+	ev_u32 tgid;
+	struct ev_pyframe frame[PYSTACK_FRAMES];
+};
+
+/*
+ * EV_PYCODE, 31 words: bytes that are, all parts put together: name, 0, file name, 0, line table (co_lnotab or co_linetable).
+ */
+#define PYCODE_BYTES (27 * 8)
+struct ev_pycode {
+	ev_u64 w0;
+	ev_u64 id;
+	ev_u8 part, parts;
+	ev_u8 version;
+	ev_u8 cut;         /* the line table is not whole */
+	ev_u32 first_line; /* co_firstlineno */
+	ev_u32 tgid;
+	ev_u32 bytes; /* in all parts together */
+	ev_u8 byte[PYCODE_BYTES];
 };
 
 #define EV_WORDS_OF(type) (sizeof(type) / 8)

@@ -21,6 +21,12 @@ const uint8_t trace_kind_words[1u << EV_KIND_BITS] = {
 	[EV_KLOCK] = EV_WORDS_OF(struct ev_klock),
 	[EV_KLOCK_END] = EV_WORDS_OF(struct ev_klock),
 	[EV_IRQ] = EV_WORDS_OF(struct ev_irq),
+	[EV_CALLS] = EV_WORDS_OF(struct ev_calls),
+	[EV_KSTACK] = EV_WORDS_OF(struct ev_frames),
+	[EV_USTACK] = EV_WORDS_OF(struct ev_ustack),
+	[EV_UFRAMES] = EV_WORDS_OF(struct ev_frames),
+	[EV_PYSTACK] = EV_WORDS_OF(struct ev_pystack),
+	[EV_PYCODE] = EV_WORDS_OF(struct ev_pycode),
 };
 
-_Static_assert(EV_IRQ + 1 == EV_KIND_NR, "a new kind needs its line in trace_kind_words");
+_Static_assert(EV_PYCODE + 1 == EV_KIND_NR, "a new kind needs its line in trace_kind_words");
