@@ -130,6 +130,14 @@ static __always_inline u64 now_ns(void)
 	return bpf_ktime_get_ns() - config.epoch_ns;
 }
 
+/* The time of a record here: not before the last switch or wake-up, whose time may be some 0.1 us off (clock.bpf.h). */
+static __always_inline u64 record_time(const struct buf *b)
+{
+	u64 now = now_ns();
+
+	return now < b->h.last ? b->h.last : now;
+}
+
 static __noinline int drop(struct buf *b, u32 cause)
 {
 	u64 now = now_ns();
@@ -243,7 +251,7 @@ static __always_inline u32 who_of(struct task_struct *p, const struct local *l)
 }
 
 /* Writes the name of an untracked thread when this CPU meets it (again). */
-static __always_inline void name_untracked(struct buf *b, struct task_struct *p)
+static __always_inline void name_untracked(struct buf *b, struct task_struct *p, u64 now)
 {
 	u32 pid = p->pid, i = pid & (SEEN_NR - 1);
 	struct ev_name *rec;
@@ -257,7 +265,7 @@ static __always_inline void name_untracked(struct buf *b, struct task_struct *p)
 	rec->who = pid | WHO_UNTRACKED;
 	rec->tgid = p->tgid;
 	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
-	COMMIT(rec, now_ns(), EV_NAME, 0);
+	COMMIT(rec, now, EV_NAME, 0);
 }
 
 #endif

@@ -442,14 +442,20 @@ struct buf_header {
 	ev_u64 head, limit;
 	ev_u64 waiting_here; /* tracked threads waiting on this CPU's queue: the sum of this, and waiting_remote */
 	ev_u64 cur_task; /* address of the task that got this CPU at the last switch seen */
-	ev_u64 woken_task; /* with sched_waking: address of the task whose wake-up that told in full */
-	ev_u64 preempt_count; /* kernel address of this CPU's preempt_count, 0: not found yet */
-	ev_u32 cur_who;       /* of cur_task */
-	ev_u32 runs;          /* BPF programs run on this CPU that found work to do, modulo 2^32 */
-	ev_u64 pad;
+	ev_u64 last;     /* time of the last switch or wake-up written */
+	ev_u64 clock_rq; /* clock.bpf.h, and so the next */
+	long long clock_ahead;
+	ev_u32 cur_who;               /* of cur_task */
+	ev_u32 runs; /* BPF programs run on this CPU that found work to do, modulo 2^32 */
 
 	ev_u64 tail; /* a cache line that user space writes */
 	ev_u64 pad1[7];
+
+	ev_u64 woken_task; /* with sched_waking: address of the task whose wake-up that told in full */
+	ev_u64 preempt_count; /* kernel address of this CPU's preempt_count, 0: not found yet */
+	ev_u64 clock_window;
+	long long clock_least;
+	ev_u64 pad5[4];
 
 	ev_u64 waiting_remote; /* a cache line that other CPUs write */
 	ev_u64 pad2[7];

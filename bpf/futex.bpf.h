@@ -92,11 +92,12 @@ static __always_inline bool in_futex_wait(struct task_struct *p)
 }
 
 /* p, the current task, is about to leave the CPU in the futex call nr. Its seq counts that already. */
-static __noinline int write_futex(struct buf *b, struct task_struct *p, struct local *l, u32 nr)
+static __noinline int write_futex(struct buf *b, struct task_struct *p, struct local *l, u32 nr,
+				  u64 now)
 {
 	struct pt_regs *regs;
 	struct waitv first = {};
-	u64 uaddr, op, val, timeout, now, pc;
+	u64 uaddr, op, val, timeout, pc;
 	struct ev_futex *rec;
 	u32 flags = 0;
 
@@ -123,7 +124,6 @@ static __noinline int write_futex(struct buf *b, struct task_struct *p, struct l
 	}
 	if (timeout)
 		flags |= FX_TIMEOUT;
-	now = now_ns();
 	if (stack_is_new((uaddr ^ pc * 0x9e3779b97f4a7c15) + p->tgid, now))
 		write_stack(b, l, now, regs);
 	rec = RESERVE_IRQS_OFF(b, ev_futex);

@@ -55,7 +55,7 @@ static __always_inline void write_irq(struct buf *b)
 	rec = RESERVE(b, ev_irq);
 	if (!rec)
 		return;
-	now = now_ns();
+	now = record_time(b);
 	rec->ns = since ? now - since : 0;
 	COMMIT(rec, now, EV_IRQ, since ? 0 : IQ_BEFORE);
 }

@@ -89,7 +89,7 @@ int BPF_PROG(contention_end, void *lock, int ret)
 	rec = RESERVE(b, ev_klock);
 	if (!rec)
 		return 0;
-	now = now_ns();
+	now = record_time(b);
 	rec->who = l->serial;
 	rec->seq = l->seq;
 	rec->pad = 0;

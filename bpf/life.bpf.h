@@ -71,8 +71,8 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 	rec->clone_flags = clone_flags;
 	rec->how = 0;
 	rec->state = 0;
-	COMMIT(rec, now_ns(), EV_FORK, 0);
-	write_task(b, p, l);
+	COMMIT(rec, record_time(b), EV_FORK, 0);
+	write_task(b, p, l, record_time(b));
 	return 0;
 }
 
@@ -98,7 +98,7 @@ int BPF_PROG(process_exec, struct task_struct *p, int old_pid, struct linux_binp
 	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
 	__builtin_memset(rec->file, 0, sizeof(rec->file));
 	bpf_probe_read_kernel_str(rec->file, sizeof(rec->file), bprm->filename);
-	COMMIT(rec, now_ns(), EV_EXEC, 0);
+	COMMIT(rec, record_time(b), EV_EXEC, 0);
 	return 0;
 }
 
@@ -119,7 +119,7 @@ int BPF_PROG(process_exit, struct task_struct *p)
 		return 0;
 	rec->who = l->serial;
 	rec->code = p->exit_code;
-	COMMIT(rec, now_ns(), EV_EXIT, 0);
+	COMMIT(rec, record_time(b), EV_EXIT, 0);
 	return 0;
 }
 
@@ -142,7 +142,7 @@ int BPF_PROG(rename, struct task_struct *p, const char *comm)
 	rec->tgid = p->tgid;
 	__builtin_memset(rec->comm, 0, sizeof(rec->comm));
 	bpf_probe_read_kernel_str(rec->comm, sizeof(rec->comm), comm);
-	COMMIT(rec, now_ns(), EV_NAME, 0);
+	COMMIT(rec, record_time(b), EV_NAME, 0);
 	return 0;
 }
 

@@ -20,19 +20,32 @@ char LICENSE[] SEC("license") = "GPL v2";
 
 /* ---- switches ---- */
 
+static __always_inline bool stays_queued(struct task_struct *p)
+{
+	return p->on_rq && !task_delayed(p);
+}
+
+static __always_inline u64 switch_time(struct buf *b, struct task_struct *prev,
+				       struct task_struct *next)
+{
+	if (unlikely(stays_queued(prev) || !next->pid))
+		return clock_exact(b, rq_clock(prev));
+	return clock_of(b, rq_clock(prev));
+}
+
 struct leave {
 	u32 flags, how, state;
 };
 
 /* What prev's record says, and what is kept of it until it comes back. */
 static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struct task_struct *p,
-					      struct local *l, u32 state, u64 steal)
+					      struct local *l, u32 state, u64 steal, u64 now)
 {
 	struct leave out = { preempt ? SW_PREEMPT : 0, 0, state & 0xff };
 
 	if (unlikely(l->state != LOCAL_ON_CPU)) {
 		if (l->state != LOCAL_UNKNOWN)
-			write_missed_in(b, p, l);
+			write_missed_in(b, p, l, now);
 		wait_end(l, b, bpf_get_smp_processor_id());
 		l->steal_mark = steal;
 	}
@@ -41,7 +54,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	l->delay_ns = p->sched_info.run_delay;
 	l->pcount = p->sched_info.pcount;
 	out.how = how_of(p, l);
-	if (p->on_rq && !task_delayed(p)) {
+	if (stays_queued(p)) {
 		out.flags |= SW_RUNNABLE;
 		out.state = (p->nivcsw == l->nivcsw ? SWR_VOLUNTARY : 0) |
 			    (p->__state ? SWR_NOT_RUNNING : 0);
@@ -56,9 +69,9 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 		l->futex = is_futex_wait(EV_HOW_NR(out.how)) && state & TASK_INTERRUPTIBLE &&
 			   !task_compat(p);
 		if (unlikely(l->klock))
-			write_klock(b, l);
+			write_klock(b, l, now);
 		else if (l->futex)
-			write_futex(b, p, l, EV_HOW_NR(out.how));
+			write_futex(b, p, l, EV_HOW_NR(out.how), now);
 	}
 	if (task_compat(p))
 		out.flags |= SW_COMPAT;
@@ -66,10 +79,10 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 }
 
 static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct local *l,
-				    u64 steal)
+				    u64 steal, u64 now)
 {
 	if (unlikely(l->state == LOCAL_BLOCKED))
-		write_missed_wake(b, p, l);
+		write_missed_wake(b, p, l, now);
 	wait_end(l, b, bpf_get_smp_processor_id());
 	l->waking_cpu = 0;
 	l->state = LOCAL_ON_CPU;
@@ -77,18 +90,18 @@ static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct
 }
 
 static __always_inline void after_switch(struct buf *b, struct task_struct *p, struct local *l,
-					 u32 state)
+					 u32 state, u64 now)
 {
 	if (unlikely(state & TASK_DEAD)) {
-		write_books(b, p, l, BK_DEAD);
+		write_books(b, p, l, BK_DEAD, now);
 		wait_end(l, b, bpf_get_smp_processor_id());
 		return;
 	}
 	if (unlikely(l->books)) {
-		write_books(b, p, l, l->books);
+		write_books(b, p, l, l->books, now);
 		l->books = 0;
 	}
-	check_task(b, p, l);
+	check_task(b, p, l, now);
 }
 
 struct switching {
@@ -97,22 +110,21 @@ struct switching {
 	struct local *from, *to; /* NULL: not ours */
 	u32 state;
 	bool preempt;
+	u64 now;
 };
 
 static __always_inline void write_switch(const struct switching *s, const struct leave *out)
 {
 	struct ev_switch *rec = RESERVE_IRQS_OFF(s->b, ev_switch);
-	u64 now;
 
 	if (!rec)
 		return;
-	now = now_ns();
 	rec->prev = who_of(s->prev, s->from);
 	rec->next = s->b->h.cur_who;
 	*(u64 *)&rec->state = (s->from ? out->state : s->state & 0xff) | out->how << 8 |
 			      (u64)(s->from ? (u16)s->from->seq : 0) << 32 |
 			      (u64)(s->to ? s->to->seq : 0) << 48;
-	COMMIT(rec, now, EV_SWITCH, out->flags);
+	COMMIT(rec, s->now, EV_SWITCH, out->flags);
 }
 
 /* At least one of the two is not ours. */
@@ -128,17 +140,18 @@ static __noinline int switch_with_other(struct switching *s)
 			return 0;
 	}
 	steal = rq_steal(s->prev);
+	s->now = switch_time(s->b, s->prev, s->next);
 	if (from)
-		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, steal);
+		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, steal, s->now);
 	else
-		name_untracked(s->b, s->prev);
+		name_untracked(s->b, s->prev, s->now);
 	if (to)
-		get_cpu(s->b, s->next, to, steal);
+		get_cpu(s->b, s->next, to, steal, s->now);
 	else
-		name_untracked(s->b, s->next);
+		name_untracked(s->b, s->next, s->now);
 	write_switch(s, &out);
 	if (from)
-		after_switch(s->b, s->prev, from, s->state);
+		after_switch(s->b, s->prev, from, s->state, s->now);
 	return 0;
 }
 
@@ -162,10 +175,11 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev,
 		barrier();
 		if (likely(s.to)) {
 			steal = rq_steal(prev);
-			out = leave_cpu(s.b, preempt, prev, s.from, state, steal);
-			get_cpu(s.b, next, s.to, steal);
+			s.now = switch_time(s.b, prev, next);
+			out = leave_cpu(s.b, preempt, prev, s.from, state, steal, s.now);
+			get_cpu(s.b, next, s.to, steal, s.now);
 			write_switch(&s, &out);
-			after_switch(s.b, prev, s.from, state);
+			after_switch(s.b, prev, s.from, state, s.now);
 			return 0;
 		}
 	}
@@ -215,7 +229,7 @@ static __always_inline void write_wake(struct buf *b, struct task_struct *p, str
 	futex = unlikely(l->state == LOCAL_ON_CPU) ? in_futex_wait(p) : l->futex;
 	why = unlikely(futex) ? why_woken(p, bpf_get_current_task_btf(), flags) : WHY_NONE;
 	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16 | why << 32;
-	now = now_ns();
+	now = enqueued && cpu == bpf_get_smp_processor_id() ? clock_of(b, rq_clock(p)) : record_time(b);
 	rec->wakee = l->serial;
 	rec->waker = current_who(b);
 	COMMIT(rec, now, EV_WAKE, flags);
@@ -307,7 +321,7 @@ static __always_inline void write_wakeup(struct buf *b, struct task_struct *p, s
 
 	if (!rec)
 		return;
-	now = now_ns();
+	now = record_time(b);
 	rec->wakee = l->serial;
 	rec->waker = flags & WU_NO_WAKE ? current_who(b) : 0;
 	*(u64 *)&rec->seq = (u16)l->seq | task_cpu(p) << 16;
@@ -410,6 +424,6 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 	rec->who = l->serial;
 	rec->from = from;
 	rec->to = dest_cpu;
-	COMMIT(rec, now_ns(), EV_MIGRATE, 0);
+	COMMIT(rec, record_time(b), EV_MIGRATE, 0);
 	return 0;
 }

@@ -42,7 +42,7 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 
 	if (!rec)
 		return;
-	now = now_ns();
+	now = record_time(b);
 	state = p->__state;
 	flags = (how & TARGET_COMMAND ? SN_TARGET : 0) | (p->flags & PF_KTHREAD ? SN_KTHREAD : 0);
 	if (p->on_cpu)
@@ -66,7 +66,7 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 		flags &= ~(SN_ON_CPU | SN_BLOCKED | SN_IOWAIT | SN_FROZEN);
 	COMMIT(rec, now, EV_SNAP, flags);
 	if (flags & SN_BLOCKED && !p->on_rq)
-		write_books(b, p, l, BK_FIRST);
+		write_books(b, p, l, BK_FIRST, record_time(b));
 	else
 		l->books = BK_FIRST;
 	l->steal_mark = rq_steal(p);
@@ -93,7 +93,7 @@ int snapshot(struct bpf_iter__task *ctx)
 		return 0;
 	l->no_inherit = how & TARGET_TID;
 	snap(b, p, l, how);
-	write_task(b, p, l);
+	write_task(b, p, l, record_time(b));
 	return 0;
 }
 
@@ -119,7 +119,7 @@ int final_books(struct bpf_iter__task *ctx)
 	if (p->on_cpu || l->books)
 		l->books |= BK_END;
 	else
-		write_books(b, p, l, BK_END);
+		write_books(b, p, l, BK_END, record_time(b));
 	return 0;
 }
 

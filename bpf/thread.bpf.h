@@ -6,7 +6,7 @@
 #ifndef WHYSCALE_THREAD_BPF_H
 #define WHYSCALE_THREAD_BPF_H
 
-#include "common.bpf.h"
+#include "clock.bpf.h"
 
 /* ---- small facts ---- */
 
@@ -82,7 +82,7 @@ static __always_inline void wait_end(struct local *l, struct buf *here, u32 here
 
 /* ---- records ---- */
 
-static __noinline int write_task(struct buf *b, struct task_struct *p, struct local *l)
+static __noinline int write_task(struct buf *b, struct task_struct *p, struct local *l, u64 now)
 {
 	u32 size = bpf_core_field_size(p->cpus_mask);
 	struct cgroup *cgroup;
@@ -110,19 +110,21 @@ static __noinline int write_task(struct buf *b, struct task_struct *p, struct lo
 	if (size > sizeof(rec->cpus))
 		size = sizeof(rec->cpus);
 	bpf_probe_read_kernel(rec->cpus, size, p->cpus_ptr);
-	COMMIT(rec, now_ns(), EV_TASK, 0);
+	COMMIT(rec, now, EV_TASK, 0);
 	return 0;
 }
 
-static __always_inline void check_task(struct buf *b, struct task_struct *p, struct local *l)
+static __always_inline void check_task(struct buf *b, struct task_struct *p, struct local *l,
+				       u64 now)
 {
 	if (unlikely(l->cpus != p->cpus_mask.bits[0] || l->prio_key != prio_key(p) ||
 		     (config.many_cpus && l->nr_cpus != (u32)p->nr_cpus_allowed)))
-		write_task(b, p, l);
+		write_task(b, p, l, now);
 }
 
 /* For a thread that is off the CPU, or just leaving: the books then agree with the switches written. */
-static __noinline int write_books(struct buf *b, struct task_struct *p, struct local *l, u32 flags)
+static __noinline int write_books(struct buf *b, struct task_struct *p, struct local *l, u32 flags,
+				  u64 now)
 {
 	struct ev_books *rec;
 	u32 seq;
@@ -150,12 +152,12 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 		l->books |= flags;
 		flags = 0;
 	}
-	COMMIT(rec, now_ns(), EV_BOOKS, flags | (steal_known() ? BK_STEAL : 0));
+	COMMIT(rec, now, EV_BOOKS, flags | (steal_known() ? BK_STEAL : 0));
 	return 0;
 }
 
 /* The thread is about to wait for the kernel lock that it found taken. Its seq counts that switch-out already. */
-static __noinline int write_klock(struct buf *b, const struct local *l)
+static __noinline int write_klock(struct buf *b, const struct local *l, u64 now)
 {
 	struct ev_klock *rec;
 
@@ -169,12 +171,13 @@ static __noinline int write_klock(struct buf *b, const struct local *l)
 	rec->pad = 0;
 	rec->lock = l->klock;
 	rec->for_ns = 0;
-	COMMIT(rec, now_ns(), EV_KLOCK, 0);
+	COMMIT(rec, now, EV_KLOCK, 0);
 	return 0;
 }
 
 /* prev ran and no probe saw it get the CPU: sched_info did. */
-static __noinline int write_missed_in(struct buf *b, struct task_struct *p, struct local *l)
+static __noinline int write_missed_in(struct buf *b, struct task_struct *p, struct local *l,
+				      u64 now)
 {
 	struct ev_missed *rec;
 
@@ -187,12 +190,13 @@ static __noinline int write_missed_in(struct buf *b, struct task_struct *p, stru
 	rec->arrivals = p->sched_info.pcount - l->pcount;
 	rec->arrival_ns = p->se.cfs_rq->rq->clock - p->sched_info.last_arrival;
 	rec->queue_ns = p->sched_info.run_delay - l->delay_ns;
-	COMMIT(rec, now_ns(), EV_MISSED, MI_SWITCH_IN);
+	COMMIT(rec, now, EV_MISSED, MI_SWITCH_IN);
 	return 0;
 }
 
 /* next is about to run and no probe saw its wake-up. */
-static __noinline int write_missed_wake(struct buf *b, struct task_struct *p, struct local *l)
+static __noinline int write_missed_wake(struct buf *b, struct task_struct *p, struct local *l,
+					u64 now)
 {
 	u64 queued;
 	struct ev_missed *rec;
@@ -207,7 +211,7 @@ static __noinline int write_missed_wake(struct buf *b, struct task_struct *p, st
 	rec->arrivals = 0;
 	rec->arrival_ns = 0;
 	rec->queue_ns = queued ? p->se.cfs_rq->rq->clock - queued : 0;
-	COMMIT(rec, now_ns(), EV_MISSED, MI_WAKEUP);
+	COMMIT(rec, now, EV_MISSED, MI_WAKEUP);
 	return 0;
 }
 

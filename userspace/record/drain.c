@@ -11,6 +11,13 @@
 
 #include "base/clock.h"
 
+/*
+ * How much older than now a record may be that is not seen here yet: its time is that of the scheduler's clock, read when the switch
+ * began (bpf/clock.bpf.h), and a CPU's store of its head takes a while. A hypervisor that takes the CPU away between makes it
+ * longer: the reader puts such a record where it comes and counts it.
+ */
+#define UNSEEN_NS 1000000
+
 struct span {
 	uint64_t begin, end; /* positions */
 	uint64_t records;
@@ -80,8 +87,7 @@ static int drain_one(const struct probe_env *env, unsigned int i, struct trace_w
 int drain_buffers(const struct probe_env *env, struct trace_writer *w, uint64_t *safe_ns,
 		  unsigned int *ret_fill, uint64_t *records, struct err *err)
 {
-	/* A CPU's store of its head may take this long to be seen here. */
-	uint64_t now = monotonic_ns() - env->epoch_ns - 10000;
+	uint64_t now = monotonic_ns() - env->epoch_ns - UNSEEN_NS;
 	bool unfinished = false;
 	int r;
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The time of a scheduler event, from the clock that the scheduler has just read itself: reading one anew is a third of what a
+ * switch costs.
+ *
+ * rq->clock is read when __schedule() begins and when a wake-up takes the run queue's lock, so some 0.1 us before the tracepoint,
+ * and is what the kernel's own books go by (sum_exec_runtime, run_delay). It has another zero than CLOCK_MONOTONIC, and runs
+ * faster or slower by what NTP steers. So each CPU keeps how far CLOCK_MONOTONIC is ahead, by comparing every CLOCK_SYNC_NS:
+ *
+ *      now - rq->clock  =  ahead + (the time since the kernel read it)        the least of these is nearest to ahead
+ *
+ * A lower one counts at once, a higher one when it was the least for CLOCK_WINDOW_NS, in which NTP at its fastest (500 ppm) steers
+ * by 2 us, and two clocks left alone differ by less than 0.2 us.
+ *
+ * The clock is read anew where rq->clock may be old: a thread that is preempted (the kernel leaves out the update when a wake-up has
+ * asked for the switch), a CPU that goes idle (it has looked for work elsewhere meanwhile), and wherever the result would not be
+ * later than the record before. All records of one run of a program carry one time, so that they stay in their order.
+ */
+#ifndef WHYSCALE_CLOCK_BPF_H
+#define WHYSCALE_CLOCK_BPF_H
+
+#include "common.bpf.h"
+
+#define CLOCK_SYNC_NS (1 << 16)
+#define CLOCK_WINDOW_NS (1 << 22)
+
+/* The run queue's lock is held. */
+static __always_inline u64 rq_clock(struct task_struct *p)
+{
+	return p->se.cfs_rq->rq->clock;
+}
+
+static __always_inline void clock_compare(struct buf *b, u64 rq_ns, s64 ahead)
+{
+	u64 window = rq_ns - b->h.clock_window;
+
+	if (unlikely(window >= CLOCK_WINDOW_NS)) {
+		/* nothing was compared for long: what is known is of no use */
+		b->h.clock_ahead = window < 2 * CLOCK_WINDOW_NS ? b->h.clock_least : ahead;
+		b->h.clock_least = ahead;
+		b->h.clock_window = rq_ns;
+	}
+	if (ahead < b->h.clock_least)
+		b->h.clock_least = ahead;
+	if (ahead < b->h.clock_ahead)
+		b->h.clock_ahead = ahead;
+}
+
+static __always_inline u64 clock_exact(struct buf *b, u64 rq_ns)
+{
+	u64 now = now_ns();
+
+	clock_compare(b, rq_ns, now - rq_ns);
+	if (now < b->h.last)
+		now = b->h.last;
+	b->h.last = now;
+	return now;
+}
+
+static __always_inline u64 clock_of(struct buf *b, u64 rq_ns)
+{
+	u64 now = rq_ns + b->h.clock_ahead;
+
+	if (unlikely(rq_ns - b->h.clock_rq >= CLOCK_SYNC_NS || now <= b->h.last)) {
+		b->h.clock_rq = rq_ns;
+		return clock_exact(b, rq_ns);
+	}
+	b->h.last = now;
+	return now;
+}
+
+#endif
