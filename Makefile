@@ -25,7 +25,7 @@ CFLAGS ?= -O2 -g
 OURS := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -D_GNU_SOURCE -pthread \
 	-iquote userspace -iquote . -iquote $(B)/gen $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm -lrt
+LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -liberty -lpthread -lm -lrt
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -D__TARGET_ARCH_$(ARCH) -iquote . \
 	-idirafter /usr/include/$(shell $(CC) -print-multiarch)
 
@@ -60,7 +60,7 @@ run:
 	$(Q)$(B)/whyscale run
 
 test:
-	$(Q)scripts/setup
+	$(Q)scripts/setup --tests
 	$(Q)$(AS_OWNER) $(MAKE) --no-print-directory $(if $(V),,-s) tests
 	$(Q)BUILD=$(B) tests/run
 
@@ -90,8 +90,9 @@ $(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf > $@
 
 $(filter $(B)/obj/probes/% $(B)/obj/userspace/record/% $(B)/obj/tests/bpf/%,$(OBJS)): | $(SKELS)
-# The Python programs are embedded by .incbin, which -MMD does not see.
+# The Python programs, and the flame graph's scripts, are embedded by .incbin, which -MMD does not see.
 $(filter $(B)/obj/userspace/strategy/%,$(OBJS)): $(wildcard userspace/strategy/py/*.py)
+$(filter $(B)/obj/userspace/report/flame_svg.o,$(OBJS)): $(wildcard userspace/report/flame/*)
 # libperf's <internal/...> headers stand on the kernel's own <linux/list.h> and the like.
 LIBPERF_INTERNAL := $(shell pkg-config --variable=internal_cflags libperf 2>/dev/null)
 $(filter $(B)/obj/probes/%,$(OBJS)): OURS += $(LIBPERF_INTERNAL)

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/vec.h"
+#include "base/kallsyms.h"
 #include "klock.skel.h"
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
@@ -88,86 +88,9 @@ static int klock_open(struct probe_env *env, void **ret_state, struct err *err)
 
 /* ---- names ---- */
 
-struct ksym {
-	uint64_t address;
-	char type;
-	char name[64];
-};
-
-static int by_address(const void *a, const void *b)
+static void kallsyms_done(struct kallsyms **k)
 {
-	const struct ksym *x = a, *y = b;
-
-	return (x->address > y->address) - (x->address < y->address);
-}
-
-struct ksyms {
-	struct ksym *sym;
-	size_t nr, cap;
-};
-
-static void ksyms_done(struct ksyms *k)
-{
-	free(k->sym);
-}
-
-/* "ffffffff81000000 T _text\n": sscanf() would take ten times as long for the 100,000 lines. */
-static bool parse_line(const char *line, struct ksym *sym)
-{
-	char *at;
-	size_t len;
-
-	sym->address = strtoull(line, &at, 16);
-	if (!sym->address || *at != ' ' || !at[1] || at[2] != ' ')
-		return false;
-	sym->type = at[1];
-	len = strcspn(at + 3, "\t\n");
-	if (len >= sizeof(sym->name))
-		len = sizeof(sym->name) - 1;
-	memcpy(sym->name, at + 3, len);
-	sym->name[len] = '\0';
-	return true;
-}
-
-static int read_kallsyms(struct ksyms *k)
-{
-	_cleanup_(fclose_p) FILE *f = fopen("/proc/kallsyms", "re");
-	char line[256];
-	bool sorted = true;
-
-	if (!f)
-		return -errno;
-	while (fgets(line, sizeof(line), f)) {
-		if (vec_room(&k->sym, &k->cap, k->nr + 1))
-			return -ENOMEM;
-		if (!parse_line(line, &k->sym[k->nr]))
-			continue;
-		sorted &= !k->nr || k->sym[k->nr - 1].address <= k->sym[k->nr].address;
-		k->nr++;
-	}
-	if (!sorted)
-		qsort(k->sym, k->nr, sizeof(*k->sym), by_address);
-	return 0;
-}
-
-/* The last symbol at or before the address; a function or, with data, an object. */
-static const struct ksym *ksym_find(const struct ksyms *k, uint64_t address, bool data)
-{
-	size_t low = 0, high = k->nr;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (k->sym[mid].address <= address)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	/* several names of one address: one of the right type */
-	for (size_t i = low; i && k->sym[i - 1].address == k->sym[low - 1].address; i--)
-		if (strchr(data ? "bBdD" : "tTwW", k->sym[i - 1].type))
-			return &k->sym[i - 1];
-	return NULL;
+	kallsyms_free(*k);
 }
 
 struct caller {
@@ -175,31 +98,30 @@ struct caller {
 	uint32_t flags, pad;
 };
 
-static json_t *describe(const struct ksyms *syms, uint64_t lock, const struct caller *c)
+static json_t *describe(const struct kallsyms *syms, uint64_t lock, const struct caller *c)
 {
 	json_t *callers = json_array(), *one;
-	const struct ksym *data = ksym_find(syms, lock, true);
+	struct kallsym symbol;
 
 	for (size_t i = 0; i < KLOCK_CALLERS && c->ip[i]; i++) {
-		const struct ksym *fn = ksym_find(syms, c->ip[i] - 1, false);
-
-		if (fn)
-			json_array_append_new(callers, json_string(fn->name));
+		if (kallsyms_find(syms, c->ip[i] - 1, KALLSYMS_FUNCTION, &symbol))
+			json_array_append_new(callers, json_string(symbol.name));
 	}
 	one = json_pack("{s:I,s:o}", "flags", (json_int_t)c->flags, "callers", callers);
 	/* sizes are not told: further than this from its symbol, it is in memory that has none */
-	if (one && data && lock - data->address < 4096)
-		json_object_set_new(one, "name", json_string(data->name));
+	if (one && kallsyms_find(syms, lock, KALLSYMS_DATA, &symbol) && symbol.offset < 4096)
+		json_object_set_new(one, "name", json_string(symbol.name));
 	return one;
 }
 
 static int klock_meta(void *state, json_t *into)
 {
-	_cleanup_(ksyms_done) struct ksyms syms = {};
+	_cleanup_(kallsyms_done) struct kallsyms *syms = NULL;
 	struct klock *k = state;
 	json_t *all;
 	uint64_t lock, *previous = NULL, next;
 	unsigned int steps = 0;
+	struct err err;
 	int fd;
 
 	if (!k->skel)
@@ -210,7 +132,9 @@ static int klock_meta(void *state, json_t *into)
 		return -ENOMEM;
 	if (bpf_map_get_next_key(fd, NULL, &next))
 		return 0;
-	if (read_kallsyms(&syms) == -ENOMEM)
+	/* without the names, the flags */
+	kallsyms_open(NULL, &syms, &err);
+	if (!syms && err.code == -ENOMEM)
 		return -ENOMEM;
 	/* the table changes under our hands, and a key that has gone makes it begin anew */
 	while (steps++ < 100000 && !bpf_map_get_next_key(fd, previous, &next)) {
@@ -222,7 +146,7 @@ static int klock_meta(void *state, json_t *into)
 		if (bpf_map_lookup_elem(fd, &lock, &c))
 			continue;
 		snprintf(address, sizeof(address), "0x%" PRIx64, lock);
-		json_object_set_new(all, address, describe(&syms, lock, &c));
+		json_object_set_new(all, address, describe(syms, lock, &c));
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -25,7 +26,7 @@
 #include "base/vec.h"
 #include "symbol_help.h"
 
-static void add_line(struct space *s, pid_t pid, uint64_t time_ns, char *line)
+static void take_line(pid_t pid, uint64_t time_ns, char *line, help_mapping_fn fn, void *arg)
 {
 	struct mapping m = { .time_ns = time_ns, .kind = MAPPING_ADD, .tgid = (uint32_t)pid };
 	char prot[5];
@@ -39,10 +40,10 @@ static void add_line(struct space *s, pid_t pid, uint64_t time_ns, char *line)
 		 (prot[2] == 'x' ? PROT_EXEC : 0);
 	m.flags = prot[3] == 's' ? MAP_SHARED : MAP_PRIVATE;
 	m.path = line + path;
-	assert_int_equal(space_add(s, &m), 0);
+	assert_int_equal(fn(arg, &m), 0);
 }
 
-void help_add_proc(struct space *s, pid_t pid, uint64_t time_ns)
+void help_each_mapping(pid_t pid, uint64_t time_ns, help_mapping_fn fn, void *arg)
 {
 	char path[64], line[PATH_MAX + 128];
 	FILE *maps;
@@ -52,9 +53,68 @@ void help_add_proc(struct space *s, pid_t pid, uint64_t time_ns)
 	assert_non_null(maps);
 	while (fgets(line, sizeof(line), maps)) {
 		if (!strstr(line, "[vsyscall]"))
-			add_line(s, pid, time_ns, line);
+			take_line(pid, time_ns, line, fn, arg);
 	}
 	fclose(maps);
+}
+
+static int add_to_space(void *arg, const struct mapping *m)
+{
+	return space_add(arg, m);
+}
+
+void help_add_proc(struct space *s, pid_t pid, uint64_t time_ns)
+{
+	help_each_mapping(pid, time_ns, add_to_space, s);
+}
+
+/* The build-id as readelf says it. */
+static void build_id_of(const char *path, struct mapping *m)
+{
+	char command[PATH_MAX + 64], hex[2 * MAPPING_BUILD_ID_MAX + 8] = "";
+	FILE *f;
+
+	snprintf(command, sizeof(command), "readelf -n %s | sed -n 's/.*Build ID: //p'", path);
+	f = popen(command, "re");
+	assert_non_null(f);
+	assert_non_null(fgets(hex, sizeof(hex), f));
+	pclose(f);
+	while (m->build_id_len < MAPPING_BUILD_ID_MAX &&
+	       sscanf(hex + 2 * m->build_id_len, "%2hhx", &m->build_id[m->build_id_len]) == 1)
+		m->build_id_len++;
+	assert_int_equal(m->build_id_len, MAPPING_BUILD_ID_MAX);
+}
+
+void help_map_file(struct space *s, pid_t tgid, uint64_t base, const char *path,
+		   const char *recorded, bool build_id)
+{
+	struct mapping m = { .kind = MAPPING_ADD,
+			     .tgid = (uint32_t)tgid,
+			     .flags = MAP_PRIVATE,
+			     .path = recorded ? recorded : path };
+	struct elf_symbols *elf = help_open(path);
+	const struct elf_segment *segs;
+	struct stat st;
+	size_t nr;
+
+	assert_int_equal(stat(path, &st), 0);
+	m.dev_major = major(st.st_dev);
+	m.dev_minor = minor(st.st_dev);
+	m.inode = st.st_ino;
+	if (build_id)
+		build_id_of(path, &m);
+	segs = elf_symbols_segments(elf, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t in_page = segs[i].address & 4095;
+
+		m.prot = PROT_READ | (segs[i].flags & PF_X ? PROT_EXEC : 0);
+		m.start = base + segs[i].address - in_page;
+		m.end = (base + segs[i].address + segs[i].file_bytes + 4095) & ~UINT64_C(4095);
+		m.offset = segs[i].offset - in_page;
+		if (segs[i].file_bytes)
+			assert_int_equal(space_add(s, &m), 0);
+	}
+	elf_symbols_close(elf);
 }
 
 void help_world_open(struct help_world *w)

@@ -12,8 +12,17 @@
 #include "symbol/space.h"
 #include "symbol/unwind.h"
 
+/* Calls fn for what /proc/PID/maps says, as of time_ns. Build-ids are left unknown. fn's result must be 0. */
+typedef int (*help_mapping_fn)(void *arg, const struct mapping *m);
+void help_each_mapping(pid_t pid, uint64_t time_ns, help_mapping_fn fn, void *arg);
+
 /* Adds what /proc/PID/maps says, as of time_ns. Build-ids are left unknown. */
 void help_add_proc(struct space *s, pid_t pid, uint64_t time_ns);
+
+/* Adds the segments of the ELF file `path` as process `tgid` maps them at `base`, under another name if `recorded` is not NULL, with its
+ * build-id or with its inode. */
+void help_map_file(struct space *s, pid_t tgid, uint64_t base, const char *path,
+		   const char *recorded, bool build_id);
 
 /* A space and a resolver for it. */
 struct help_world {

@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include "base/cleanup.h"
+#include "symbol/debuginfod.h"
 
 #define MAX_BUILD_ID 64
 #define MAX_TO_UNPACK (64ull << 20)
@@ -104,6 +105,22 @@ static int by_link(const struct elf_image *image, const char *image_path, const 
 	return -ENOENT;
 }
 
+static int from_server(const struct elf_image *image, struct elf_image *ret)
+{
+	char path[PATH_MAX];
+	const void *its;
+	ssize_t len = dwelf_elf_gnu_build_id(image->elf, &its);
+	struct err err;
+
+	if (len <= 0 || debuginfod_fetch(DEBUGINFOD_DEBUG, its, (uint32_t)len, path) ||
+	    elf_image_open(path, ret, &err))
+		return -ENOENT;
+	if (same_build(image, ret))
+		return 0;
+	elf_image_close(ret);
+	return -ENOENT;
+}
+
 /* What a few bytes of xz unpack to may be endless, so it is unpacked here, bounded, and not by dwelf_elf_begin(). */
 static int unpack(const Elf_Data *packed, uint8_t **ret_bytes, size_t *ret_len)
 {
@@ -152,7 +169,8 @@ static int from_inside(const struct elf_image *image, struct elf_image *ret)
 int elf_debug_open(const struct elf_image *image, const char *path, const char *debug,
 		   struct elf_image *ret_debug)
 {
-	if (!by_build_id(image, debug, ret_debug) || !by_link(image, path, debug, ret_debug))
+	if (!by_build_id(image, debug, ret_debug) || !by_link(image, path, debug, ret_debug) ||
+	    !from_server(image, ret_debug))
 		return 0;
 	return from_inside(image, ret_debug);
 }

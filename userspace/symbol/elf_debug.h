@@ -4,7 +4,8 @@
  * "MiniDebugInfo"), tried in this order:
  *   1. DEBUG/.build-id/xx/yyyy.debug, by the build-id;
  *   2. the name in .gnu_debuglink: beside the file, in .debug/ beside it, in DEBUG/ plus the file's directory;
- *   3. .gnu_debugdata within the file: an ELF file packed with xz.
+ *   3. what a debuginfod server has for the build-id, if the environment names one (debuginfod.h);
+ *   4. .gnu_debugdata within the file: an ELF file packed with xz.
  * A separate file is used only if its build-id is the file's, or without one if its CRC is that of the .gnu_debuglink.
  */
 #ifndef WHYSCALE_SYMBOL_ELF_DEBUG_H

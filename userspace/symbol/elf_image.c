@@ -33,7 +33,7 @@ static int open_regular(const char *path, struct elf_image *image, struct err *e
 	return 0;
 }
 
-static int check_header(struct elf_image *image, const char *path, struct err *err)
+static int check_header(struct elf_image *image, int also, const char *path, struct err *err)
 {
 	const GElf_Ehdr *ehdr = &image->ehdr;
 
@@ -41,13 +41,13 @@ static int check_header(struct elf_image *image, const char *path, struct err *e
 	    !gelf_getehdr(image->elf, &image->ehdr))
 		return err_set(err, -ENOEXEC, "%s is not an ELF file", path);
 	if (ehdr->e_ident[EI_DATA] != ELFDATA2LSB ||
-	    (ehdr->e_type != ET_EXEC && ehdr->e_type != ET_DYN))
+	    (ehdr->e_type != ET_EXEC && ehdr->e_type != ET_DYN && ehdr->e_type != also))
 		return err_set(err, -ENOEXEC,
 			       "%s is not a little-endian executable or shared object", path);
 	return 0;
 }
 
-int elf_image_open(const char *path, struct elf_image *ret_image, struct err *err)
+static int open_type(const char *path, int also, struct elf_image *ret_image, struct err *err)
 {
 	struct elf_image image = { .fd = -1 };
 	int code;
@@ -56,7 +56,7 @@ int elf_image_open(const char *path, struct elf_image *ret_image, struct err *er
 	code = open_regular(path, &image, err);
 	if (!code) {
 		image.elf = elf_begin(image.fd, ELF_C_READ, NULL);
-		code = check_header(&image, path, err);
+		code = check_header(&image, also, path, err);
 	}
 	if (code) {
 		elf_image_close(&image);
@@ -66,6 +66,16 @@ int elf_image_open(const char *path, struct elf_image *ret_image, struct err *er
 	return 0;
 }
 
+int elf_image_open(const char *path, struct elf_image *ret_image, struct err *err)
+{
+	return open_type(path, ET_DYN, ret_image, err);
+}
+
+int elf_image_open_shared(const char *path, struct elf_image *ret_image, struct err *err)
+{
+	return open_type(path, ET_REL, ret_image, err);
+}
+
 int elf_image_memory(void *memory, size_t len, struct elf_image *ret_image, struct err *err)
 {
 	struct elf_image image = { .fd = -1, .memory = memory };
@@ -73,7 +83,7 @@ int elf_image_memory(void *memory, size_t len, struct elf_image *ret_image, stru
 
 	elf_version(EV_CURRENT);
 	image.elf = elf_memory(memory, len);
-	code = check_header(&image, "what was unpacked", err);
+	code = check_header(&image, ET_DYN, "what was unpacked", err);
 	if (code) {
 		elf_image_close(&image);
 		return code;

@@ -32,6 +32,9 @@ struct elf_image {
  */
 int elf_image_open(const char *path, struct elf_image *ret_image, struct err *err);
 
+/* The same for what dwz makes of several debug files, which is a relocatable file. */
+int elf_image_open_shared(const char *path, struct elf_image *ret_image, struct err *err);
+
 /* The same for `len` bytes at `memory` (from malloc), which belong to the image from now on, also after an error. */
 int elf_image_memory(void *memory, size_t len, struct elf_image *ret_image, struct err *err);
 

@@ -2,38 +2,41 @@
 /* One ELF file's segments and symbols: see elf_symbols.h. */
 #include "symbol/elf_symbols.h"
 
+#include <elfutils/libdwelf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "symbol/elf_debug.h"
 #include "symbol/elf_image.h"
+#include "symbol/elf_load.h"
 
 #define MAX_SEGMENTS 256
-#define POOL_OVER_FILE \
-	2 /* names share their tails in the file, not here; more than that is made up */
+#define BUILD_ID_MAX 64
+#define DEBUG_DIR "/usr/lib/debug"
 
 struct elf_symbols {
-	char *path;  /* where the file is */
-	char *debug; /* where separate debug files are */
+	char *path;   /* where the file is */
+	char *debug;  /* where separate debug files are */
+	char *inside; /* or, before that, there: NULL */
+	int fd;       /* kept open; -1 */
+	void *memory; /* the file's bytes, if it is none; NULL */
+	size_t memory_bytes;
+	uint32_t build_id_len; /* 0: it has none */
+	uint8_t build_id[BUILD_ID_MAX];
 	struct elf_identity identity;
 	uint16_t machine;
 	struct elf_segment *segments;
 	size_t nr_segments;
 	bool loaded;
 	struct elf_table functions, objects;
-};
-
-/* A symbol table that is being read. */
-struct source {
-	const struct elf_image *image;
-	Elf_Data *symbols, *strings;
-	size_t nr;
 };
 
 static int read_segments(struct elf_symbols *s, const struct elf_image *image)
@@ -62,22 +65,65 @@ static int read_segments(struct elf_symbols *s, const struct elf_image *image)
 	return 0;
 }
 
-static int open_checked(struct elf_symbols *s, const uint8_t *build_id, uint32_t build_id_len,
-			struct err *err)
+static void read_build_id(struct elf_symbols *s, const struct elf_image *image)
+{
+	const void *id;
+	ssize_t len = dwelf_elf_gnu_build_id(image->elf, &id);
+
+	if (len <= 0 || len > BUILD_ID_MAX)
+		return;
+	memcpy(s->build_id, id, (size_t)len);
+	s->build_id_len = (uint32_t)len;
+}
+
+/* Keeps of the image what is always needed. */
+static int note(struct elf_symbols *s, const struct elf_image *image, struct err *err)
+{
+	s->identity = image->identity;
+	s->machine = image->ehdr.e_machine;
+	read_build_id(s, image);
+	return read_segments(s, image) ? err_set(err, -ENOMEM, "no memory for %s", s->path) : 0;
+}
+
+static void load(struct elf_symbols *s);
+
+static int open_noted(struct elf_symbols *s, bool hold, struct err *err)
 {
 	struct elf_image image;
 	int code = elf_image_open(s->path, &image, err);
 
 	if (code)
 		return code;
-	s->identity = image.identity;
-	s->machine = image.ehdr.e_machine;
-	if (build_id_len && !elf_image_is_build(&image, build_id, build_id_len))
-		code = err_set(err, -ESTALE, "%s is another build than the recorded one", s->path);
-	else if (read_segments(s, &image))
-		code = err_set(err, -ENOMEM, "no memory for %s", s->path);
+	code = note(s, &image, err);
+	if (hold)
+		s->fd = fcntl(image.fd, F_DUPFD_CLOEXEC, 0);
 	elf_image_close(&image);
+	/* what lies beside it may be gone, too */
+	if (!code && s->fd >= 0)
+		load(s);
 	return code;
+}
+
+int elf_symbols_open_source(const struct elf_source *source, struct elf_symbols **ret_symbols,
+			    struct err *err)
+{
+	struct elf_symbols *s = calloc(1, sizeof(*s));
+	int code;
+
+	if (s)
+		s->fd = -1;
+	if (!s || !(s->path = strdup(source->path)) || !(s->debug = strdup(source->debug)) ||
+	    (source->inside && !(s->inside = strdup(source->inside)))) {
+		elf_symbols_close(s);
+		return err_set(err, -ENOMEM, "no memory for %s", source->path);
+	}
+	code = open_noted(s, source->hold, err);
+	if (code) {
+		elf_symbols_close(s);
+		return code;
+	}
+	*ret_symbols = s;
+	return 0;
 }
 
 int elf_symbols_open(const char *path, const uint8_t *build_id, uint32_t build_id_len,
@@ -85,18 +131,45 @@ int elf_symbols_open(const char *path, const uint8_t *build_id, uint32_t build_i
 		     struct err *err)
 {
 	const char *root = where && where->root ? where->root : "";
-	const char *debug = where && where->debug ? where->debug : "/usr/lib/debug";
-	struct elf_symbols *s = calloc(1, sizeof(*s));
+	_cleanup_(free_p) char *full = NULL;
+	struct elf_source source = { .debug = where && where->debug ? where->debug : DEBUG_DIR };
 	int code;
 
-	if (!s || asprintf(&s->path, "%s%s", root, path) < 0 || !(s->debug = strdup(debug))) {
-		elf_symbols_close(s);
+	if (asprintf(&full, "%s%s", root, path) < 0) {
+		full = NULL;
 		return err_set(err, -ENOMEM, "no memory for %s", path);
 	}
-	code = open_checked(s, build_id, build_id_len, err);
+	source.path = full;
+	code = elf_symbols_open_source(&source, ret_symbols, err);
+	if (code || !build_id_len || elf_symbols_is_build(*ret_symbols, build_id, build_id_len))
+		return code;
+	elf_symbols_close(*ret_symbols);
+	*ret_symbols = NULL;
+	return err_set(err, -ESTALE, "%s is another build than the recorded one", full);
+}
+
+int elf_symbols_open_memory(const void *bytes, size_t len, const char *name,
+			    struct elf_symbols **ret_symbols, struct err *err)
+{
+	struct elf_symbols *s = calloc(1, sizeof(*s));
+	struct elf_image image;
+	int code = -ENOMEM;
+
+	if (s)
+		s->fd = -1;
+	if (s && (s->path = strdup(name)) && (s->debug = strdup(DEBUG_DIR)) &&
+	    (s->memory = malloc(len))) {
+		memcpy(s->memory, bytes, len);
+		s->memory_bytes = len;
+		code = elf_symbols_image(s, &image);
+	}
+	if (!code) {
+		code = note(s, &image, err);
+		elf_image_close(&image);
+	}
 	if (code) {
 		elf_symbols_close(s);
-		return code;
+		return err_set(err, code, "%s is not an ELF image that can be used", name);
 	}
 	*ret_symbols = s;
 	return 0;
@@ -108,125 +181,72 @@ void elf_symbols_close(struct elf_symbols *s)
 		return;
 	elf_table_free(&s->functions);
 	elf_table_free(&s->objects);
+	if (s->fd >= 0)
+		close(s->fd);
 	free(s->segments);
+	free(s->memory);
+	free(s->inside);
 	free(s->debug);
 	free(s->path);
 	free(s);
 }
 
+bool elf_symbols_is_build(const struct elf_symbols *s, const uint8_t *build_id, uint32_t len)
+{
+	return len && s->build_id_len == len && !memcmp(s->build_id, build_id, len);
+}
+
+bool elf_symbols_is_inode(const struct elf_symbols *s, uint32_t dev_major, uint32_t dev_minor,
+			  uint64_t inode)
+{
+	return inode && s->identity.inode == inode &&
+	       s->identity.dev == makedev(dev_major, dev_minor);
+}
+
+static int image_of_memory(const struct elf_symbols *s, struct elf_image *ret_image)
+{
+	void *copy = malloc(s->memory_bytes);
+	struct err err;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, s->memory, s->memory_bytes);
+	return elf_image_memory(copy, s->memory_bytes, ret_image, &err);
+}
+
 int elf_symbols_image(const struct elf_symbols *s, struct elf_image *ret_image)
 {
+	char held[32];
 	struct err err;
-	int code = elf_image_open(s->path, ret_image, &err);
+	int code;
 
+	if (s->memory)
+		return image_of_memory(s, ret_image);
+	snprintf(held, sizeof(held), "/proc/self/fd/%d", s->fd);
+	code = elf_image_open(s->fd >= 0 ? held : s->path, ret_image, &err);
 	if (code || !memcmp(&ret_image->identity, &s->identity, sizeof(s->identity)))
 		return code;
 	elf_image_close(ret_image);
 	return -ESTALE;
 }
 
-/* The section that a symbol is in; false: it is in none that is loaded. An index that does not fit (XINDEX) is taken on trust. */
-static bool section_of(const struct source *src, const GElf_Sym *sym, GElf_Shdr *ret_shdr)
+int elf_symbols_debug(const struct elf_symbols *s, const struct elf_image *image,
+		      struct elf_image *ret_debug)
 {
-	if (sym->st_shndx == SHN_XINDEX) {
-		*ret_shdr = (GElf_Shdr){ .sh_flags = SHF_ALLOC };
-		return true;
-	}
-	return sym->st_shndx != SHN_UNDEF && sym->st_shndx < SHN_LORESERVE &&
-	       gelf_getshdr(elf_getscn(src->image->elf, sym->st_shndx), ret_shdr) &&
-	       (ret_shdr->sh_flags & SHF_ALLOC);
-}
-
-/* The table that a symbol belongs into, or NULL. */
-static struct elf_table *table_for(struct elf_symbols *s, const GElf_Sym *sym,
-				   const GElf_Shdr *shdr, const char *name)
-{
-	switch (GELF_ST_TYPE(sym->st_info)) {
-	case STT_FUNC:
-	case STT_GNU_IFUNC:
-		return &s->functions;
-	case STT_OBJECT:
-		return sym->st_size ? &s->objects : NULL;
-	case STT_NOTYPE:
-		/* Not ARM's marks of code and data ($x, $d), nor the assembler's own labels. */
-		return (shdr->sh_flags & SHF_EXECINSTR) && *name != '$' && *name != '.' ?
-			       &s->functions :
-			       NULL;
-	default:
-		return NULL;
-	}
-}
-
-static int add_symbol(struct elf_symbols *s, const struct source *src, const GElf_Sym *sym)
-{
-	const char *name = (const char *)src->strings->d_buf + sym->st_name;
-	struct elf_table *table;
-	GElf_Shdr shdr;
-
-	if (sym->st_name >= src->strings->d_size || !*name || !section_of(src, sym, &shdr))
+	if (s->inside && !elf_debug_open(image, s->path, s->inside, ret_debug))
 		return 0;
-	table = table_for(s, sym, &shdr, name);
-	if (!table)
-		return 0;
-	if (table->names_len / POOL_OVER_FILE > src->strings->d_size + s->identity.bytes)
-		return -EFBIG;
-	return elf_table_add(table, &(struct elf_table_new){
-					    .name = name,
-					    .name_len = strnlen(name, ELF_TABLE_NAME_MAX),
-					    .address = sym->st_value,
-					    .size = sym->st_size,
-					    .section_end = shdr.sh_addr + shdr.sh_size,
-					    .type = GELF_ST_TYPE(sym->st_info),
-					    .bind = GELF_ST_BIND(sym->st_info),
-				    });
+	return elf_debug_open(image, s->path, s->debug, ret_debug);
 }
 
-/* Prepares to read a section of symbols; its names must end within their section. */
-static bool open_source(const struct elf_image *image, Elf_Scn *scn, const GElf_Shdr *shdr,
-			struct source *ret)
+const char *elf_symbols_debug_root(const struct elf_symbols *s)
 {
-	Elf_Scn *names = elf_getscn(image->elf, shdr->sh_link);
-	GElf_Shdr names_shdr;
-
-	if (!names || !gelf_getshdr(names, &names_shdr) || names_shdr.sh_type != SHT_STRTAB ||
-	    names_shdr.sh_size > ELF_SECTION_MAX || shdr->sh_size > ELF_SECTION_MAX ||
-	    !shdr->sh_entsize)
-		return false;
-	*ret = (struct source){ .image = image,
-				.symbols = elf_getdata(scn, NULL),
-				.strings = elf_rawdata(names, NULL),
-				.nr = shdr->sh_size / shdr->sh_entsize };
-	return ret->symbols && ret->symbols->d_buf && ret->strings && ret->strings->d_buf &&
-	       ret->strings->d_size &&
-	       !((const char *)ret->strings->d_buf)[ret->strings->d_size - 1];
-}
-
-/* Adds the symbols of all sections of `type`; true: there is one. */
-static bool add_section(struct elf_symbols *s, const struct elf_image *image, uint32_t type)
-{
-	Elf_Scn *scn = NULL;
-	GElf_Shdr shdr;
-
-	while ((scn = elf_nextscn(image->elf, scn))) {
-		struct source src;
-
-		if (!gelf_getshdr(scn, &shdr) || shdr.sh_type != type ||
-		    !open_source(image, scn, &shdr, &src))
-			continue;
-		for (size_t i = 1; i < src.nr && i <= INT_MAX; i++) {
-			GElf_Sym sym;
-
-			if (!gelf_getsym(src.symbols, (int)i, &sym) || add_symbol(s, &src, &sym))
-				break;
-		}
-		return true;
-	}
-	return false;
+	return s->debug;
 }
 
 /* What cannot be read is not there: every later question finds what could. */
 static void load(struct elf_symbols *s)
 {
+	struct elf_load l = { &s->functions, &s->objects, s->identity.bytes };
 	struct elf_image image, debug;
 
 	if (s->loaded)
@@ -234,12 +254,11 @@ static void load(struct elf_symbols *s)
 	s->loaded = true;
 	if (elf_symbols_image(s, &image))
 		return;
-	if (!add_section(s, &image, SHT_SYMTAB) &&
-	    !elf_debug_open(&image, s->path, s->debug, &debug)) {
-		add_section(s, &debug, SHT_SYMTAB);
+	if (!elf_load_section(&l, &image, SHT_SYMTAB) && !elf_symbols_debug(s, &image, &debug)) {
+		elf_load_section(&l, &debug, SHT_SYMTAB);
 		elf_image_close(&debug);
 	}
-	add_section(s, &image, SHT_DYNSYM);
+	elf_load_section(&l, &image, SHT_DYNSYM);
 	elf_image_close(&image);
 	elf_table_sort(&s->functions);
 	elf_table_sort(&s->objects);
@@ -289,6 +308,18 @@ bool elf_symbols_address(const struct elf_symbols *s, uint64_t offset, uint64_t 
 	return false;
 }
 
+static int read_at(const struct elf_symbols *s, const struct elf_image *image, uint64_t offset,
+		   void *ret_bytes, size_t len)
+{
+	if (!s->memory)
+		return pread(image->fd, ret_bytes, len, (off_t)offset) == (ssize_t)len ? 0 :
+											 -EFAULT;
+	if (offset > s->memory_bytes || len > s->memory_bytes - offset)
+		return -EFAULT;
+	memcpy(ret_bytes, (const char *)s->memory + offset, len);
+	return 0;
+}
+
 int elf_symbols_read(struct elf_symbols *s, uint64_t address, void *ret_bytes, size_t len)
 {
 	struct elf_image image;
@@ -303,8 +334,7 @@ int elf_symbols_read(struct elf_symbols *s, uint64_t address, void *ret_bytes, s
 		code = elf_symbols_image(s, &image);
 		if (code)
 			return code;
-		if (pread(image.fd, ret_bytes, len, (off_t)(seg->offset + in)) != (ssize_t)len)
-			code = -EFAULT;
+		code = read_at(s, &image, seg->offset + in, ret_bytes, len);
 		elf_image_close(&image);
 		return code;
 	}

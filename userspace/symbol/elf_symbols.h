@@ -24,6 +24,17 @@ struct elf_image;
 struct elf_where {
 	const char *root;  /* put in front of every recorded path, as perf's --symfs; "" */
 	const char *debug; /* separate debug files; "/usr/lib/debug" */
+	const char *
+		kernel; /* release of the kernel that was recorded (uname -r): if it is the running one, the [vdso] of
+			       this process is that of all; NULL: [vdso] is not looked into */
+};
+
+/* One file, wherever it is. */
+struct elf_source {
+	const char *path;
+	const char *debug;  /* as in struct elf_where; not NULL */
+	const char *inside; /* a second such directory, looked into first; or NULL */
+	bool hold; /* keep it open, and read its symbols now: the path may soon lead nowhere (/proc/PID/root) */
 };
 
 /* A PT_LOAD program header. */
@@ -42,6 +53,19 @@ int elf_symbols_open(const char *path, const uint8_t *build_id, uint32_t build_i
 		     const struct elf_where *where, struct elf_symbols **ret_symbols,
 		     struct err *err);
 void elf_symbols_close(struct elf_symbols *s);
+
+/* The same for a file of any build. */
+int elf_symbols_open_source(const struct elf_source *source, struct elf_symbols **ret_symbols,
+			    struct err *err);
+
+/* The same for a copy of an ELF file in memory: the vdso. */
+int elf_symbols_open_memory(const void *bytes, size_t len, const char *name,
+			    struct elf_symbols **ret_symbols, struct err *err);
+
+/* Is it that build (len 0: never), or the file with that inode (0: never)? */
+bool elf_symbols_is_build(const struct elf_symbols *s, const uint8_t *build_id, uint32_t len);
+bool elf_symbols_is_inode(const struct elf_symbols *s, uint32_t dev_major, uint32_t dev_minor,
+			  uint64_t inode);
 
 /* The function (FUNC, GNU_IFUNC, or a label without a type in code), or the object (OBJECT), that contains the address. The name
  * lives as long as `s`. O(log n). */
@@ -68,5 +92,12 @@ uint16_t elf_symbols_machine(const struct elf_symbols *s);
 
 /* Opens the same file again, to read more of it: see elf_image.h. -ESTALE: it is no longer the same. */
 int elf_symbols_image(const struct elf_symbols *s, struct elf_image *ret_image);
+
+/* Opens the file beside it that has what was stripped from it: elf_debug_open(). `image` is the file's own. */
+int elf_symbols_debug(const struct elf_symbols *s, const struct elf_image *image,
+		      struct elf_image *ret_debug);
+
+/* Where separate debug files are. */
+const char *elf_symbols_debug_root(const struct elf_symbols *s);
 
 #endif

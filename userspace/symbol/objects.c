@@ -3,20 +3,27 @@
 #include "symbol/objects.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/vec.h"
+#include "symbol/debuginfod.h"
+#include "symbol/vdso.h"
 
 #define DELETED " (deleted)"
+#define MAX_HELD 64 /* files of other root directories that are kept open */
+#define MAX_TRIES 8 /* processes that are asked for a file */
 
 int objects_init(struct objects *o, const struct elf_where *where)
 {
 	*o = (struct objects){ 0 };
 	o->root = strdup(where && where->root ? where->root : "");
 	o->debug = strdup(where && where->debug ? where->debug : "/usr/lib/debug");
+	o->kernel = where && where->kernel ? strdup(where->kernel) : NULL;
 	return o->root && o->debug ? 0 : -ENOMEM;
 }
 
@@ -25,12 +32,14 @@ void objects_free(struct objects *o)
 	for (size_t i = 0; i < o->nr; i++) {
 		elf_symbols_close(o->objects[i].elf);
 		cfi_close(o->objects[i].cfi);
+		elf_dwarf_close(o->objects[i].dwarf);
 		free(o->objects[i].path);
 		free(o->objects[i].problem);
 	}
 	free(o->objects);
 	free(o->root);
 	free(o->debug);
+	free(o->kernel);
 }
 
 bool objects_path_is_special(const char *path)
@@ -57,42 +66,178 @@ static bool plain_path(const struct space_file *file, char ret_path[PATH_MAX])
 	return deleted;
 }
 
-static void try_open(const struct objects *o, struct object *obj, const struct space_file *file)
-{
-	struct elf_where where = { .root = o->root, .debug = o->debug };
-	char path[PATH_MAX];
-	struct err err = { 0 };
-	int code;
+/* A file that is being looked for. */
+struct search {
+	struct objects *o;
+	struct object *obj;
+	const struct space_mapping *m;
+	uint32_t tgid;
+	const char *path;    /* as recorded, without " (deleted)" */
+	struct err err;      /* the first failure: that of ROOT + path */
+	bool other, not_elf; /* another build was there; no ELF file */
+};
 
-	if (objects_path_is_special(file->path))
-		return;
-	if (plain_path(file, path) && !file->build_id_len)
-		code = err_set(&err, -ESTALE, "%s was deleted while it was mapped", path);
-	else
-		code = elf_symbols_open(path, file->build_id, file->build_id_len, &where, &obj->elf,
-					&err);
-	if (!code || code == -ENOEXEC)
-		return; /* data files are mapped too */
-	obj->path = strdup(path);
-	obj->problem = strdup(err.msg);
+static bool is_the_one(const struct space_file *file, const struct elf_symbols *elf)
+{
+	if (file->build_id_len)
+		return elf_symbols_is_build(elf, file->build_id, file->build_id_len);
+	return elf_symbols_is_inode(elf, file->dev_major, file->dev_minor, file->inode);
 }
 
-struct object *objects_get(struct objects *o, const struct space_file *file)
+/* Takes the file at a path if it is the one. */
+static bool try_path(struct search *s, const struct elf_source *source, bool any)
 {
+	struct elf_symbols *elf;
+	struct err err = { 0 };
+	int code = elf_symbols_open_source(source, &elf, &err);
+
+	if (!code && (any || is_the_one(s->m->file, elf))) {
+		s->obj->elf = elf;
+		return true;
+	}
+	if (!code) {
+		elf_symbols_close(elf);
+		if (!s->m->file->build_id_len)
+			return false;
+		code = err_set(&err, -ESTALE, "%s is another build than the recorded one",
+			       source->path);
+	}
+	s->other |= code == -ESTALE;
+	s->not_elf |= code == -ENOEXEC;
+	if (!s->err.code)
+		s->err = err;
+	return false;
+}
+
+static bool try_root(struct search *s, bool any)
+{
+	_cleanup_(free_p) char *path = NULL;
+	struct elf_source source = { .debug = s->o->debug };
+
+	if (asprintf(&path, "%s%s", s->o->root, s->path) < 0) {
+		path = NULL;
+		return false;
+	}
+	source.path = path;
+	return try_path(s, &source, any);
+}
+
+/* As the process sees it. Its pid may be another one's by now: build-id or inode decide. */
+static bool try_process(struct search *s)
+{
+	char path[PATH_MAX + 64], inside[64];
+	struct elf_source source = {
+		.path = path, .debug = s->o->debug, .inside = inside, .hold = s->o->held < MAX_HELD
+	};
+
+	if (*s->o->root)
+		return false;
+	snprintf(inside, sizeof(inside), "/proc/%u/root/usr/lib/debug", s->tgid);
+	snprintf(path, sizeof(path), "/proc/%u/root%s", s->tgid, s->path);
+	if (!try_path(s, &source, false)) {
+		snprintf(path, sizeof(path), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, s->tgid,
+			 s->m->start, s->m->end);
+		if (!try_path(s, &source, false))
+			return false;
+	}
+	s->o->held += source.hold;
+	return true;
+}
+
+static bool try_server(struct search *s)
+{
+	char path[PATH_MAX];
+	struct elf_source source = { .path = path, .debug = s->o->debug };
+
+	return !debuginfod_fetch(DEBUGINFOD_PROGRAM, s->m->file->build_id, s->m->file->build_id_len,
+				 path) &&
+	       try_path(s, &source, false);
+}
+
+/* Looks everywhere; what was not found may be found through another process that maps it. */
+static void look(struct search *s)
+{
+	struct object *obj = s->obj;
+	char path[PATH_MAX];
+	bool deleted = plain_path(s->m->file, path), known = s->m->file->build_id_len;
+
+	s->path = path;
+	if (try_root(s, false) || try_process(s) || (obj->tries == 1 && try_server(s)))
+		return;
+	if (!known && !deleted && try_root(s, true)) {
+		obj->guessed = true;
+		return;
+	}
+	if (!known && deleted)
+		err_set(&s->err, -ESTALE, "%s was deleted while it was mapped", path);
+	if (s->not_elf && !s->other)
+		return; /* data files are mapped too */
+	obj->replaced = s->err.code == -ESTALE;
+	free(obj->problem);
+	obj->problem = strdup(s->err.msg);
+}
+
+static void try_open(struct search *s)
+{
+	struct object *obj = s->obj;
+	char path[PATH_MAX];
+
+	obj->tries++;
+	obj->tgid = s->tgid;
+	if (!obj->path) {
+		plain_path(s->m->file, path);
+		obj->path = strdup(path);
+	}
+	if (!strcmp(s->m->file->path, "[vdso]"))
+		vdso_open(s->o->kernel, s->m->end - s->m->start, &obj->elf);
+	else if (!objects_path_is_special(s->m->file->path))
+		look(s);
+	if (!obj->problem || obj->tries == MAX_TRIES)
+		obj->done = true;
+	if (obj->elf) {
+		free(obj->problem);
+		obj->problem = NULL;
+		obj->replaced = false;
+	}
+}
+
+struct object *objects_get(struct objects *o, const struct space_mapping *m, uint32_t tgid)
+{
+	uint32_t index = m->file->index;
 	struct object *obj;
 
-	if (file->index >= o->nr) {
-		if (vec_room(&o->objects, &o->cap, (size_t)file->index + 1))
+	if (index >= o->nr) {
+		if (vec_room(&o->objects, &o->cap, (size_t)index + 1))
 			return NULL;
-		memset(o->objects + o->nr, 0, (file->index + 1 - o->nr) * sizeof(*obj));
-		o->nr = (size_t)file->index + 1;
+		memset(o->objects + o->nr, 0, (index + 1 - o->nr) * sizeof(*obj));
+		o->nr = (size_t)index + 1;
 	}
-	obj = &o->objects[file->index];
-	if (!obj->tried) {
-		obj->tried = true;
-		try_open(o, obj, file);
+	obj = &o->objects[index];
+	if (!obj->elf && !obj->done && (!obj->tries || obj->tgid != tgid)) {
+		struct search s = { .o = o, .obj = obj, .m = m, .tgid = tgid };
+
+		try_open(&s);
 	}
 	return obj->elf ? obj : NULL;
+}
+
+const struct object *objects_known(const struct objects *o, const struct space_file *file)
+{
+	return file->index < o->nr ? &o->objects[file->index] : NULL;
+}
+
+struct elf_dwarf *object_dwarf(struct object *obj)
+{
+	int code;
+
+	if (!obj->tried_dwarf) {
+		obj->tried_dwarf = true;
+		code = elf_dwarf_open(obj->elf, &obj->dwarf);
+		obj->no_alt = code == -ENODATA;
+		if (code)
+			obj->dwarf = NULL;
+	}
+	return obj->dwarf;
 }
 
 const struct cfi *object_cfi(struct object *obj)

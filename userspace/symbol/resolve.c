@@ -112,7 +112,9 @@ static bool bias_of(const struct moment *at, const struct space_mapping *m, stru
 static struct object *object_of(const struct moment *at, const struct space_mapping *m,
 				uint64_t *ret_bias)
 {
-	struct object *obj = objects_get(&at->r->objects, m->file);
+	/* the vdso of a 32-bit process bears the same name, and is another one */
+	bool foreign = m->end <= UINT32_MAX && !strcmp(m->file->path, "[vdso]");
+	struct object *obj = foreign ? NULL : objects_get(&at->r->objects, m, at->tgid);
 
 	return obj && bias_of(at, m, obj->elf, ret_bias) ? obj : NULL;
 }
@@ -258,6 +260,37 @@ void resolve_code(struct resolve *r, uint32_t tgid, uint64_t time_ns, uint64_t a
 	}
 }
 
+void resolve_site(struct resolve *r, uint32_t tgid, uint64_t time_ns, uint64_t address,
+		  struct code_site *ret_site)
+{
+	struct moment at = { r, tgid, time_ns };
+	const struct object *known;
+	struct space_mapping m;
+	struct object *obj;
+	uint64_t bias;
+
+	*ret_site = (struct code_site){ .address = address };
+	if (!find(&at, address, &m))
+		return;
+	obj = object_of(&at, &m, &bias);
+	known = objects_known(&r->objects, m.file);
+	ret_site->file = m.file;
+	ret_site->elf = obj ? obj->elf : NULL;
+	ret_site->guessed = obj && obj->guessed;
+	ret_site->replaced = known && known->replaced;
+	ret_site->address = obj ? address - bias : m.offset + (address - m.start);
+}
+
+struct elf_dwarf *resolve_dwarf(struct resolve *r, const struct code_site *site)
+{
+	return site->elf ? object_dwarf(&r->objects.objects[site->file->index]) : NULL;
+}
+
+uint64_t resolve_began(struct resolve *r, uint32_t tgid, uint64_t time_ns)
+{
+	return space_began(r->space, tgid, time_ns);
+}
+
 bool resolve_runtime(struct resolve *r, uint32_t tgid, uint64_t time_ns, uint64_t address,
 		     struct runtime_place *ret_place)
 {
@@ -325,7 +358,15 @@ void resolve_problems(const struct resolve *r, resolve_problem_fn fn, void *arg)
 	for (size_t i = 0; i < r->objects.nr; i++) {
 		const struct object *obj = &r->objects.objects[i];
 
-		if (obj->problem && obj->path)
+		if (!obj->path)
+			continue;
+		if (obj->problem)
 			fn(arg, obj->path, obj->problem);
+		if (obj->no_alt)
+			fn(arg, obj->path,
+			   "its debug information is incomplete: the file that dwz has moved a part of it to is missing");
+		if (obj->dwarf && elf_dwarf_tired(obj->dwarf))
+			fn(arg, obj->path,
+			   "its debug information was given up half-way: it takes too long to read, or is damaged");
 	}
 }

@@ -15,6 +15,7 @@
 
 struct resolve;
 struct cfi;
+struct elf_dwarf;
 
 enum place_kind {
 	PLACE_UNKNOWN, /* nothing is known to be mapped there */
@@ -65,6 +66,23 @@ void resolve_data(struct resolve *r, uint32_t tgid, uint64_t time_ns, uint64_t a
 /* What a code address is. A return address is to be looked up at address - 1 (see struct unwind_frame). */
 void resolve_code(struct resolve *r, uint32_t tgid, uint64_t time_ns, uint64_t address,
 		  struct code_place *ret_place);
+
+/* Where code is, for frames.h, which finds out what it is. */
+struct code_site {
+	const struct space_file *file; /* NULL: nothing is mapped there */
+	struct elf_symbols *elf;       /* NULL: it is no ELF object, or one that cannot be used */
+	uint64_t address; /* in the object, without the load bias; without an object in the file or, of memory, of the mapping */
+	bool guessed;  /* no build-id was recorded, and the file at this path has another inode */
+	bool replaced; /* another build is at this path now */
+};
+void resolve_site(struct resolve *r, uint32_t tgid, uint64_t time_ns, uint64_t address,
+		  struct code_site *ret_site);
+
+/* The object's DWARF, or NULL: there is none. Opened at the first question. */
+struct elf_dwarf *resolve_dwarf(struct resolve *r, const struct code_site *site);
+
+/* space_began() in the space that `r` is for. */
+uint64_t resolve_began(struct resolve *r, uint32_t tgid, uint64_t time_ns);
 
 /*
  * Does the data address lie in a CPython's _PyRuntime (3.7 to 3.13 at least), where its global interpreter lock is? The version comes

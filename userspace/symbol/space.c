@@ -352,6 +352,14 @@ bool space_find(struct space *s, uint32_t tgid, uint64_t time_ns, uint64_t addre
 	return false;
 }
 
+uint64_t space_began(struct space *s, uint32_t tgid, uint64_t time_ns)
+{
+	struct process *p = process_find(s, tgid);
+	struct epoch *e = p && !process_sort(p) ? epoch_at(p, time_ns) : NULL;
+
+	return e ? e->time_ns : 0;
+}
+
 size_t space_nr_files(const struct space *s)
 {
 	return s->files.nr;

@@ -48,6 +48,9 @@ int space_add(struct space *s, const struct mapping *m);
 bool space_find(struct space *s, uint32_t tgid, uint64_t time_ns, uint64_t address,
 		struct space_mapping *ret_mapping);
 
+/* When the program that the process ran at that time began (its EXEC or FORK); 0: before what is known of it. */
+uint64_t space_began(struct space *s, uint32_t tgid, uint64_t time_ns);
+
 size_t space_nr_files(const struct space *s);
 
 /* How many records made no sense. */
