@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Stacks of a trace or of a folded file: see flame_source.h. */
+#include "cli/flame_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analysis/folded.h"
+#include "base/cleanup.h"
+#include "report/units.h"
+#include "trace/format.h"
+
+#define PROBLEMS_SHOWN 3
+
+static const struct {
+	const char *title, *counted, *what;
+} modes[] = {
+	[CALLS_ON] = { "On-CPU time", "sample", "on" },
+	[CALLS_OFF] = { "Off-CPU time: waiting, and for what", "wait", "off" },
+	[CALLS_WAKE] = { "Waiting, and who ended it", "wait", "wake" },
+	[CALLS_LOCK] = { "Waiting for locks, and who held them", "wait", "lock" },
+};
+
+bool flame_source_is_trace(const char *path)
+{
+	char magic[sizeof(FILE_MAGIC) - 1];
+	_cleanup_(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	/* pread: nothing is taken away from a pipe */
+	return fd >= 0 && pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
+	       !memcmp(magic, FILE_MAGIC, sizeof(magic));
+}
+
+void flame_source_note(struct flame_source *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->nr_notes == FLAME_NOTES_MAX)
+		return;
+	va_start(ap, fmt);
+	if (vasprintf(&s->notes[s->nr_notes], fmt, ap) >= 0)
+		s->nr_notes++;
+	va_end(ap);
+}
+
+void flame_source_free(struct flame_source *s)
+{
+	flame_tree_free(s->tree);
+	free(s->title);
+	free(s->subtitle);
+	for (size_t i = 0; i < s->nr_notes; i++)
+		free(s->notes[i]);
+	*s = (struct flame_source){};
+}
+
+int flame_source_folded(const char *path, const struct flame_source_options *o,
+			struct flame_source *ret, struct err *err)
+{
+	struct folded_summary sum;
+	int r;
+
+	*ret = (struct flame_source){ .counted = "sample" };
+	if (flame_tree_new(&ret->tree))
+		return err_set(err, -ENOMEM, "out of memory");
+	r = folded_read(path, o->unit ? o->unit : 1, ret->tree, &sum, err);
+	if (r)
+		return r;
+	flame_tree_finish(ret->tree, false);
+	ret->title = strdup(o->unit ? "Flame graph, by time" : "Flame graph");
+	if (asprintf(&ret->subtitle, "folded stacks of %s",
+		     strcmp(path, "-") ? path : "standard input") < 0)
+		ret->subtitle = NULL;
+	if (sum.bad)
+		flame_source_note(
+			ret,
+			"%" PRIu64 " of %" PRIu64
+			" lines are no folded stack and were left out; the first is line %" PRIu64,
+			sum.bad, sum.lines, sum.bad_at);
+	if (sum.rounded)
+		flame_source_note(ret, "the numbers of %" PRIu64 " stacks were rounded",
+				  sum.rounded);
+	return 0;
+}
+
+/* "3.1 % of the time (12 ms) SAYING", of a part that is not nothing. */
+static void note_part(struct flame_source *s, uint64_t part, uint64_t whole, const char *saying)
+{
+	char percent[UNITS_SIZE], time[UNITS_SIZE];
+
+	if (part)
+		flame_source_note(s, "%s of the time (%s) %s", units_percent(percent, part, whole),
+				  units_time(time, part), saying);
+}
+
+static void note_calls(struct flame_source *s, const struct calls_summary *sum)
+{
+	char time[UNITS_SIZE];
+
+	note_part(s, sum->missing_ns, sum->total_ns,
+		  "has no stack: it is shown as " CALLS_NOT_CAPTURED);
+	note_part(s, sum->cut_ns, sum->total_ns,
+		  "has stacks that are not whole: they begin with " CALLS_CUT);
+	if (sum->untracked_ns)
+		flame_source_note(s, "%s of the threads' lives is untracked and not in the graph",
+				  units_time(time, sum->untracked_ns));
+	if (sum->no_python)
+		flame_source_note(s,
+				  "Python's frames could not be read for %" PRIu64 " of %" PRIu64
+				  " stacks: native frames are shown there",
+				  sum->no_python, sum->count);
+	if (sum->lost_events)
+		flame_source_note(s, "%" PRIu64 " events were lost while recording",
+				  sum->lost_events);
+	for (size_t i = 0; i < sum->nr_problems && i < PROBLEMS_SHOWN; i++)
+		flame_source_note(s, "%s: %s", sum->problem[i].path ? sum->problem[i].path : "",
+				  sum->problem[i].reason ? sum->problem[i].reason : "");
+	if (sum->nr_problems > PROBLEMS_SHOWN)
+		flame_source_note(s, "... and %zu more files with something to be said",
+				  sum->nr_problems - PROBLEMS_SHOWN);
+}
+
+static int read_mode(const char *path, const struct calls_options *o, struct flame_source *s,
+		     struct calls_summary *sum, struct err *err)
+{
+	flame_tree_free(s->tree);
+	s->tree = NULL;
+	calls_summary_free(sum);
+	*sum = (struct calls_summary){};
+	return calls_tree(path, o, &s->tree, sum, err);
+}
+
+/* The mode that was chosen, or the first one that there are stacks for. */
+static int read_calls(const char *path, struct flame_source_options *o, struct flame_source *s,
+		      struct calls_summary *sum, struct err *err)
+{
+	int r = read_mode(path, &o->calls, s, sum, err);
+
+	if (!r && !sum->has_stacks && o->any_mode) {
+		o->calls.mode = CALLS_OFF;
+		r = read_mode(path, &o->calls, s, sum, err);
+	}
+	if (r || sum->has_stacks)
+		return r;
+	if (o->any_mode)
+		return err_set(err, -ENODATA, "'%.200s' has no stacks; record them with -g", path);
+	return err_set(err, -ENODATA, "'%.200s' has no stacks for --%s; record them with -g", path,
+		       modes[o->calls.mode].what);
+}
+
+int flame_source_trace(const char *path, struct flame_source_options *o, struct flame_source *ret,
+		       struct err *err)
+{
+	struct calls_summary sum = {};
+	char time[UNITS_SIZE];
+	int r;
+
+	*ret = (struct flame_source){ .is_trace = true };
+	if (o->any_mode)
+		o->calls.mode = CALLS_ON;
+	r = read_calls(path, o, ret, &sum, err);
+	if (r && !access(path, R_OK) && !flame_source_is_trace(path))
+		err_set(err, -EINVAL,
+			"'%.200s' is not a whyscale trace; if it has folded stacks, use --from-folded",
+			path);
+	if (!r) {
+		ret->counted = modes[o->calls.mode].counted;
+		ret->title = strdup(modes[o->calls.mode].title);
+		if (asprintf(&ret->subtitle, "%s, %s on the clock",
+			     sum.command && *sum.command ? sum.command : path,
+			     units_time(time, sum.wall_ns)) < 0)
+			ret->subtitle = NULL;
+		note_calls(ret, &sum);
+	}
+	calls_summary_free(&sum);
+	return r ? err->code : 0;
+}
