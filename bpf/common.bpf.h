@@ -3,8 +3,9 @@
  * What every program shares: the per-CPU buffer (reserve, write, commit; events.h draws it), the tracked thread's own
  * storage, and the counting of drops.
  *
- * A record is reserved first and its time read afterwards. So a reader that sees the head at time T sees every record older
- * than T, and the records of programs that cannot be interrupted are in order of time.
+ * A record is reserved first and its time read afterwards, or is the scheduler's own, read a little before (clock.bpf.h). So a reader
+ * that sees the head at time T sees every record that is clearly older than T (drain.c says how much), and the records of
+ * programs that cannot be interrupted are in order of time.
  */
 #ifndef WHYSCALE_COMMON_BPF_H
 #define WHYSCALE_COMMON_BPF_H
@@ -33,6 +34,10 @@ const volatile struct {
 	bool many_cpus;     /* more than 64: the first word of the allowed ones does not tell all */
 	bool wakeups_alone; /* csd_queue_cpu tells the wake-ups sent to other CPUs: no sched_waking */
 	bool nmi_writers;   /* some program writes records from an NMI */
+	bool python;        /* stacks of Python frames are wanted: python.bpf.h */
+	__u8 stacks;        /* STACKS_*: stack.bpf.h */
+	__u32 stack_bytes; /* of a user stack, copied at most; a multiple of 8, up to STACK_LIMIT */
+	__u32 stack_rate;  /* bytes a second of new user stacks on a CPU */
 	__u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */
 } config;
 
@@ -77,7 +82,8 @@ struct local {
 		pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
 	u64 steal_ns, steal_mark;
 	u64 nivcsw;
-	u64 cpus; /* this and the rest: as EV_TASK said last */
+	u64 told_ns; /* of its last wake-up or migration written: it was not given a CPU before that */
+	u64 cpus;    /* this and the rest: as EV_TASK said last */
 	u32 prio_key;
 	u32 nr_cpus;
 	u64 klock; /* the kernel lock, of a kind that sleeps, that it found taken and has not got yet; 0: none */
@@ -85,6 +91,7 @@ struct local {
 	u32 klock_flags; /* KL_* */
 	u64 spin,
 		spin_ns; /* the same for a lock that never sleeps; it may be taken inside of the other */
+	u64 py_thread; /* python.bpf.h: address of its thread state, or odd: that it has none */
 };
 
 struct {
@@ -219,6 +226,14 @@ static __always_inline void *reserve(struct buf *b, u32 words, bool irqs_off)
 #define RESERVE(b, type) ((struct type *)reserve(b, sizeof(struct type) / 8, false))
 /* In the hooks that the scheduler calls with interrupts off: switch, waking, wakeup, migrate. */
 #define RESERVE_IRQS_OFF(b, type) ((struct type *)reserve(b, sizeof(struct type) / 8, true))
+
+/* A stack may be written only where three quarters of the buffer are not full: the rest is for events. */
+static __always_inline bool room_to_spare(struct buf *b, u32 bytes)
+{
+	u64 used = b->h.head - *(volatile u64 *)&b->h.tail;
+
+	return used + bytes <= (config.data_mask + 1) / 4 * 3;
+}
 
 /* The interrupt level of the running program's context, as WK_* flags. */
 static __always_inline u32 waker_context(struct buf *b)

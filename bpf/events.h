@@ -124,6 +124,8 @@ struct ev_switch {
 #define EV_STATE_UNINTERRUPTIBLE 0x02
 #define EV_STATE_STOPPED 0x04
 #define EV_STATE_TRACED 0x08
+#define EV_STATE_ANNOUNCED \
+	0x20 /* no task has this one (it is EXIT_ZOMBIE's): an EV_FUTEX or EV_KLOCK was in front of this record */
 #define EV_STATE_PARKED 0x40
 #define EV_STATE_DEAD 0x80
 
@@ -344,6 +346,10 @@ struct ev_irq {
  *
  *    EV_KSTACK id, EV_USTACK id ... id   <---  EV_CALLS kernel, user  <---  the EV_SWITCH, EV_WAKE or moment that it is about
  *
+ * It may have been written by another CPU than the one that names it, and then even a little later in time than that; now and then
+ * a stack is written again, with the same content. One of which a part is missing is to be ignored: it will be written again, or
+ * the buffer had no room for it.
+ *
  * EV_CALLS, 5 words. The flags say what it is about, and what could not be had though it was asked for.
  */
 #define CL_ABOUT 0x03  /* mask of the next four */
@@ -363,6 +369,32 @@ struct ev_calls {
 	ev_u64 kernel, user, python; /* ids; 0: none */
 };
 
+/* Which stacks a recording asks for. */
+#define STACKS_ON 0x1   /* samples on the CPU */
+#define STACKS_OFF 0x2  /* every switch-out */
+#define STACKS_WAKE 0x4 /* who wakes a thread */
+#define STACKS_LOCK 0x8 /* the switch-outs of futex waits: a part of STACKS_OFF */
+
+#define STACK_LIMIT 32768u      /* bytes that are copied of a user stack at most */
+#define STACK_TABLE 8192u       /* places for what was seen; a power of two */
+#define KERNEL_ADDRESSES 16384u /* addresses in kernel stacks that get a name */
+enum {
+	ADDRESS_RETURN = 1,
+	ADDRESS_EXACT
+}; /* it is where a call returns to; it is the instruction itself */
+
+/* What is counted of them, on each CPU. */
+enum stack_count {
+	STACK_CALLS,      /* EV_CALLS written */
+	STACK_KERNEL_NEW, /* EV_KSTACK stacks written */
+	STACK_USER_NEW,   /* EV_USTACK stacks written */
+	STACK_USER_BYTES, /* bytes copied in them */
+	STACK_NO_ROOM,    /* a new stack was given up: the buffer was too full */
+	STACK_NO_BUDGET,  /* a new user stack was given up: too many of them lately */
+	STACK_NO_NAME,    /* kernel addresses that were too many to be named */
+	STACK_COUNTS
+};
+
 /* EV_KSTACK and EV_UFRAMES, 31 words: return addresses, innermost first, 0 after the last. Parts of one id follow each other on one CPU. */
 #define FRAMES_WORDS 28
 struct ev_frames {
@@ -375,7 +407,11 @@ struct ev_frames {
 	ev_u64 address[FRAMES_WORDS];
 };
 
-/* EV_USTACK, 31 words: as EV_STACK, beginning with the registers in part 0; `bytes` of stack were copied in all parts together. */
+/*
+ * EV_USTACK, 31 words: as EV_STACK, beginning with the registers in part 0; `bytes` of stack were copied in all parts together, from the
+ * stack pointer on, and zeros follow. Words and registers (but pc and sp) that can be neither a code address nor point into the
+ * copy are 0.
+ */
 #define USTACK_WORDS 28
 struct ev_ustack {
 	ev_u64 w0;
@@ -388,7 +424,7 @@ struct ev_ustack {
 
 /* EV_PYSTACK, 31 words: innermost frame first, `code` is 0 after the last. */
 struct ev_pyframe {
-	ev_u64 code; /* id of its EV_PYCODE: a hash of the code object's address, process, name and first line */
+	ev_u64 code;  /* id of its EV_PYCODE: a hash of what that says */
 	ev_u32 at;    /* bytes into the code: the instruction */
 	ev_u32 flags; /* PY_* */
 };
@@ -421,6 +457,46 @@ struct ev_pycode {
 	ev_u8 byte[PYCODE_BYTES];
 };
 
+/*
+ * What user space tells the programs of a CPython: where its structures have what, in bytes; PYL_NONE: this version has no such field.
+ *
+ *   _PyRuntime -> interpreter -> thread state -> (3.11, 3.12: cframe ->) frame -> frame ...
+ *                                                                          `-> code object -> name, file name, line table
+ */
+#define PYL_NONE 0xffff
+#define PYL_THREAD_BYTES \
+	192 /* so much of each structure is read at once: every field of it lies within */
+#define PYL_FRAME_BYTES 112
+#define PYL_CODE_BYTES 160
+struct py_layout {
+	ev_u16 version; /* the minor one, 8 to 13 */
+	ev_u16 runtime_interpreters;
+	ev_u16 interp_next, interp_threads;
+	ev_u16 thread_prev, thread_next, thread_interp, thread_id;
+	ev_u16 thread_frame; /* its innermost frame; with cframe_frame: its cframe, which has that */
+	ev_u16 cframe_frame;
+	ev_u16 frame_bytes; /* what is read of it, up to PYL_FRAME_BYTES */
+	ev_u16 frame_back, frame_code;
+	ev_u16 frame_at; /* with code_start: address of the instruction; else its index, of at_unit bytes each */
+	ev_u16 frame_entry; /* a byte that is not 0 when the loop was entered for this frame */
+	ev_u16 frame_owner; /* a byte that is PYL_OWNER_C for what the loop's C function put behind its first frame */
+	ev_u16 at_unit;
+	ev_u16 code_first_line, code_name, code_file, code_table, code_start;
+	ev_u16 code_serial;               /* 32 bits that differ from one code object to the next */
+	ev_u16 text_ascii, text_wide;     /* size of the header of a str, in ASCII or not */
+	ev_u16 text_length, text_state;   /* and in it */
+	ev_u16 bytes_length, bytes_begin; /* of bytes */
+	ev_u16 pad[3];
+};
+#define PYL_OWNER_C 3
+
+#define PY_LAYOUTS 64
+struct py_process {
+	ev_u64 runtime; /* address of _PyRuntime */
+	ev_u32 layout;  /* which of PY_LAYOUTS */
+	ev_u32 pad;
+};
+
 #define EV_WORDS_OF(type) (sizeof(type) / 8)
 
 /*
@@ -445,8 +521,8 @@ struct buf_header {
 	ev_u64 last;     /* time of the last switch or wake-up written */
 	ev_u64 clock_rq; /* clock.bpf.h, and so the next */
 	long long clock_ahead;
-	ev_u32 cur_who;               /* of cur_task */
-	ev_u32 runs; /* BPF programs run on this CPU that found work to do, modulo 2^32 */
+	ev_u32 cur_who; /* of cur_task */
+	ev_u32 runs;    /* BPF programs run on this CPU that found work to do, modulo 2^32 */
 
 	ev_u64 tail; /* a cache line that user space writes */
 	ev_u64 pad1[7];

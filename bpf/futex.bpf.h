@@ -91,7 +91,10 @@ static __always_inline bool in_futex_wait(struct task_struct *p)
 	       is_futex_wait(regs_syscall((struct pt_regs *)bpf_task_pt_regs(p)));
 }
 
-/* p, the current task, is about to leave the CPU in the futex call nr. Its seq counts that already. */
+/*
+ * p, the current task, is about to leave the CPU in the futex call nr. Its seq counts that already.
+ * Returns 1 if there is something to tell, even if there is no room for it.
+ */
 static __noinline int write_futex(struct buf *b, struct task_struct *p, struct local *l, u32 nr,
 				  u64 now)
 {
@@ -128,7 +131,7 @@ static __noinline int write_futex(struct buf *b, struct task_struct *p, struct l
 		write_stack(b, l, now, regs);
 	rec = RESERVE_IRQS_OFF(b, ev_futex);
 	if (!rec)
-		return 0;
+		return 1;
 	rec->who = l->serial;
 	rec->seq = l->seq;
 	rec->pad = 0;
@@ -141,7 +144,7 @@ static __noinline int write_futex(struct buf *b, struct task_struct *p, struct l
 	if (!bpf_probe_read_user(rec->near, sizeof(rec->near), (void *)(uaddr + 8)))
 		flags |= FX_NEAR;
 	COMMIT(rec, now, EV_FUTEX, flags);
-	return 0;
+	return 1;
 }
 
 /*

@@ -15,6 +15,7 @@
 #include "thread.bpf.h"
 #include "life.bpf.h"
 #include "snapshot.bpf.h"
+#include "stack.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL v2";
 
@@ -31,6 +32,21 @@ static __always_inline u64 switch_time(struct buf *b, struct task_struct *prev,
 	if (unlikely(stays_queued(prev) || !next->pid))
 		return clock_exact(b, rq_clock(prev));
 	return clock_of(b, rq_clock(prev));
+}
+
+/*
+ * A CPU that looks for work elsewhere lets go of its run queue meanwhile: another one may put p there, read that clock, and tell of it
+ * a little later. What is told of p stays in its order.
+ */
+static __always_inline u64 not_before(struct buf *b, struct task_struct *p, const struct local *l,
+				      u64 now)
+{
+	if (likely(now > l->told_ns))
+		return now;
+	now = clock_exact(b, rq_clock(p));
+	if (now <= l->told_ns)
+		b->h.last = now = l->told_ns + 1;
+	return now;
 }
 
 struct leave {
@@ -68,10 +84,12 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 		l->state = LOCAL_BLOCKED;
 		l->futex = is_futex_wait(EV_HOW_NR(out.how)) && state & TASK_INTERRUPTIBLE &&
 			   !task_compat(p);
-		if (unlikely(l->klock))
+		if (unlikely(l->klock)) {
+			out.state |= EV_STATE_ANNOUNCED;
 			write_klock(b, l, now);
-		else if (l->futex)
-			write_futex(b, p, l, EV_HOW_NR(out.how), now);
+		} else if (l->futex && write_futex(b, p, l, EV_HOW_NR(out.how), now)) {
+			out.state |= EV_STATE_ANNOUNCED;
+		}
 	}
 	if (task_compat(p))
 		out.flags |= SW_COMPAT;
@@ -111,6 +129,7 @@ struct switching {
 	u32 state;
 	bool preempt;
 	u64 now;
+	void *ctx;
 };
 
 static __always_inline void write_switch(const struct switching *s, const struct leave *out)
@@ -141,6 +160,8 @@ static __noinline int switch_with_other(struct switching *s)
 	}
 	steal = rq_steal(s->prev);
 	s->now = switch_time(s->b, s->prev, s->next);
+	if (to)
+		s->now = not_before(s->b, s->prev, to, s->now);
 	if (from)
 		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, steal, s->now);
 	else
@@ -149,16 +170,20 @@ static __noinline int switch_with_other(struct switching *s)
 		get_cpu(s->b, s->next, to, steal, s->now);
 	else
 		name_untracked(s->b, s->next, s->now);
+	if (from)
+		stacks_at_switch(s->ctx, s->prev, from, s->now, 3);
 	write_switch(s, &out);
 	if (from)
 		after_switch(s->b, s->prev, from, s->state, s->now);
 	return 0;
 }
 
-static __always_inline int on_switch(bool preempt, struct task_struct *prev,
+static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct *prev,
 				     struct task_struct *next, u32 state)
 {
-	struct switching s = { .prev = prev, .next = next, .state = state, .preempt = preempt };
+	struct switching s = {
+		.prev = prev, .next = next, .state = state, .preempt = preempt, .ctx = ctx
+	};
 	struct leave out;
 	u64 steal;
 
@@ -175,9 +200,10 @@ static __always_inline int on_switch(bool preempt, struct task_struct *prev,
 		barrier();
 		if (likely(s.to)) {
 			steal = rq_steal(prev);
-			s.now = switch_time(s.b, prev, next);
+			s.now = not_before(s.b, prev, s.to, switch_time(s.b, prev, next));
 			out = leave_cpu(s.b, preempt, prev, s.from, state, steal, s.now);
 			get_cpu(s.b, next, s.to, steal, s.now);
+			stacks_at_switch(ctx, prev, s.from, s.now, 2);
 			write_switch(&s, &out);
 			after_switch(s.b, prev, s.from, state, s.now);
 			return 0;
@@ -191,13 +217,13 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(switch_with_state, bool preempt, struct task_struct *prev, struct task_struct *next,
 	     u32 state)
 {
-	return on_switch(preempt, prev, next, state);
+	return on_switch(ctx, preempt, prev, next, state);
 }
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(switch_without_state, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	return on_switch(preempt, prev, next, prev->__state);
+	return on_switch(ctx, preempt, prev, next, prev->__state);
 }
 
 /* ---- wake-ups ---- */
@@ -214,13 +240,15 @@ static __always_inline u32 current_who(struct buf *b)
  * Who wakes p: this CPU's current task, in this context. The caller knows that the wake-up has an effect. enqueued: p
  * is on a run queue already.
  */
-static __always_inline void write_wake(struct buf *b, struct task_struct *p, struct local *l,
-				       u32 cpu, u32 flags, bool enqueued)
+static __always_inline void write_wake(void *ctx, struct buf *b, struct task_struct *p,
+				       struct local *l, u32 cpu, u32 flags, bool enqueued)
 {
-	struct ev_wake *rec = RESERVE_IRQS_OFF(b, ev_wake);
+	struct ev_wake *rec;
 	u64 now, why;
 	bool futex;
 
+	stacks_at_wake(ctx, b);
+	rec = RESERVE_IRQS_OFF(b, ev_wake);
 	if (!rec)
 		return;
 	/* In this order: whether it is still on its CPU, its seq, the time. */
@@ -229,9 +257,13 @@ static __always_inline void write_wake(struct buf *b, struct task_struct *p, str
 	futex = unlikely(l->state == LOCAL_ON_CPU) ? in_futex_wait(p) : l->futex;
 	why = unlikely(futex) ? why_woken(p, bpf_get_current_task_btf(), flags) : WHY_NONE;
 	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16 | why << 32;
-	now = enqueued && cpu == bpf_get_smp_processor_id() ? clock_of(b, rq_clock(p)) : record_time(b);
+	/* not before the stacks that go with it */
+	now = enqueued && cpu == bpf_get_smp_processor_id() && !(config.stacks & STACKS_WAKE) ?
+		      not_before(b, p, l, clock_of(b, rq_clock(p))) :
+		      record_time(b);
 	rec->wakee = l->serial;
 	rec->waker = current_who(b);
+	l->told_ns = now;
 	COMMIT(rec, now, EV_WAKE, flags);
 }
 
@@ -239,8 +271,8 @@ static __always_inline void write_wake(struct buf *b, struct task_struct *p, str
  * The wake-up will be done elsewhere, or a little later here. It is counted as waiting on `cpu` from now on, where it is known to be
  * blocked (sched_migrate_task corrects that); sched_wakeup says when it was enqueued.
  */
-static __always_inline void announce_wake(struct buf *b, struct task_struct *p, struct local *l,
-					  u32 cpu, u32 flags)
+static __always_inline void announce_wake(void *ctx, struct buf *b, struct task_struct *p,
+					  struct local *l, u32 cpu, u32 flags)
 {
 	u32 here = bpf_get_smp_processor_id();
 
@@ -250,7 +282,7 @@ static __always_inline void announce_wake(struct buf *b, struct task_struct *p, 
 		wait_begin(l, b, here, cpu);
 		b->h.woken_task = (u64)p;
 	}
-	write_wake(b, p, l, cpu, flags, false);
+	write_wake(ctx, b, p, l, cpu, flags, false);
 }
 
 /*
@@ -278,7 +310,7 @@ int BPF_PROG(waking, struct task_struct *p)
 		l->waking_cpu = 0;
 		return 0;
 	}
-	announce_wake(b, p, l, task_cpu(p), delayed ? WK_DELAYED : 0);
+	announce_wake(ctx, b, p, l, task_cpu(p), delayed ? WK_DELAYED : 0);
 	return 0;
 }
 
@@ -299,7 +331,7 @@ int BPF_PROG(wake_sent, unsigned int cpu, unsigned long callsite, void *func,
 	l = local_of(p);
 	b = l ? buf_here() : NULL;
 	if (b)
-		announce_wake(b, p, l, cpu, 0);
+		announce_wake(ctx, b, p, l, cpu, 0);
 	bpf_task_release(p);
 	return 0;
 }
@@ -325,6 +357,7 @@ static __always_inline void write_wakeup(struct buf *b, struct task_struct *p, s
 	rec->wakee = l->serial;
 	rec->waker = flags & WU_NO_WAKE ? current_who(b) : 0;
 	*(u64 *)&rec->seq = (u16)l->seq | task_cpu(p) << 16;
+	l->told_ns = now;
 	COMMIT(rec, now, EV_WAKEUP, flags);
 }
 
@@ -359,7 +392,7 @@ static __always_inline int after_waking(struct task_struct *p, u32 flags)
 }
 
 /* Without sched_waking: a wake-up that was not sent here is the current task's. */
-static __always_inline int alone(struct task_struct *p)
+static __always_inline int alone(void *ctx, struct task_struct *p)
 {
 	struct local *l = local_of(p);
 	bool throttled, sent;
@@ -378,7 +411,7 @@ static __always_inline int alone(struct task_struct *p)
 		wait_begin(l, b, bpf_get_smp_processor_id(), cpu);
 	}
 	if (!sent)
-		write_wake(b, p, l, cpu, 0, true);
+		write_wake(ctx, b, p, l, cpu, 0, true);
 	throttled = task_throttled(p);
 	if (sent || throttled)
 		write_wakeup(b, p, l, throttled ? WU_THROTTLED : 0);
@@ -389,7 +422,7 @@ static __always_inline int alone(struct task_struct *p)
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(wakeup, struct task_struct *p)
 {
-	return config.wakeups_alone ? alone(p) : after_waking(p, 0);
+	return config.wakeups_alone ? alone(ctx, p) : after_waking(p, 0);
 }
 
 SEC("tp_btf/sched_wakeup_new")
@@ -424,6 +457,7 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 	rec->who = l->serial;
 	rec->from = from;
 	rec->to = dest_cpu;
-	COMMIT(rec, record_time(b), EV_MIGRATE, 0);
+	l->told_ns = record_time(b);
+	COMMIT(rec, l->told_ns, EV_MIGRATE, 0);
 	return 0;
 }

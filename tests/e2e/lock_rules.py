@@ -5,14 +5,15 @@ CLASS_OF = {
     "mutex": "lock", "pi_mutex": "lock", "rwlock": "lock",
     "gil": "gil",
     "kernel": "klock",
-    "cond": "sync", "join": "sync", "semaphore": "sync", "barrier": "sync", "futex": "sync",
+    "cond": "sync", "join": "sync", "semaphore": "sync", "barrier": "sync", "once": "sync", "future": "sync", "park": "sync",
+    "runtime": "sync", "futex": "sync",
 }
 KEYS = {
     "kind", "class", "name", "object", "symbol", "offset", "address", "pid", "shared", "wait_ns", "waits", "longest_ns", "waiters",
     "waiting", "ended", "holder_doing_ns", "holders", "convoys",
 }
 ENDED = {"woken", "timed_out", "signal", "unknown"}
-DOING = {"running", "preempted", "blocked", "asleep", "unknown"}
+DOING = {"running", "preempted", "blocked", "asleep", "free", "unknown"}
 
 
 def is_count(value):

@@ -19,7 +19,7 @@ MS = 1000000
 wrong = []
 
 
-# Times further from the kernel's than nearly() allows: a host that takes the CPU away at the wrong moment does that, rarely.
+# What a repetition may mend. Times further from the kernel's than nearly() allows, where the host took a CPU away (see beyond()).
 clock = []
 
 
@@ -117,6 +117,18 @@ def nearly(time):
     return abs(time["difference_ns"]) <= 2 * time["tolerance_ns"] + time["steal_ns"] + 100000
 
 
+def beyond(c, text, *args):
+    """
+    A time beyond nearly(). Of 4295 threads in 82 recordings on a busy machine none was, and only 3 beyond the audit's tolerance: born in a
+    storm of clone(), they ran once, and were off by 33 to 135 us, in the run-queue part but for one. So it is an error of ours, unless the
+    kernel's own books have steal time in this recording: what the hypervisor takes is told to the guest late, and to the wrong thread.
+    """
+    if c.d["audit"]["time"]["steal_ns"]:
+        clock.append(text % args + "; steal time of all: %d ns" % c.d["audit"]["time"]["steal_ns"])
+    else:
+        check(False, text + "; there was no steal time", *args)
+
+
 def check_audit(c):
     off = moved = 0
     for t in c.threads:
@@ -135,7 +147,7 @@ def check_audit(c):
                         off += 1
                     continue
                 if part == "time" and not fine:
-                    clock.append("%s: audit of time: %s" % (label(t), json.dumps(audit[part])))
+                    beyond(c, "%s: audit of time: %s", label(t), json.dumps(audit[part]))
                     continue
                 check(fine, "%s: audit of %s: %s", label(t), part, json.dumps(audit[part]))
         if audit["result"] == "none" or missed(t):
@@ -144,10 +156,10 @@ def check_audit(c):
             pair = audit["switches"][kind]
             check(pair["ours"] == pair["kernel"], "%s: %s %s", label(t), kind, pair)
     if off > 2 + len(c.threads) // 20 and not c.name.startswith("perf_") or moved > 2 + len(c.threads) // 3:
-        clock.append("the time of %d threads and of %d that were moved, of %d, is beyond the tolerance" % (off, moved, len(c.threads)))
+        beyond(c, "the time of %d threads and of %d that were moved, of %d, is beyond the tolerance", off, moved, len(c.threads))
     total = c.d["audit"]["time"]
     if abs(total["difference_ns"]) > total["tolerance_ns"] and c.whole:
-        (clock if clock else wrong).append("the time of all: %s" % json.dumps(total))
+        beyond(c, "the time of all: %s", json.dumps(total))
 
 
 def check_counts(c):

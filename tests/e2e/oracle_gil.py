@@ -7,8 +7,8 @@ interpreter's lock: the third is what remains of its wall time.
 import sys
 
 sys.dont_write_bytecode = True
-from oracle import MS, check, label, main
-from oracle_locks import Found, need_locks, ready
+from oracle import MS, check, clock, label, main, wrong
+from oracle_locks import Found, need_locks, ready, shown
 
 
 def gil_of(c):
@@ -27,9 +27,10 @@ def workers(c):
 
 
 def little(c, share):
-    """No worker waits for the lock for more than this share of its work, and 10 ms."""
+    """No worker waits for the lock for more than this share of its work, 10 ms, and what the others were without a CPU, perhaps with it."""
     for f, t in workers(c):
-        check(t["ledger"]["gil"] <= share * f["wall_ns"] + 10 * MS, "%s waits %d ns for the interpreter's lock in %d", label(t),
+        others = sum(ready(other) for other in c.threads if other is not t)
+        check(t["ledger"]["gil"] <= share * f["wall_ns"] + 10 * MS + others, "%s waits %d ns for the interpreter's lock in %d", label(t),
               t["ledger"]["gil"], f["wall_ns"])
 
 
@@ -47,11 +48,16 @@ def case_count(c):
         # who has the lock is blamed, never by more than the others waited
         blamed, others = gil.holders.get(t["tid"], 0), gil.wait_ns - t["ledger"]["gil"]
         check(0 < blamed <= others, "%s is blamed for %d ns, the others waited %d", label(t), blamed, others)
-    # Who takes the lock when its own time limit has run out, and gives it back in the same way, shows itself to nobody: up to a fifth
-    # of the time was seen to be unknown for that.
-    check(sum(gil.holders.values()) >= 0.6 * gil.wait_ns, "who had it is known: %s of %d ns", gil.holders, gil.wait_ns)
-    known = gil.wait_ns - gil.doing["unknown"]
-    check(gil.doing["running"] + gil.doing["preempted"] >= 0.9 * known, "who had it counted: %s", gil.doing)
+    # A switch or wake-up that no probe saw leaves the wait it belongs to, of one interval, without a holder for each who waits then.
+    unseen = c.d["lost"]["missed"] * c.of("main")[0]["interval_ns"] * (len(facts) - 1)
+    check(shown(gil) >= 0.9 * gil.wait_ns - unseen, "who had it is known: %s, free for %d, of %d ns, %d events missed", gil.holders,
+          gil.doing["free"], gil.wait_ns, c.d["lost"]["missed"])
+    known = gil.wait_ns - gil.doing["unknown"] - gil.doing["free"]
+    if gil.doing["running"] + gil.doing["preempted"] < 0.9 * known:
+        text = "who had it counted: %s" % gil.doing
+        # when the threads are ready most of the time, who has the mutexes inside has no CPU, and those that wait for them wake each other
+        busy = sum(ready(t) for _, t in facts) > 0.5 * sum(f["wall_ns"] for f, _ in facts)
+        (clock if busy else wrong).append(text)
     # a waiter asks for the lock after one interval: a timed wait that ends by itself, then one that is ended by the other
     cycles = min(f["wall_ns"] for f, _ in facts) // (4 * c.of("main")[0]["interval_ns"] * len(facts))
     check(min(gil.ended["timed_out"], gil.ended["woken"]) >= cycles, "at least %d cycles: %s", cycles, gil.ended)
@@ -81,9 +87,10 @@ def case_mutex(c):
     facts = sorted(workers(c), key=lambda pair: pair[0]["wall_ns"])
     for nr, (f, t) in enumerate(facts):
         waited = t["ledger"]["sync"] + t["ledger"]["lock"]
-        check(waited >= 45 * MS * nr, "%s waits for %d others, %d ns: %s", label(t), nr, waited, t["ledger"])
+        least = 45 * MS * nr - ready(t)  # it may come late
+        check(waited >= least, "%s waits for %d others, %d ns: %s", label(t), nr, waited, t["ledger"])
         listed = sum(w["wait_ns"] for e in c.d["locks"] for w in e["waiting"] if w["tid"] == t["tid"] and e["class"] != "gil")
-        check(listed >= 45 * MS * nr, "%s waits for %d others, the locks have %d ns of it", label(t), nr, listed)
+        check(listed >= least, "%s waits for %d others, the locks have %d ns of it", label(t), nr, listed)
 
 
 if __name__ == "__main__":

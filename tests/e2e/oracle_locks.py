@@ -171,7 +171,9 @@ def contest(c, kind, doing=None, ended="woken", symbol=True, times=1, held=True,
         check_symbol(f, found, symbol)
         check(not private or not any(e["shared"] for e in found.entries), "%s is of one process only", f["lock"])
         waiters = [w for w in c.of("waiter") if (w["lock"], w["pid"]) == key]
-        times_of = {w["tid"]: check_waiter(c, w, found, times) for w in waiters}
+        # who has no CPU after a signal may find the lock free when it gets one
+        late = any(ready(c.of_fact(w)) > 5 * MS for w in waiters)
+        times_of = {w["tid"]: check_waiter(c, w, found, min(times, 1) if late else times) for w in waiters}
         check(set(found.waiting) == set(times_of), "%s wait for %s: %s", sorted(times_of), f["lock"], sorted(found.waiting))
         if ended:
             check(found.ended[ended] == found.waits, "%d waits for %s all ended by %s: %s", found.waits, f["lock"], ended, found.ended)
@@ -227,9 +229,10 @@ def case_rwlock(c):
 
 def case_signalled(c):
     contest(c, "mutex", ended=None, times=2)
+    late = any(ready(c.of_fact(w)) > 5 * MS for w in c.of("waiter"))
     for f in c.of("lock"):
         found = Found(at(c, f))
-        check(found.ended["signal"] == found.ended["woken"] == 2, "2 rounds, each ended by a signal and a wake-up: %s",
+        check(found.ended["signal"] == 2 and (found.ended["woken"] == 2 or late), "2 rounds, each ended by a signal and a wake-up: %s",
               found.ended)
 
 
@@ -241,20 +244,42 @@ def case_mutex_timed(c):
     check(found.wait_ns >= 2 * 19 * MS, "two waits of 20 ms each: %d", found.wait_ns)
 
 
+def check_count(c, w, blocked, found):
+    """
+    How often a thread waited is not fixed by the program, so it counts itself: w["calls"] that found the lock taken, `blocked` of these
+    in which it blocked, and w["waits"] voluntary switches in them by the kernel's books. A wait is a voluntary switch, and each of them
+    is a wait but those that a wake-up overtook (kept), which are counted for the thread's whole life: mostly there is none, and then the
+    numbers are the same.
+    """
+    t, count = c.of_fact(w), found.waiting.get(w["tid"], (0, 0))[0]
+    check(blocked <= w["calls"] and blocked <= w["waits"], "%s blocked in %d of %d calls, %d switches", label(t), blocked, w["calls"],
+          w["waits"])
+    if not t["switches"]["kept"] + missed(t):
+        check(count == w["waits"], "%s waited %d times for %s, it counted %d", label(t), count, w["lock"], w["waits"])
+    check(count >= blocked - t["switches"]["kept"] - missed(t), "%s waited %d times for %s, it blocked in %d calls", label(t), count,
+          w["lock"], blocked)
+
+
+def shown(found):
+    """Of the time waited: somebody is shown to have held it, or that nobody did."""
+    return sum(found.holders.values()) + found.doing["free"]
+
+
 def workers(c):
     """The lock of a program whose threads all work and all wait; the facts of the workers."""
     need_locks(c)
     f, facts = c.of("lock")[0], c.of("worker")
     found = find(c, f, "mutex")
     tids = {w["tid"] for w in facts}
+    blocked = {w["tid"]: w["blocked"] for w in facts}
     if found.entries:
         check_symbol(f, found)
     for w in c.of("waiter"):
         check_waiter(c, w, found, 0)
+        check_count(c, w, blocked[w["tid"]], found)
+    check(set(found.waiting) <= tids, "waiters %s, workers %s", sorted(found.waiting), sorted(tids))
     check(set(found.holders) <= tids, "holders %s, workers %s", sorted(found.holders), sorted(tids))
-    # A thread that finds the lock free has not waited for it: until the next waiter finds it as the owner, nobody is shown to
-    # have the lock, which is unknown then. Half is what must be known at least; nine tenths is usual.
-    check(sum(found.holders.values()) >= 0.5 * found.wait_ns, "who held it is known: %s of %d ns", found.holders, found.wait_ns)
+    check(shown(found) >= 0.9 * found.wait_ns, "who held it is known: %s, free for %d, of %d ns", found.holders, found.doing["free"], found.wait_ns)
     return found, facts
 
 
@@ -281,7 +306,9 @@ def case_amdahl(c):
     wall = max(w["wall_ns"] for w in facts)
     done = sum(c.of_fact(w)["ledger"]["oncpu"] for w in facts)
     speedup, limit = done / wall, 1 / share
-    if abs(speedup / limit - 1) > 0.05:
+    # nobody is faster than that; who has no CPU all the time is slower
+    short = sum(ready(c.of_fact(w)) + steal(c.of_fact(w)) for w in facts) > 0.03 * wall
+    if speedup / limit > 1.05 or speedup / limit < 0.95 and not short:
         clock.append("%d threads did the work of %.3f, the limit is %.3f" % (len(facts), speedup, limit))
     # each waits while the other has it: what is left of its time
     expected = len(facts) * wall - done

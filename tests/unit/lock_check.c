@@ -90,7 +90,9 @@ static void check_lock(const struct lock *l, const char *name)
 	must(total_sums(&l->waiter_ns) == l->wait_ns);
 	must(total_sums(&l->waiter_nr) == l->waits);
 	must(total_sums(&l->holder_ns) <= l->wait_ns);
-	must(total_sums(&l->holder_ns) + l->doing_ns[LOCK_DOING_UNKNOWN] >= l->wait_ns);
+	must(total_sums(&l->holder_ns) + l->doing_ns[LOCK_DOING_UNKNOWN] + l->doing_ns[LOCK_FREE] >=
+	     l->wait_ns);
+	must(total_sums(&l->holder_ns) + l->doing_ns[LOCK_FREE] <= l->wait_ns);
 	must(l->handed_ns <= l->doing_ns[LOCK_PREEMPTED]);
 	must(l->longest_ns <= l->wait_ns && l->waits * l->longest_ns >= l->wait_ns);
 	must(l->name);

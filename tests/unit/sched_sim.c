@@ -321,9 +321,11 @@ static void announce(struct sim *s, struct task *t, unsigned int cpu, struct lea
 		return;
 	if (!rnd(s, 5)) {
 		way->class = CLASS_KLOCK;
+		way->state |= EV_STATE_ANNOUNCED;
 		put(s, cpu, &klock, EV_KLOCK, 0, sizeof(klock));
 	} else if (way->class == CLASS_SYNC) {
 		way->class = futex.op ? CLASS_LOCK : CLASS_SYNC;
+		way->state |= EV_STATE_ANNOUNCED;
 		put(s, cpu, &futex, EV_FUTEX, FX_READ | FX_NEAR | (rnd(s, 2) ? FX_TIMEOUT : 0),
 		    sizeof(futex));
 	}

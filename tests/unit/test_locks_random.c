@@ -39,12 +39,11 @@ static unsigned int seeds(void)
 	return text ? (unsigned int)atoi(text) : 300;
 }
 
-/* A dropped EV_KLOCK leaves no gap, nor does a dropped EV_WAKEUP that alone says that the quota is used up. */
+/* A dropped EV_WAKEUP that alone says that the quota is used up leaves no gap. */
 static bool may_be(const struct check *c, enum ledger_class class, enum ledger_class truly)
 {
 	return class == truly ||
-	       (c->opt.drops &&
-		(truly == CLASS_KLOCK || (class == CLASS_RUNQ_WAKEUP && truly == CLASS_THROTTLED)));
+	       (c->opt.drops && class == CLASS_RUNQ_WAKEUP && truly == CLASS_THROTTLED);
 }
 
 static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,

@@ -44,3 +44,39 @@ uint64_t history_queued(const struct history *h, uint32_t serial, uint64_t from_
 	until_ns = i < p->nr ? p->at[i].to_ns : to_ns;
 	return until_ns < to_ns ? until_ns : to_ns;
 }
+
+static bool is_off(enum ledger_class class)
+{
+	return class != CLASS_ONCPU && class != CLASS_UNTRACKED;
+}
+
+size_t history_first_run(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
+			 size_t max, uint64_t *ret_ns)
+{
+	const struct past *p = serial ? history_past(h, serial) : NULL;
+	size_t i, nr = 0;
+
+	*ret_ns = from_ns;
+	if (!p || p->t->ended || to_ns <= from_ns || !history_at(p, from_ns + 1, &i))
+		return 0;
+	for (; nr < max && *ret_ns < to_ns && is_off(history_class(p, i)); i++, nr++)
+		*ret_ns = i < p->nr && p->at[i].to_ns < to_ns ? p->at[i].to_ns : to_ns;
+	return nr;
+}
+
+size_t history_off_since(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
+			 size_t max, uint64_t *ret_ns)
+{
+	const struct past *p = serial ? history_past(h, serial) : NULL;
+	size_t i, nr = 0;
+
+	*ret_ns = to_ns;
+	if (!p || p->t->ended)
+		return 0;
+	while (nr<max && * ret_ns> from_ns && history_at(p, *ret_ns, &i) &&
+	       is_off(history_class(p, i))) {
+		*ret_ns = history_from(p, i) > from_ns ? history_from(p, i) : from_ns;
+		nr++;
+	}
+	return nr;
+}

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "analysis/locks_impl.h"
+#include "analysis/stack_regs.h"
 #include "base/vec.h"
 
 #define MAX_FRAMES 16
@@ -140,25 +141,12 @@ uint32_t lock_thread_of(const struct locks *k, const struct thread *t, const str
 static void state_of_stack(const struct locks *k, const struct stack_copy *s,
 			   struct unwind_state *ret)
 {
-	static const int x86[] = { UNWIND_X86_SP,      UNWIND_X86_BP,
-				   UNWIND_X86_BX,      UNWIND_X86_R12,
-				   UNWIND_X86_R12 + 1, UNWIND_X86_R12 + 2,
-				   UNWIND_X86_R12 + 3, -1 };
-	static const int arm64[] = {
-		UNWIND_ARM64_SP, 29, 30, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, -1
-	};
-	const int *reg = k->arch == ARCH_AARCH64 ? arm64 : x86;
-
 	*ret = (struct unwind_state){
 		.machine = k->arch == ARCH_AARCH64 ? EM_AARCH64 : EM_X86_64,
-		.pc = s->words[0],
 		.stack = (const uint8_t *)(s->words + STACK_REGS),
 		.stack_bytes = (STACK_PARTS * STACK_WORDS - STACK_REGS) * sizeof(uint64_t),
 	};
-	for (int i = 0; reg[i] >= 0; i++) {
-		ret->registers[reg[i]] = s->words[i + 1];
-		ret->known |= 1u << reg[i];
-	}
+	stack_regs(k->arch, s->words, ret);
 }
 
 static enum lock_kind kind_by_stack(struct locks *k, const struct thread *t,

@@ -95,10 +95,11 @@ static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *re
 		return class;
 	t->waits_on = lock;
 	w->gil = lock->kind != LOCK_GIL ? GIL_NOT : gil_word(futex);
-	if (k->history && (w->gil == GIL_SWITCH ||
-			   (w->gil == GIL_COND &&
-			    (lock_state(k, lock)->taker == t->serial || lock_had_gil(k, lock, w)))))
+	if (k->history && w->gil == GIL_SWITCH)
 		lock_gil_dropped(k, lock, w);
+	else if (k->history && w->gil == GIL_COND &&
+		 (lock_state(k, lock)->taker == t->serial || lock_had_gil(k, lock, w)))
+		lock_gil_let_go(k, lock, w);
 	lock_wait_begin(k, w, lock, owner_of(k, t, w, lock, futex));
 	return lock_kind_class(lock->kind);
 }
@@ -231,6 +232,7 @@ int locks_before(struct locks *k, const struct trace_event *ev)
 	if (ev->time_ns > k->now_ns)
 		k->now_ns = ev->time_ns;
 	k->credit += STEPS_PER_EVENT;
+	k->in_event = true;
 	if (EV_KIND(ev->rec[0]) == EV_LOST)
 		on_lost(k, ev);
 	/* for the classes alone, stacks are enough */
@@ -251,6 +253,7 @@ int locks_after(struct locks *k, const struct trace_event *ev)
 {
 	const void *rec = ev->rec;
 
+	k->in_event = false;
 	if (!concerns(k, ev, 1u << EV_FORK | 1u << EV_SNAP | 1u << EV_EXEC))
 		return 0;
 	if (EV_KIND(ev->rec[0]) == EV_EXEC)
@@ -294,6 +297,12 @@ int locks_new(struct ledger *l, enum syscall_arch arch, const json_t *meta, stru
 		ledger_watch(l, lock_wait_end, k);
 	*ret_locks = k;
 	return 0;
+}
+
+void locks_on_part(struct locks *k, lock_part_fn fn, void *arg)
+{
+	k->on_part = fn;
+	k->on_part_arg = arg;
 }
 
 static int longest_first(const void *a, const void *b)

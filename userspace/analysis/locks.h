@@ -3,7 +3,7 @@
  * Which lock a thread waits for, and who held it meanwhile.
  *
  *   EV_STACK, EV_FUTEX, EV_KLOCK -> which lock, of which kind (lock_find.c) -> the wait's class, for the ledger
- *   each wait when it ends       -> who held the lock, and what that thread did then (lock_waits.c)
+ *   each wait when it ends       -> who held the lock, and what that thread did then (lock_waits.c, lock_spans.c)
  *
  * The holder is the owner that stands in a mutex (LOCK_OWNER), where the protocol says that an owner stands there; otherwise
  * it is whoever gives the lock away: the thread that wakes a waiter (LOCK_WAKER), since the last hand-over, or since it last waited for
@@ -27,6 +27,7 @@ enum lock_doing {
 	LOCK_PREEMPTED, /* it could have run, and had no CPU */
 	LOCK_BLOCKED,   /* it waited for something else */
 	LOCK_ASLEEP,    /* it slept on purpose */
+	LOCK_FREE,      /* nobody held it: it was let go of, and not taken yet */
 	LOCK_DOING_UNKNOWN,
 	LOCK_DOING_NR
 };
@@ -57,7 +58,9 @@ struct lock {
 	uint64_t convoys; /* given to a waiter while others waited on */
 	uint64_t handed_ns; /* of LOCK_PREEMPTED: the holder had just been given the lock, and waited for a CPU */
 	uint64_t gil_handovers,
-		gil_timeouts;     /* LOCK_GIL: waits on its condition variable, by how they ended */
+		gil_timeouts; /* LOCK_GIL: waits on its condition variable, by how they ended */
+	uint64_t gil_work_handovers,
+		gil_work_timeouts; /* of these, of threads that were at work: in a window of theirs (ledger.h) */
 	uint64_t gil_mutex_waits; /* on the mutex inside */
 	uint64_t spins,
 		spin_ns; /* LOCK_KERNEL: times it was found taken; time on a CPU from then on until it was got, spinning mostly */
@@ -75,6 +78,14 @@ struct locks;
  */
 int locks_new(struct ledger *l, enum syscall_arch arch, const json_t *meta, struct history *history,
 	      struct locks **ret_locks);
+
+/*
+ * Called for each part of a wait once it is known who held the lock in it (holder 0: nobody is shown to have), in any order: when the wait
+ * ends, or as late as in locks_finish(). The parts of a wait do not overlap; what there is no account of has none. One at most.
+ */
+typedef void (*lock_part_fn)(void *arg, const struct lock *lock, uint32_t waiter, uint32_t holder,
+			     uint64_t from_ns, uint64_t to_ns);
+void locks_on_part(struct locks *k, lock_part_fn fn, void *arg);
 
 /* Feeds a mapping; all of them before the first event. 0 or -ENOMEM. */
 int locks_mapping(struct locks *k, const struct mapping *m);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What locks.c, lock_find.c, lock_waits.c and lock_name.c share; nobody else includes it. */
+/* What locks.c and lock_*.c share; nobody else includes it. */
 #ifndef WHYSCALE_ANALYSIS_LOCKS_IMPL_H
 #define WHYSCALE_ANALYSIS_LOCKS_IMPL_H
 
@@ -29,6 +29,7 @@ struct held {
 	uint32_t holder; /* serial, 0: not known */
 	enum lock_how how;
 	bool given;  /* at from_ns it was given to the holder, who had waited for it */
+	bool free;   /* no holder: it is known that nobody had it */
 	bool summed; /* doing_ns is there */
 	uint64_t doing_ns[LOCK_DOING_NR];
 };
@@ -90,9 +91,11 @@ struct lock_state {              /* beside struct lock, same index */
 	struct held *past;       /* for the open waits: spans that are over, in order */
 	size_t nr_past, cap_past;
 	struct held now;         /* the span that is open; no to_ns */
+	uint64_t begun_ns;       /* the first wait that began in the open span, 0: none */
 	uint64_t handed_at_ns;   /* the last hand-over */
 	uint32_t giver;          /* by whom */
 	uint32_t given_to;       /* to whom, 0: not known */
+	bool late;               /* who then waited anew: somebody else had it, or it has let go */
 	uint32_t taker;          /* of a GIL: who was seen to have taken it since */
 	struct pending *pending; /* MAX_PENDING at most */
 	size_t nr_pending, cap_pending;
@@ -106,7 +109,10 @@ struct locks {
 	struct space *space;
 	struct resolve *resolve;
 	struct unwind *unwind;
+	lock_part_fn on_part; /* locks_on_part(), or NULL */
+	void *on_part_arg;
 	int failed;
+	bool in_event; /* the ledger takes one */
 	uint64_t now_ns;
 	uint64_t lost_ns;                /* until then records were lost */
 	size_t credit, nr_held, nr_sums; /* what the bounds above are about */
@@ -140,13 +146,51 @@ uint32_t lock_thread_of(const struct locks *k, const struct thread *t, const str
 			uint32_t tid, bool shared);
 struct lock_state *lock_state(struct locks *k, const struct lock *lock);
 
+/*
+ * lock_spans.c: who held a lock.
+ *
+ * lock_given: `giver` (0: one that is not recorded) has just let go of it, and woke `to` (0: nobody).
+ * lock_found: whoever begins to wait finds `owner` (0: it cannot be known) there, another one than the open span's holder.
+ * lock_unseen: a wait for it ended at at_ns, and it is not known by what; perhaps it was given to the waiter.
+ * lock_had_since: since when a thread that lets go of it now, without being known as the owner, has had it for sure.
+ * lock_end_span: the open span ends now; it consists of these parts, in order, and what is between them is nobody's. `owner` has it from now on.
+ * lock_account: from..to of a wait lies within this span.
+ * lock_keep_pending: in from..to, a part of a wait within the open span, the holder is what the span's end will tell.
+ * lock_settle: after the last event.
+ */
+void lock_given(struct locks *k, struct lock *lock, uint32_t giver, uint32_t to);
+void lock_found(struct locks *k, struct lock *lock, uint32_t owner);
+void lock_unseen(struct locks *k, struct lock *lock, uint64_t at_ns);
+uint64_t lock_had_since(struct locks *k, const struct lock *lock, uint32_t giver);
+void lock_end_span(struct locks *k, struct lock *lock, struct held *part, size_t nr,
+		   uint32_t owner);
+void lock_account(struct locks *k, struct lock *lock, uint32_t waiter, struct held *span,
+		  uint64_t from_ns, uint64_t to_ns);
+void lock_keep_pending(struct locks *k, struct lock *lock, uint32_t waiter, uint64_t from_ns,
+		       uint64_t to_ns);
+void lock_settle(struct locks *k, struct lock *lock);
+/* How many intervals may be looked at now; and so many were. To a sum where there is room, else to the key `otherwise`, 0 being nowhere. */
+size_t lock_credit(const struct locks *k);
+void lock_spend(struct locks *k, size_t steps);
+void lock_add_sum(struct locks *k, struct sums *s, uint64_t key, uint64_t otherwise, uint64_t ns);
+
+/*
+ * lock_gil.c. dropped: it has just let go, nobody is known to have been woken. let_go: likewise, but perhaps some time ago. had: it begins to
+ * wait for it; has it had it before?
+ * taken: `from` dropped it and is woken by `taker`. count: a wait has ended, at to_ns.
+ */
+void lock_gil_dropped(struct locks *k, struct lock *lock, const struct waiter *w);
+void lock_gil_let_go(struct locks *k, struct lock *lock, const struct waiter *w);
+bool lock_had_gil(struct locks *k, const struct lock *lock, const struct waiter *w);
+void lock_gil_taken(struct locks *k, struct lock *lock, uint32_t from, uint32_t taker);
+void lock_gil_count(const struct locks *k, struct lock *lock, const struct waiter *w,
+		    uint64_t to_ns, enum lock_ended ended);
+
 /* lock_waits.c */
 void lock_wait_begin(struct locks *k, struct waiter *w, struct lock *lock, uint32_t owner);
 void lock_wait_end(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,
 		   enum ledger_class class);
 void lock_woken(struct locks *k, struct waiter *w);
-bool lock_had_gil(struct locks *k, const struct lock *lock, const struct waiter *w);
-void lock_gil_dropped(struct locks *k, struct lock *lock, const struct waiter *w);
 void lock_waits_finish(struct locks *k);
 
 /* lock_name.c. Allocated; NULL when out of memory. */
@@ -163,5 +207,13 @@ size_t history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, u
 		   size_t max, uint64_t ret_ns[CLASS_NR]);
 /* Until when, at most to_ns, the thread that was woken at from_ns waited for a CPU; from_ns: not at all. */
 uint64_t history_queued(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns);
+/*
+ * Until when, from from_ns on and at most to_ns, it is certain that the thread was on no CPU; and since when, at most to_ns, it is until to_ns.
+ * Return how many intervals they looked at, `max` at most: what is beyond them is not certain.
+ */
+size_t history_first_run(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
+			 size_t max, uint64_t *ret_ns);
+size_t history_off_since(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
+			 size_t max, uint64_t *ret_ns);
 
 #endif

@@ -140,6 +140,17 @@ static bool is_futex(const struct ledger *l, const struct ev_switch *sw)
 	return name && !strncmp(name, "futex", strlen("futex"));
 }
 
+/*
+ * A record in front of it was dropped: that is marked. Recorders that do not mark it: it may have been, where something was lost and
+ * a futex is waited for.
+ */
+static bool was_announced(const struct ledger *l, const struct ev_switch *sw, unsigned int cpu,
+			  enum ledger_class class)
+{
+	return sw->state & EV_STATE_ANNOUNCED ||
+	       (class == CLASS_SYNC && is_futex(l, sw) && lost_in_front(l, cpu));
+}
+
 /* What the record in front of this switch-out says that the thread waits for, if there is one. */
 static enum ledger_class class_of_switch(struct ledger *l, struct thread *t,
 					 const struct ev_switch *sw, unsigned int cpu)
@@ -150,9 +161,7 @@ static enum ledger_class class_of_switch(struct ledger *l, struct thread *t,
 	if (class == CLASS_STOPPED || EV_FLAGS(sw->w0) & SW_IOWAIT)
 		return class;
 	if (!t->announced[0] || futex->seq != sw->prev_seq)
-		return class == CLASS_SYNC && is_futex(l, sw) && lost_in_front(l, cpu) ?
-			       CLASS_UNTRACKED :
-			       class;
+		return was_announced(l, sw, cpu, class) ? CLASS_UNTRACKED : class;
 	if (l->on_wait.fn)
 		return l->on_wait.fn(l->on_wait.arg, t, t->announced, class);
 	return EV_KIND(futex->w0) == EV_KLOCK ? CLASS_KLOCK : class;

@@ -243,8 +243,8 @@ static int take_lock(const struct worker_pass *p, const struct lock *lock, struc
 	memcpy(w->doing_ns, lock->doing_ns, sizeof(w->doing_ns));
 	w->handed_ns = lock->handed_ns;
 	w->convoys = lock->convoys;
-	w->gil_handovers = lock->gil_handovers;
-	w->gil_timeouts = lock->gil_timeouts;
+	w->gil_handovers = lock->gil_work_handovers;
+	w->gil_timeouts = lock->gil_work_timeouts;
 	w->spins = lock->spins;
 	w->spin_ns = lock->spin_ns;
 	return take_holder(p, lock, w);

@@ -26,13 +26,13 @@ struct worker_lock {
 	enum lock_kind kind;
 	enum ledger_class class;
 	char name[WORKER_LOCK_NAME];
-	uint64_t waits, wait_ns; /* of the workers, while they worked */
+	uint64_t waits, wait_ns;              /* of the workers, while they worked */
+	uint64_t gil_handovers, gil_timeouts; /* likewise */
 
 	/* of all threads in the whole recording */
 	uint64_t all_waits, all_wait_ns;
 	uint64_t doing_ns[LOCK_DOING_NR]; /* what the holder did meanwhile; they sum to all_wait_ns */
 	uint64_t handed_ns, convoys;      /* see locks.h */
-	uint64_t gil_handovers, gil_timeouts;
 	uint64_t spins, spin_ns;
 	uint32_t holder_tid; /* who held it for most of the waiting; 0: nobody was shown to */
 	char holder_comm[EV_COMM_LEN];

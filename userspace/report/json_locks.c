@@ -9,8 +9,8 @@
 #include "report/passes.h"
 
 static const char *const ended_names[LOCK_ENDED_NR] = { "woken", "timed_out", "signal", "unknown" };
-static const char *const doing_names[LOCK_DOING_NR] = { "running", "preempted", "blocked", "asleep",
-							"unknown" };
+static const char *const doing_names[LOCK_DOING_NR] = { "running", "preempted", "blocked",
+							"asleep",  "free",      "unknown" };
 
 static json_t *numbers(const char *const *names, const uint64_t *value, size_t nr)
 {

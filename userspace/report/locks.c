@@ -64,6 +64,7 @@ static struct grid *columns(void)
 	grid_column(g, "preempted", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "blocked", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "asleep", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "free", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "unknown", GRID_RIGHT | GRID_OPTIONAL);
 	return g;
 }
@@ -119,12 +120,16 @@ static void legend(FILE *out, const struct report_options *o)
 		"lock: one thread at a time may have it; gil: the lock of a Python interpreter; klock: a lock of the "
 		"kernel; sync: waiting for another thread's work. An unclassified word is counted as sync, never "
 		"as a lock");
-	text_item(out, o->width, "waits",
-		  "how often a thread blocked there; total: their time, until it was woken");
+	text_item(
+		out, o->width, "waits",
+		"how often a thread blocked there; total: their time, until it was woken, its time limit ran out "
+		"(timed out) or a signal came (signal). A call that finds the word changed returns at once: that is "
+		"no wait");
 	text_item(
 		out, o->width, "running ...",
 		"what the thread that held the lock (for sync: that ended the wait) did meanwhile: it ran; was "
-		"ready to run and had no CPU (preempted); waited for something else (blocked); slept on purpose");
+		"ready to run and had no CPU (preempted); waited for something else (blocked); slept on purpose; "
+		"or nobody held it (free)");
 }
 
 /* ---- sentences ---- */

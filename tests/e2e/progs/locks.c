@@ -175,7 +175,8 @@ static void do_nested(const long *n)
 
 /*
  * ---- share THREADS ROUNDS PERCENT US: each round is US of work, PERCENT of it under the lock (Amdahl's serial share).
- * How often a thread waits is not fixed; each counts its own waits. ----
+ * How often a thread waits is not fixed; each counts how often it found the lock taken, how often it blocked for it then, and, by the
+ * kernel's books, how many waits that were: one or more. ----
  */
 static struct {
 	long rounds, percent, us;
@@ -183,11 +184,43 @@ static struct {
 	void (*section)(uint64_t ns);
 } work;
 
+struct share {
+	struct tally tally; /* of the calls that found it taken */
+	uint64_t blocked;   /* of these */
+	uint64_t under_ns, under_cpu_ns, began_ns, ended_ns;
+};
+
+static void share_take(struct share *s)
+{
+	uint64_t waits = s->tally.waits;
+
+	if (!pthread_mutex_trylock(&counter_lock))
+		return;
+	contest_check(TALLY(&s->tally, pthread_mutex_lock(&counter_lock)), "lock");
+	s->blocked += s->tally.waits > waits;
+}
+
+static void share_work(struct share *s, uint64_t serial_ns)
+{
+	s->began_ns = wall();
+	for (long i = 0; i < work.rounds; i++) {
+		uint64_t wall0, cpu0;
+
+		share_take(s);
+		wall0 = wall();
+		cpu0 = cpu();
+		work.section(serial_ns);
+		s->under_cpu_ns += cpu() - cpu0;
+		s->under_ns += wall() - wall0;
+		pthread_mutex_unlock(&counter_lock);
+		burn((uint64_t)work.us * USEC - serial_ns);
+	}
+	s->ended_ns = wall();
+}
+
 static void *share_worker(void *arg)
 {
-	uint64_t serial_ns = (uint64_t)(work.us * work.percent) * 10, under_ns = 0,
-		 under_cpu_ns = 0, began_ns;
-	struct tally tally = { 0 };
+	struct share s = { 0 };
 	atomic_int *ready = arg;
 
 	prctl(PR_SET_NAME, "worker");
@@ -196,23 +229,13 @@ static void *share_worker(void *arg)
 	atomic_fetch_sub(ready, 1);
 	while (atomic_load(ready) > 0)
 		rest(200 * USEC);
-	began_ns = wall();
-	for (long i = 0; i < work.rounds; i++) {
-		uint64_t wall0, cpu0;
-
-		contest_check(TALLY(&tally, pthread_mutex_lock(&counter_lock)), "lock");
-		wall0 = wall();
-		cpu0 = cpu();
-		work.section(serial_ns);
-		under_cpu_ns += cpu() - cpu0;
-		under_ns += wall() - wall0;
-		pthread_mutex_unlock(&counter_lock);
-		burn((uint64_t)work.us * USEC - serial_ns);
-	}
-	fact_waiter("counter_lock", &tally);
-	fact("worker", ",\"under_ns\":%llu,\"under_cpu_ns\":%llu,\"wall_ns\":%llu",
-	     (unsigned long long)under_ns, (unsigned long long)under_cpu_ns,
-	     (unsigned long long)(wall() - began_ns));
+	share_work(&s, (uint64_t)(work.us * work.percent) * 10);
+	fact_waiter("counter_lock", &s.tally);
+	fact("worker",
+	     ",\"under_ns\":%llu,\"under_cpu_ns\":%llu,\"wall_ns\":%llu,\"begin_ns\":%llu,\"end_ns\":%llu,\"blocked\":%llu",
+	     (unsigned long long)s.under_ns, (unsigned long long)s.under_cpu_ns,
+	     (unsigned long long)(s.ended_ns - s.began_ns), (unsigned long long)s.began_ns,
+	     (unsigned long long)s.ended_ns, (unsigned long long)s.blocked);
 	return NULL;
 }
 
@@ -248,6 +271,84 @@ static void do_convoy(const long *n)
 	work.section = rest;
 	work.one_cpu = true;
 	work_by(n[0]);
+}
+
+/*
+ * ---- handed ROUNDS HOLD_MS MS: a lock with priority inheritance is given to the first of two waiters at once. All are on one CPU, and
+ * who gave it keeps that CPU for MS, as only a real-time thread can: so who has the lock cannot run, and the other one waits for that.
+ * Exit status 77: there may be no such thread. ----
+ */
+static uint64_t handed_ns, kept_ns;
+static pthread_mutex_t pi_lock;
+
+static int give_and_go_on(void *lock)
+{
+	int result = pthread_mutex_unlock(lock);
+	uint64_t began_ns = wall();
+
+	burn(handed_ns);
+	kept_ns += wall() - began_ns;
+	return result;
+}
+
+static void work_as(void *(*part)(void *), void *arg)
+{
+	uint64_t began_ns = wall();
+
+	part(arg);
+	fact("worker", ",\"begin_ns\":%llu,\"end_ns\":%llu,\"kept_ns\":%llu",
+	     (unsigned long long)began_ns, (unsigned long long)wall(),
+	     part == contest_holder ? (unsigned long long)kept_ns : 0);
+}
+
+static void *handed_waiter(void *arg)
+{
+	work_as(contest_waiter, arg);
+	return NULL;
+}
+
+static void *handed_holder(void *arg)
+{
+	struct sched_param first = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		exit(77);
+	work_as(contest_holder, arg);
+	return NULL;
+}
+
+static void do_handed(const long *n)
+{
+	static struct contest c = MUTEX_CONTEST("pi_lock", &pi_lock, .waiters = 2, .sleeps = true,
+						.holder_cpu = 1, .waiter_cpu = 1);
+	pthread_mutexattr_t attr;
+	pthread_t t[3];
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&pi_lock, &attr);
+	c.leave = give_and_go_on;
+	c.rounds = (int)n[0];
+	c.hold_ms = n[1];
+	handed_ns = (uint64_t)n[2] * MSEC;
+	fact_lock(c.name, c.lock, c.size);
+	t[0] = start(handed_holder, &c);
+	t[1] = start(handed_waiter, &c);
+	t[2] = start(handed_waiter, &c);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+}
+
+/* ---- crowded THREADS ROUNDS MS: all under the lock, on one CPU that a hog wants, too: who has the lock loses its CPU to the hog ---- */
+static void do_crowded(const long *n)
+{
+	const long all[] = { n[0], n[1], 100, n[2] * 1000 };
+	pthread_t t = start(hog, NULL);
+
+	work.one_cpu = true;
+	do_share(all);
+	atomic_store(&hog_ends, true);
+	pthread_join(t, NULL);
 }
 
 /* ---- spin MS: a spinning lock: whoever wants it is on a CPU, and waits for nothing that a kernel knows ---- */
@@ -294,7 +395,8 @@ static void do_spin(const long *n)
 static const struct workload workloads[] = {
 	{ "one_holder", do_one_holder }, { "sleeper", do_sleeper }, { "preempted", do_preempted },
 	{ "two_locks", do_two_locks },   { "forked", do_forked },   { "nested", do_nested },
-	{ "share", do_share },           { "convoy", do_convoy },   { "spin", do_spin },
+	{ "share", do_share },           { "convoy", do_convoy },   { "handed", do_handed },
+	{ "crowded", do_crowded },       { "spin", do_spin },
 };
 
 int main(int argc, char **argv)
