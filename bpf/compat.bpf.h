@@ -126,6 +126,28 @@ static __always_inline void save_regs(u64 *to, struct pt_regs *regs)
 	for (int i = 8; i < STACK_REGS; i++)
 		to[i] = 0;
 }
+/* What a perf_event program is given: bpf_user_pt_regs_t of include/uapi, the same for ever, which CO-RE must not touch. */
+struct sample_regs {
+	u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs;
+	u64 flags, sp, ss;
+};
+static __always_inline u64 sample_pc(const struct sample_regs *regs)
+{
+	return regs->ip;
+}
+static __always_inline void save_sample_regs(u64 *to, const struct sample_regs *regs)
+{
+	to[0] = regs->ip;
+	to[1] = regs->sp;
+	to[2] = regs->bp;
+	to[3] = regs->bx;
+	to[4] = regs->r12;
+	to[5] = regs->r13;
+	to[6] = regs->r14;
+	to[7] = regs->r15;
+	for (int i = 8; i < STACK_REGS; i++)
+		to[i] = 0;
+}
 /* arch/x86/entry/syscalls/syscall_64.tbl */
 enum {
 	NR_FUTEX = 202,
@@ -176,6 +198,22 @@ static __always_inline u64 regs_sp(struct pt_regs *regs)
 	return regs->sp;
 }
 static __always_inline void save_regs(u64 *to, struct pt_regs *regs)
+{
+	to[0] = regs->pc;
+	to[1] = regs->sp;
+	to[2] = regs->regs[29];
+	to[3] = regs->regs[30];
+	for (int i = 0; i < 10; i++)
+		to[4 + i] = regs->regs[19 + i];
+}
+struct sample_regs {
+	u64 regs[31], sp, pc, pstate;
+};
+static __always_inline u64 sample_pc(const struct sample_regs *regs)
+{
+	return regs->pc;
+}
+static __always_inline void save_sample_regs(u64 *to, const struct sample_regs *regs)
 {
 	to[0] = regs->pc;
 	to[1] = regs->sp;

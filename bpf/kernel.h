@@ -41,6 +41,7 @@ enum {
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -114,7 +115,12 @@ struct sigpending {
 	sigset_t signal;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct signal_struct {
+	atomic_t live;
 	struct sigpending shared_pending;
 };
 
@@ -156,6 +162,22 @@ struct cpumask {
 	unsigned long bits[1];
 };
 
+#if defined(__TARGET_ARCH_x86)
+struct thread_struct {
+	unsigned long fsbase;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct thread_struct {
+	struct {
+		unsigned long tp_value;
+	} uw;
+};
+#endif
+
+struct mm_struct {
+	unsigned long start_code, start_data, end_data, start_brk, brk, start_stack;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;
@@ -188,6 +210,8 @@ struct task_struct {
 	struct sigpending pending;
 	char comm[16];
 	bool throttled; /* since 6.18 */
+	struct mm_struct *mm;
+	struct thread_struct thread;
 };
 
 struct linux_binprm {

@@ -3,6 +3,7 @@
 #ifndef WHYSCALE_LIFE_BPF_H
 #define WHYSCALE_LIFE_BPF_H
 
+#include "python.bpf.h"
 #include "thread.bpf.h"
 
 enum { MODE_TARGETS, MODE_ALL };
@@ -63,6 +64,7 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 	if (!l)
 		return 0;
 	l->state = LOCAL_BLOCKED; /* until wakeup_new */
+	python_fork(cur, p, clone_flags);
 	rec = RESERVE(b, ev_thread);
 	if (!rec)
 		return 0;
@@ -85,6 +87,7 @@ int BPF_PROG(process_exec, struct task_struct *p, int old_pid, struct linux_binp
 
 	if (!l)
 		return 0;
+	python_forget(p, l);
 	b = buf_here();
 	if (!b)
 		return 0;
@@ -111,6 +114,8 @@ int BPF_PROG(process_exit, struct task_struct *p)
 
 	if (!l)
 		return 0;
+	if (!p->signal->live.counter)
+		python_forget(p, l);
 	b = buf_here();
 	if (!b)
 		return 0;

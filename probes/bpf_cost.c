@@ -12,7 +12,7 @@
 /* A window's length at most, the runs that end it earlier, and the pause behind it in lengths of the window. */
 #define ENOUGH_NS (100 * NSEC_PER_MSEC)
 #define ENOUGH_RUNS 1000
-#define PAUSE 50
+#define PAUSE 400
 
 void bpf_cost_init(struct bpf_cost *c, struct bpf_object *object)
 {

@@ -6,7 +6,7 @@
  *
  *   cost = time in the windows / runs counted by ourselves in the windows * all runs counted by ourselves
  *
- * A window closes when enough runs were timed, or after a while, and the next one opens after fifty times its length.
+ * A window closes when enough runs were timed, or after a while, and the next one opens after four hundred times its length.
  */
 #ifndef WHYSCALE_PROBES_BPF_COST_H
 #define WHYSCALE_PROBES_BPF_COST_H

@@ -164,6 +164,13 @@ static int open_named(const struct mapping *m, struct stat *st)
 	return -1;
 }
 
+int maps_proc_open(const struct mapping *m, struct stat *ret_stat)
+{
+	int fd = open_mapped(m, ret_stat);
+
+	return fd < 0 ? open_named(m, ret_stat) : fd;
+}
+
 static void read_build_id(int fd, struct known_file *file)
 {
 	char begin[FILE_BEGIN] __attribute__((aligned(16)));
@@ -213,9 +220,7 @@ void maps_ids_add(struct maps_ids *ids, struct mapping *m)
 
 	if (m->kind != MAPPING_ADD || !(m->prot & PROT_EXEC) || !m->inode || m->path[0] != '/')
 		return;
-	fd = open_mapped(m, &st);
-	if (fd < 0)
-		fd = open_named(m, &st);
+	fd = maps_proc_open(m, &st);
 	file = fd < 0 ? NULL : know(ids, fd, &st);
 	if (!file)
 		return;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/mapping.h"
@@ -29,6 +30,12 @@ void maps_ids_free(struct maps_ids *ids);
  * process still has it mapped there.
  */
 void maps_ids_add(struct maps_ids *ids, struct mapping *m);
+
+/*
+ * Opens the file that is mapped, to be read: as the process has it mapped, or the one of that name if its inode is the same. -1: it is
+ * none, or gone. The caller closes it.
+ */
+int maps_proc_open(const struct mapping *m, struct stat *ret_stat);
 
 /* Its parent, or 0. */
 pid_t maps_proc_parent(pid_t pid);

@@ -27,29 +27,41 @@ enum probe_mode { PROBE_COMMAND, PROBE_PIDS, PROBE_TIDS, PROBE_ALL };
 
 struct bpf_cost;
 
+/* Maps that programs with bpf/python.bpf.h share: python.h. */
+enum { PYTHON_PROCESSES, PYTHON_LAYOUTS, PYTHON_SEEN, PYTHON_CODES, PYTHON_MAPS };
+
 /* What the probes of one recording share. The recorder fills the first part; the scheduler probe the second. */
 struct probe_env {
 	enum probe_mode mode;
 	const pid_t *ids; /* PROBE_PIDS, PROBE_TIDS */
 	size_t nr_ids;
-	pid_t command;        /* the stopped child, beside any mode; 0: none */
-	unsigned int nr_cpus; /* possible CPUs */
-	const bool *online;   /* [nr_cpus] */
-	uint64_t epoch_ns;    /* CLOCK_MONOTONIC: time 0 of the trace */
-	size_t buffer_bytes;  /* data of a CPU's buffer, a power of two */
+	pid_t command;            /* the stopped child, beside any mode; 0: none */
+	unsigned int nr_cpus;     /* possible CPUs */
+	const bool *online;       /* [nr_cpus] */
+	uint64_t epoch_ns;        /* CLOCK_MONOTONIC: time 0 of the trace */
+	size_t buffer_bytes;      /* data of a CPU's buffer, a power of two */
+	unsigned int stacks;      /* STACKS_*; 0: none, and the next three mean nothing */
+	unsigned int stack_bytes; /* of a user stack, copied at most */
+	unsigned int stack_rate;  /* bytes a second of new user stacks, for each CPU */
+	unsigned int sample_hz;   /* samples a second on each CPU */
 	/* Takes a mapping for the trace; they come in order of time. 0 or a negative errno. NULL: nobody does. */
 	int (*mapping)(void *arg, const struct mapping *m);
 	void *mapping_arg;
+	bool python; /* stacks of Python frames are wanted */
 
-	int bufs_fd;            /* the mmapable array; -1: there is none */
-	unsigned int nr_bufs;   /* its entries */
-	size_t buf_stride;      /* bytes from one entry to the next */
-	uint16_t *buf_cpu;      /* [nr_bufs]: whose buffer an entry is */
-	char *bufs;             /* the array, mapped */
-	int locals_fd;          /* the tracked threads' storage; -1: there is none */
+	int bufs_fd;          /* the mmapable array; -1: there is none */
+	unsigned int nr_bufs; /* its entries */
+	size_t buf_stride;    /* bytes from one entry to the next */
+	uint16_t *buf_cpu;    /* [nr_bufs]: whose buffer an entry is */
+	char *bufs;           /* the array, mapped */
+	int locals_fd;        /* the tracked threads' storage; -1: there is none */
+	char no_samples[256]; /* why STACKS_ON could not be had; "" */
+	int addresses_fd,
+		counts_fd; /* with stacks: kernel_addresses and stack_counts of bpf/stack.bpf.h */
 	const void *bpf_config; /* `config` of bpf/common.bpf.h, filled in */
 	size_t bpf_config_bytes;
 	struct bpf_cost *bpf_cost; /* further programs are added to it */
+	int python_fds[PYTHON_MAPS];
 };
 
 struct probe {

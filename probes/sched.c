@@ -19,6 +19,8 @@
 #include "base/cleanup.h"
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
+#include "probes/python.h"
+#include "probes/sample.h"
 #include "sched.skel.h"
 
 /* As in sched.bpf.c. */
@@ -182,12 +184,21 @@ static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct 
 	return 0;
 }
 
+static int configure_stacks(const struct probe_env *env, struct sched_bpf *skel)
+{
+	skel->rodata->config.stacks = env->stacks;
+	skel->rodata->config.stack_bytes = env->stack_bytes;
+	skel->rodata->config.stack_rate = env->stack_rate;
+	skel->rodata->config.nmi_writers = env->stacks & STACKS_ON && sample_by_cycles();
+	return sample_size_maps(env, skel->obj);
+}
+
 static int configure(struct sched *s, struct err *err)
 {
 	struct probe_env *env = s->env;
 	_cleanup_(btf_p) struct btf *btf = btf__load_vmlinux_btf();
 	bool alone;
-	int args;
+	int args, r;
 
 	if (!btf)
 		return err_set(err, -ENOTSUP,
@@ -206,7 +217,13 @@ static int configure(struct sched *s, struct err *err)
 	s->skel->rodata->config.many_cpus = env->nr_cpus > 64;
 	s->skel->rodata->config.self_tgid = getpid();
 	s->skel->rodata->config.mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
-	return assign_buffers(env, s->skel, err);
+	s->skel->rodata->config.python = env->python;
+	r = assign_buffers(env, s->skel, err);
+	if (!r && python_size_maps(env, s->skel->obj))
+		r = err_set(err, -EINVAL, "cannot size the maps for Python");
+	if (!r && env->stacks && configure_stacks(env, s->skel))
+		r = err_set(err, -EINVAL, "cannot size the maps for call stacks");
+	return r;
 }
 
 static int load_error(struct err *err, int code)
@@ -229,9 +246,12 @@ static int map_buffers(struct sched *s, struct err *err)
 
 	env->bufs_fd = bpf_map__fd(s->skel->maps.bufs);
 	env->locals_fd = bpf_map__fd(s->skel->maps.locals);
+	env->addresses_fd = bpf_map__fd(s->skel->maps.kernel_addresses);
+	env->counts_fd = bpf_map__fd(s->skel->maps.stack_counts);
 	env->bpf_config = &s->skel->rodata->config;
 	env->bpf_config_bytes = sizeof(s->skel->rodata->config);
 	env->bpf_cost = &s->cost;
+	python_offer_maps(env, s->skel->obj);
 	s->bufs_len = (env->buf_stride * env->nr_bufs + page - 1) / page * page;
 	s->bufs = mmap(NULL, s->bufs_len, PROT_READ | PROT_WRITE, MAP_SHARED, env->bufs_fd, 0);
 	if (s->bufs == MAP_FAILED) {
@@ -262,6 +282,7 @@ static void release(struct sched *s)
 	s->env->bufs = NULL;
 	s->env->nr_bufs = 0;
 	s->env->bufs_fd = s->env->locals_fd = -1;
+	s->env->addresses_fd = s->env->counts_fd = -1;
 	s->env->bpf_config = NULL;
 }
 

@@ -6,15 +6,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "trace/writer.h"
 #include "trace_text.h"
 
-#define MAX_ARGS 16
+#define MAX_ARGS 48
 
 /* A line, split. seq: switch-outs so far of each thread. */
 struct line {
@@ -27,6 +30,7 @@ struct line {
 	struct ledger *ledger;
 	struct passes *passes;
 	struct locks *locks;
+	struct trace_writer *writer; /* instead of all these */
 };
 
 static uint32_t who_of(const char *name)
@@ -63,7 +67,7 @@ static uint64_t value(const struct line *line, const char *key, uint64_t otherwi
 
 	for (unsigned int i = 0; i < line->nr; i++) {
 		if (!strncmp(line->arg[i], key, len) && line->arg[i][len] == '=')
-			return strtoull(line->arg[i] + len + 1, NULL, 10);
+			return strtoull(line->arg[i] + len + 1, NULL, 0);
 	}
 	return otherwise;
 }
@@ -96,6 +100,12 @@ static void put(const struct line *line, void *rec, unsigned int kind, unsigned 
 	*(uint64_t *)rec = EV_WORD0(line->time, bytes / 8, kind, flags);
 	if (line->dropped)
 		return;
+	if (line->writer) {
+		assert_int_equal(trace_writer_records(line->writer, line->cpu, rec, bytes,
+						      &(struct err){}),
+				 0);
+		return;
+	}
 	if (line->locks)
 		assert_int_equal(locks_before(line->locks, &ev), 0);
 	if (line->passes)
@@ -348,8 +358,140 @@ static void put_irq(const struct line *line)
 	put(line, &rec, EV_IRQ, has(line, "before") ? IQ_BEFORE : 0, sizeof(rec));
 }
 
+/* ---- call stacks ---- */
+
+static void put_calls(const struct line *line)
+{
+	struct ev_calls rec = {
+		.who = who_of(line->arg[0]),
+		.kernel = value(line, "k", 0),
+		.user = value(line, "u", 0),
+		.python = value(line, "py", 0),
+	};
+	bool off = has(line, "off");
+	unsigned int flags = off ? CL_OFF : has(line, "wake") ? CL_WAKE : CL_SAMPLE;
+
+	rec.seq = (uint16_t)(*seq_of(line, rec.who) + off);
+	flags |= has(line, "nokernel") ? CL_NO_KERNEL : 0;
+	flags |= has(line, "nouser") ? CL_NO_USER : 0;
+	flags |= has(line, "nopython") ? CL_NO_PYTHON : 0;
+	put(line, &rec, EV_CALLS, flags, sizeof(rec));
+}
+
+/* Which of the words of a line are no "key=value" and no flag: the numbers. */
+static size_t numbers(const struct line *line, uint64_t *ret, size_t max)
+{
+	size_t nr = 0;
+
+	for (unsigned int i = 1; i < line->nr && nr < max; i++)
+		if (line->arg[i][0] >= '0' && line->arg[i][0] <= '9')
+			ret[nr++] = strtoull(line->arg[i], NULL, 0);
+	return nr;
+}
+
+static void put_frames(const struct line *line, unsigned int kind)
+{
+	struct ev_frames rec = {
+		.id = number(line, 0),
+		.part = (uint8_t)value(line, "part", 0),
+		.parts = (uint8_t)value(line, "parts", 1),
+		.cut = has(line, "cut"),
+		.tgid = (uint32_t)value(line, "tgid", 1),
+	};
+
+	numbers(line, (uint64_t *)rec.address, FRAMES_WORDS);
+	put(line, &rec, kind, 0, sizeof(rec));
+}
+
+/* "7@12!": code, instruction, PY_ENTRY. */
+static void put_pystack(const struct line *line)
+{
+	struct ev_pystack rec = {
+		.id = number(line, 0),
+		.part = (uint8_t)value(line, "part", 0),
+		.parts = (uint8_t)value(line, "parts", 1),
+		.cut = has(line, "cut"),
+		.version = (uint8_t)value(line, "version", 11),
+		.tgid = (uint32_t)value(line, "tgid", 1),
+	};
+	unsigned int nr = 0;
+
+	for (unsigned int i = 1; i < line->nr && nr < PYSTACK_FRAMES; i++) {
+		char *at = strchr(line->arg[i], '@');
+
+		if (!at)
+			continue;
+		rec.frame[nr].code = strtoull(line->arg[i], NULL, 0);
+		rec.frame[nr].at = (uint32_t)strtoul(at + 1, &at, 0);
+		rec.frame[nr++].flags = *at == '!' ? PY_ENTRY : 0;
+	}
+	put(line, &rec, EV_PYSTACK, 0, sizeof(rec));
+}
+
+/* Name and file are the second and third word; "table" is in hexadecimal digits. */
+static void put_pycode(const struct line *line)
+{
+	struct ev_pycode rec = {
+		.id = number(line, 0),
+		.parts = 1,
+		.version = (uint8_t)value(line, "version", 11),
+		.first_line = (uint32_t)value(line, "line", 1),
+		.tgid = (uint32_t)value(line, "tgid", 1),
+	};
+	const char *table = line->arg[line->nr - 1];
+	unsigned int n;
+
+	n = (unsigned int)snprintf((char *)rec.byte, PYCODE_BYTES, "%s%c%s", line->arg[1], 0,
+				   line->arg[2]) +
+	    1;
+	if (!strncmp(table, "table=", 6))
+		for (table += 6; table[0] && n < PYCODE_BYTES; table += 2)
+			sscanf(table, "%2hhx", &rec.byte[n++]);
+	rec.bytes = n;
+	put(line, &rec, EV_PYCODE, 0, sizeof(rec));
+}
+
+/* "map START END PATH [tgid=N]" */
+static void put_map(const struct line *line)
+{
+	const struct mapping m = {
+		.time_ns = line->time,
+		.kind = MAPPING_ADD,
+		.tgid = (uint32_t)value(line, "tgid", 1),
+		.prot = PROT_READ | PROT_EXEC,
+		.flags = MAP_PRIVATE,
+		.start = strtoull(line->arg[0], NULL, 0),
+		.end = strtoull(line->arg[1], NULL, 0),
+		.path = line->arg[2],
+	};
+
+	assert_non_null(line->writer);
+	assert_int_equal(trace_writer_mapping(line->writer, &m, &(struct err){}), 0);
+}
+
+static bool put_stack(const struct line *line, const char *event)
+{
+	if (!strcmp(event, "calls"))
+		put_calls(line);
+	else if (!strcmp(event, "kstack"))
+		put_frames(line, EV_KSTACK);
+	else if (!strcmp(event, "uframes"))
+		put_frames(line, EV_UFRAMES);
+	else if (!strcmp(event, "pystack"))
+		put_pystack(line);
+	else if (!strcmp(event, "pycode"))
+		put_pycode(line);
+	else if (!strcmp(event, "map"))
+		put_map(line);
+	else
+		return false;
+	return true;
+}
+
 static void put_event(const struct line *line, const char *event)
 {
+	if (put_stack(line, event))
+		return;
 	if (!strcmp(event, "switch"))
 		put_switch(line);
 	else if (!strcmp(event, "wake"))
@@ -396,17 +538,35 @@ static void feed_line(struct line line, char *text)
 	put_event(&line, event);
 }
 
-void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks *locks,
-			   const char *text)
+static void feed_lines(struct line line, const char *text)
 {
 	_cleanup_(free_p) char *copy = strdup(text);
 	uint16_t seq[32] = { 0 };
-	struct line line = { .seq = seq, .ledger = l, .passes = passes, .locks = locks };
 	char *save = NULL;
 
 	assert_non_null(copy);
+	line.seq = seq;
 	for (char *at = strtok_r(copy, "\n", &save); at; at = strtok_r(NULL, "\n", &save))
 		feed_line(line, at);
+}
+
+void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks *locks,
+			   const char *text)
+{
+	feed_lines((struct line){ .ledger = l, .passes = passes, .locks = locks }, text);
+}
+
+void trace_text_write(const char *path, const json_t *meta, const char *text)
+{
+	int fd = open(path, O_CREAT | O_RDWR | O_TRUNC | O_CLOEXEC, 0600);
+	struct line line = {};
+	struct err err;
+
+	assert_true(fd >= 0);
+	assert_int_equal(trace_writer_open(fd, TRACE_TEXT_CPUS, &line.writer, &err), 0);
+	assert_int_equal(trace_writer_meta(line.writer, meta, &err), 0);
+	feed_lines(line, text);
+	assert_int_equal(trace_writer_close(line.writer, &err), 0);
 }
 
 void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char *text)

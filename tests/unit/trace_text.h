@@ -17,6 +17,11 @@
  *   100 cpu0 klock A addr=4096			of the next switch-out
  *   100 cpu0 klockend A addr=4096 for=30 [spin]
  *   100 cpu0 irq 30 | irq before		it ends here
+ *   100 cpu0 calls A sample|off|wake k=1 u=2 py=3 [nokernel] [nouser] [nopython]	off: of the next switch-out
+ *   100 cpu0 kstack 1 0x10 0x20 ... [cut] [part=0 parts=2] | uframes 2 tgid=1 ...	addresses, innermost first
+ *   100 cpu0 pystack 3 tgid=1 version=11 7@12! 8@0 ...			code@instruction, "!" for PY_ENTRY
+ *   100 cpu0 pycode 7 NAME FILE line=1 version=11 [table=HEX]		table: the last word
+ *   100 cpu0 map 0x1000 0x2000 PATH [tgid=1]				trace_text_write() only
  *
  * Threads may have ns=TID,NAMESPACE (snap, fork; else their tid in namespace 1); a wake-up has why=1 (woken), 2 (time limit), 3 (signal).
  *
@@ -36,6 +41,10 @@ void trace_text_feed(struct ledger *l, const char *text);
 void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char *text);
 void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks *locks,
 			   const char *text);
+
+/* Writes a text into a trace file instead, with that META; see trace/writer.h. */
+#define TRACE_TEXT_CPUS 4
+void trace_text_write(const char *path, const json_t *meta, const char *text);
 
 /*
  * What a ledger says, one thread a line, in order of serial: "A 100-900 oncpu=300 sleep=500 v=1 i=0", classes of 0 ns

@@ -270,6 +270,12 @@ int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 	case EV_STACK:
 	case EV_KLOCK_END:
 	case EV_IRQ:
+	case EV_CALLS:
+	case EV_KSTACK:
+	case EV_USTACK:
+	case EV_UFRAMES:
+	case EV_PYSTACK:
+	case EV_PYCODE:
 		return 0;
 	default:
 		lost_add(l, ev->cpu, rec);

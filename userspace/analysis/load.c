@@ -55,6 +55,12 @@ int load_passes(struct loaded *l, unsigned int which, struct err *err)
 	return which ? passes_new(l->ledger, l->meta.nr_cpus, which, &l->passes, err) : 0;
 }
 
+void load_before(struct loaded *l, trace_event_fn fn, void *arg)
+{
+	l->before = fn;
+	l->before_arg = arg;
+}
+
 static int take_mapping(void *arg, const struct mapping *m)
 {
 	return locks_mapping(arg, m);
@@ -73,8 +79,10 @@ static int take_event(void *arg, const struct trace_event *ev)
 {
 	struct pass *pass = arg;
 	struct loaded *l = pass->loaded;
-	int r = locks_before(l->locks, ev);
+	int r = l->before ? l->before(l->before_arg, ev) : 0;
 
+	if (!r)
+		r = locks_before(l->locks, ev);
 	if (!r && l->passes)
 		r = passes_event(l->passes, ev);
 	if (!r)

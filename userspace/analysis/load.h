@@ -64,6 +64,8 @@ struct loaded {
 	struct locks *
 		locks; /* set by load_run(), NULL where there are no events; an account of each lock only with PASS_LOCKS */
 	bool account_locks;
+	trace_event_fn before; /* see load_before() */
+	void *before_arg;
 
 	/* after load_run() */
 	struct trace_state state; /* of the file */
@@ -86,6 +88,9 @@ int load_open(const char *path, struct loaded **ret_loaded, struct err *err);
 
 /* Asks for passes (enum pass_kind, or-ed; 0: none), between load_open() and load_run(). Where there are no events they find nothing. */
 int load_passes(struct loaded *l, unsigned int which, struct err *err);
+
+/* `fn` is called with each event before anything else has taken it; l->locks is there. As load_run()'s `also`, otherwise. */
+void load_before(struct loaded *l, trace_event_fn fn, void *arg);
 
 /*
  * Reads every event. `also`, when not NULL, is called with each event after the ledger has taken it (a result other than 0 ends the

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "bpf/events.h"
 #include "cli/cgroup.h"
 #include "cli/cli.h"
 #include "cli/cmd.h"
@@ -18,6 +19,8 @@
 #define BUFFER_MAX (32u << 20)
 #define SECONDS_MAX 1e8
 #define PID_LIMIT (1u << 22) /* PID_MAX_LIMIT of the kernel */
+#define HZ_MAX 10000
+#define STACK_BYTES_MIN 256
 
 struct options {
 	struct record_options record;
@@ -31,6 +34,9 @@ enum option_key {
 	KEY_USER,
 	KEY_NO_BPF,
 	KEY_COUNTERS,
+	KEY_STACKS,
+	KEY_STACK_SIZE,
+	KEY_PYTHON,
 };
 
 static const struct argp_option option_table[] = {
@@ -41,9 +47,18 @@ static const struct argp_option option_table[] = {
 	{ "duration", 'd', "SECONDS", 0, "stop after this long, e.g. 10 or 0.5", 0 },
 	{ "output", 'o', "FILE", 0, "the trace to write; default: " CLI_DEFAULT_FILE, 0 },
 	{ "buffer", 'm', "SIZE", 0, "buffer of each CPU, a power of two: 64K to 32M", 0 },
+	{ NULL, 'g', NULL, 0, "record call stacks too, for flame graphs: --stacks on,off,wake", 0 },
+	{ "stacks", KEY_STACKS, "KIND[,KIND]", 0,
+	  "call stacks of these kinds: on (samples of what runs), off (of what leaves the CPU), lock (of that, "
+	  "only waits for locks), wake (who wakes)",
+	  0 },
+	{ "freq", 'F', "HZ", 0, "samples a second on each CPU, 1 to 10000; default: 99", 0 },
+	{ "stack-size", KEY_STACK_SIZE, "SIZE", 0,
+	  "copy at most this much of a user stack: 256 to 32K; default: 8K", 0 },
 	{ "user", KEY_USER, "NAME", 0, "run the command as this user", 0 },
 	{ "counters", KEY_COUNTERS, NULL, 0,
 	  "open the perf counters too (some 0.2 us more for each switch)", 0 },
+	{ "python", KEY_PYTHON, NULL, 0, "Python functions in stacks (CPython 3.8 to 3.13)", 0 },
 	{ "no-bpf", KEY_NO_BPF, NULL, 0, "only counters and /proc, as without privilege", 0 },
 	{},
 };
@@ -101,20 +116,112 @@ static error_t parse_duration(struct options *o, struct argp_state *state, const
 	return 0;
 }
 
-static error_t parse_buffer(struct options *o, struct argp_state *state, const char *arg)
+/* "4096" or "8K" into bytes; false: it is no size. */
+static bool parse_size(const char *arg, uint64_t max, uint64_t *ret_bytes)
 {
 	static const char units[] = "KM";
 	size_t len = strlen(arg);
 	const char *unit = len ? strchr(units, arg[len - 1]) : NULL;
-	uint64_t bytes = 0;
 	char digits[24];
 
 	if (unit)
 		len--;
 	snprintf(digits, sizeof(digits), "%.*s", (int)(len < 20 ? len : 20), arg);
-	if (cli_number(digits, 1, BUFFER_MAX, &bytes) && unit)
-		bytes <<= 10 * (unit - units + 1);
-	if (bytes < BUFFER_MIN || bytes > BUFFER_MAX || (bytes & (bytes - 1)))
+	if (!cli_number(digits, 1, max, ret_bytes))
+		return false;
+	if (unit)
+		*ret_bytes <<= 10 * (unit - units + 1);
+	return *ret_bytes <= max;
+}
+
+/* ---- call stacks ---- */
+
+static error_t parse_stacks(struct options *o, struct argp_state *state, const char *list)
+{
+	static const char *const kinds[] = { "on", "off", "wake", "lock" };
+
+	o->record.stacks = 0;
+	while (true) {
+		size_t len = strcspn(list, ","), i = 0;
+
+		while (i < 4 && (strlen(kinds[i]) != len || strncmp(kinds[i], list, len) != 0))
+			i++;
+		if (i == 4)
+			return cli_refuse(
+				state,
+				"'%.*s' is no kind of call stack: choose from on,off,wake,lock",
+				(int)(len < 40 ? len : 40), list);
+		o->record.stacks |= 1u << i;
+		if (!list[len])
+			return 0;
+		list += len + 1;
+	}
+}
+
+static error_t parse_freq(struct options *o, struct argp_state *state, const char *arg)
+{
+	uint64_t hz;
+
+	if (!cli_number(arg, 1, HZ_MAX, &hz))
+		return cli_refuse(state,
+				  "'%.40s' is no sampling rate: give samples a second, 1 to %d",
+				  arg, HZ_MAX);
+	o->record.sample_hz = hz;
+	return 0;
+}
+
+static error_t parse_stack_size(struct options *o, struct argp_state *state, const char *arg)
+{
+	uint64_t bytes;
+
+	if (!parse_size(arg, STACK_LIMIT, &bytes) || bytes < STACK_BYTES_MIN || bytes % 8)
+		return cli_refuse(
+			state,
+			"'%.40s' is no size of a stack: give a multiple of 8 bytes, from %d to 32K",
+			arg, STACK_BYTES_MIN);
+	o->record.stack_bytes = bytes;
+	return 0;
+}
+
+/* -F alone asks for samples, --python alone for all stacks. */
+static error_t check_stacks(struct options *o, struct argp_state *state)
+{
+	struct record_options *r = &o->record;
+
+	if (r->sample_hz && !r->stacks)
+		r->stacks = STACKS_ON;
+	if (r->python && !r->stacks)
+		r->stacks = STACKS_ON | STACKS_OFF | STACKS_WAKE;
+	if (r->sample_hz && !(r->stacks & STACKS_ON))
+		return cli_refuse(state, "-F is for samples: add 'on' to --stacks");
+	if (r->stack_bytes && !r->stacks)
+		return cli_refuse(state, "--stack-size is for call stacks: add -g or --stacks");
+	if (r->stacks && r->no_bpf)
+		return cli_refuse(state,
+				  "call stacks are taken by BPF programs: leave --no-bpf out");
+	return 0;
+}
+
+static error_t parse_stack_option(int key, char *arg, struct options *o, struct argp_state *state)
+{
+	switch (key) {
+	case 'g':
+		o->record.stacks |= STACKS_ON | STACKS_OFF | STACKS_WAKE;
+		return 0;
+	case 'F':
+		return parse_freq(o, state, arg);
+	case KEY_STACKS:
+		return parse_stacks(o, state, arg);
+	default:
+		return parse_stack_size(o, state, arg);
+	}
+}
+
+static error_t parse_buffer(struct options *o, struct argp_state *state, const char *arg)
+{
+	uint64_t bytes;
+
+	if (!parse_size(arg, BUFFER_MAX, &bytes) || bytes < BUFFER_MIN || (bytes & (bytes - 1)))
 		return cli_refuse(state,
 				  "'%.40s' is no buffer size: give a power of two from 64K to 32M",
 				  arg);
@@ -136,7 +243,7 @@ static error_t check(struct options *o, struct argp_state *state)
 		return cli_refuse(state, "--user needs a command to run");
 	if (o->record.argv && !*o->record.argv[0])
 		return cli_refuse(state, "the command's name is empty");
-	return 0;
+	return check_stacks(o, state);
 }
 
 static error_t parse_target(int key, char *arg, struct options *o, struct argp_state *state)
@@ -172,6 +279,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return parse_duration(o, state, arg);
 	case 'm':
 		return parse_buffer(o, state, arg);
+	case 'g':
+	case 'F':
+	case KEY_STACKS:
+	case KEY_STACK_SIZE:
+		return parse_stack_option(key, arg, o, state);
 	case 'o':
 		if (!*arg)
 			return cli_refuse(state, "the name of the file to write is empty");
@@ -182,6 +294,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_COUNTERS:
 		o->record.counters = true;
+		return 0;
+	case KEY_PYTHON:
+		o->record.python = true;
 		return 0;
 	case KEY_NO_BPF:
 		o->record.no_bpf = true;
@@ -214,6 +329,12 @@ static void show_result(const struct options *o, const struct record_result *res
 		cli_note("recorded without BPF, so without scheduler events (%s); '%s' holds what "
 			 "counters and /proc tell",
 			 result->why_not, file);
+	if (*result->python)
+		cli_note("recorded without some Python functions: %s", result->python);
+	if (o->record.stacks && !result->bpf)
+		cli_note("no call stacks were recorded: BPF programs take them");
+	if (*result->no_samples)
+		cli_note("recorded without samples of what runs (%s)", result->no_samples);
 	if (result->lost)
 		cli_note("%" PRIu64 " events were lost: the report shows when; larger buffers: -m",
 			 result->lost);

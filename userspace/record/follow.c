@@ -21,7 +21,7 @@
 static int drain(struct recording *rec, struct err *err)
 {
 	unsigned int fill = 0;
-	uint64_t now;
+	uint64_t most = rec->opts->python ? TICK_PYTHON_NS : TICK_MAX_NS, now;
 	int r = drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, &rec->result->events,
 			      err);
 
@@ -30,7 +30,7 @@ static int drain(struct recording *rec, struct err *err)
 	if (fill > 256)
 		rec->tick_ns = TICK_MIN_NS;
 	else if (fill < 32)
-		rec->tick_ns = rec->tick_ns * 2 < TICK_MAX_NS ? rec->tick_ns * 2 : TICK_MAX_NS;
+		rec->tick_ns = rec->tick_ns * 2 < most ? rec->tick_ns * 2 : most;
 	now = monotonic_ns();
 	if (now - rec->last_round_ns < ROUND_NS && trace_writer_pending(rec->writer) < ROUND_BYTES)
 		return 0;

@@ -12,6 +12,10 @@
  */
 static bool wanted(const struct recording *rec, const struct probe *probe)
 {
+	if (!strcmp(probe->name, "python"))
+		return rec->opts->python;
+	if (!strcmp(probe->name, "sample"))
+		return rec->opts->stacks;
 	return strcmp(probe->name, "counter") || rec->opts->counters || !rec->result->bpf;
 }
 

@@ -24,6 +24,9 @@
 #include "record/recording.h"
 
 #define DEFAULT_BUFFER (4u << 20)
+#define DEFAULT_STACK_BYTES 8192
+#define STACK_RATE (8u << 20) /* bytes a second and CPU: some 1000 deep stacks */
+#define DEFAULT_HZ 99
 #define RECORDER_NICE (-20)
 
 static void json_p(json_t **json)
@@ -88,10 +91,17 @@ static int describe_target(struct recording *rec, struct err *err)
 		.nr_ids = opts->nr_ids,
 		.epoch_ns = monotonic_ns(),
 		.buffer_bytes = opts->buffer_bytes ? opts->buffer_bytes : DEFAULT_BUFFER,
+		.stacks = opts->stacks,
+		.stack_bytes = opts->stack_bytes ? opts->stack_bytes : DEFAULT_STACK_BYTES,
+		.stack_rate = STACK_RATE,
+		.sample_hz = opts->sample_hz ? opts->sample_hz : DEFAULT_HZ,
 		.mapping = store_mapping,
 		.mapping_arg = rec,
+		.python = opts->python,
 		.bufs_fd = -1,
 		.locals_fd = -1,
+		.addresses_fd = -1,
+		.counts_fd = -1,
 	};
 	return cpulist_machine(&rec->env.nr_cpus, &rec->online, err);
 }
@@ -203,6 +213,7 @@ static uint64_t dropped(const json_t *meta)
 static int finish(struct recording *rec, struct err *err)
 {
 	_cleanup_(json_p) json_t *meta = NULL;
+	const char *note;
 	unsigned int fill;
 	int r = probe_set_stop(rec, err);
 
@@ -221,6 +232,10 @@ static int finish(struct recording *rec, struct err *err)
 	if (!r)
 		r = trace_writer_meta(rec->writer, meta, err);
 	rec->result->lost = dropped(meta);
+	snprintf(rec->result->no_samples, sizeof(rec->result->no_samples), "%s",
+		 rec->env.no_samples);
+	note = json_string_value(json_object_get(json_object_get(meta, "python"), "note"));
+	snprintf(rec->result->python, sizeof(rec->result->python), "%.300s", note ? note : "");
 	rec->result->bytes = trace_writer_size(rec->writer);
 	rec->result->wall_ns = rec->end_ns - rec->begin_ns;
 	return r;

@@ -23,19 +23,25 @@ struct record_options {
 	const char *output;   /* path of the trace */
 	size_t buffer_bytes;  /* of each CPU, a power of two; 0: the default */
 	bool no_bpf;          /* do not use BPF even where it works: counters and /proc only */
-	bool counters;        /* open the perf counters too; without BPF they always are */
-	int stdout_fd;        /* the command's standard output; -1: ours */
+	unsigned int stacks;  /* STACKS_* of bpf/events.h; 0: no call stacks */
+	unsigned int stack_bytes; /* of a user stack, copied at most; 0: the default */
+	unsigned int sample_hz;   /* samples a second on each CPU; 0: the default */
+	bool counters;            /* open the perf counters too; without BPF they always are */
+	bool python;              /* frames of Python functions in stacks */
+	int stdout_fd;            /* the command's standard output; -1: ours */
 };
 
 /* What happened, for the line that `record` prints at its end. */
 struct record_result {
 	bool bpf;          /* the scheduler's probes ran; else only counters and /proc */
 	char why_not[256]; /* bpf is false: why */
+	char python[320];  /* which Python frames could not be had, and why; "" */
 	int exit_status; /* of the command as a shell gives it (128 + signal); 0 without a command */
 	bool interrupted;       /* by a signal to us */
 	uint64_t wall_ns;       /* from letting the command run to its end */
 	uint64_t events, bytes; /* records, file size */
 	uint64_t lost;          /* dropped records */
+	char no_samples[256];   /* bpf, but STACKS_ON could not be had: why; "" */
 };
 
 /*

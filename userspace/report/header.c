@@ -180,6 +180,18 @@ static void show_counters(const struct loaded *l, const struct report_options *o
 	text_field(out, o->width, "counters", "%s", text);
 }
 
+/* What `record --python` could not have. */
+static void show_python(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	const json_t *python = json_object_get(l->raw_meta, "python");
+	const char *note = json_string_value(json_object_get(python, "note"));
+	char clean[400];
+
+	if (note && *note)
+		text_field(out, o->width, "python", "%s",
+			   escape_terminal(clean, sizeof(clean), note, strnlen(note, 320), false));
+}
+
 void report_header(const struct loaded *l, const struct report_options *o, FILE *out)
 {
 	char why[300];
@@ -199,5 +211,6 @@ void report_header(const struct loaded *l, const struct report_options *o, FILE 
 		show_lost(l, o, out);
 	show_audit(l, o, out);
 	show_counters(l, o, out);
+	show_python(l, o, out);
 	show_cost(l, o, out);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every event as a line: see script.h. One small function for each kind of event, found through a table. */
-#include "report/script.h"
+#include "report/script_impl.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,22 +12,7 @@
 #include "report/units.h"
 #include "report/who.h"
 
-struct script {
-	FILE *out;
-	enum syscall_arch arch;
-	uint64_t base_ns;
-	struct who_table *names;
-};
-
-/* One line in the making. */
-struct line {
-	struct script *script;
-	FILE *out;
-	const struct trace_event *ev;
-	unsigned int flags;
-};
-
-static void put_head(const struct line *l, uint32_t who)
+void script_put_head(const struct line *l, uint32_t who)
 {
 	uint64_t ns = l->script->base_ns + l->ev->time_ns;
 	char text[WHO_TEXT_SIZE];
@@ -50,7 +35,7 @@ static void put_name(const struct line *l, const char *key, const char *text, si
 	fprintf(l->out, " %s=%s", key, escape_terminal(name, sizeof(name), text, len, true));
 }
 
-static void put_flag(const struct line *l, unsigned int flag, const char *name)
+void script_put_flag(const struct line *l, unsigned int flag, const char *name)
 {
 	if (l->flags & flag)
 		fprintf(l->out, " %s=1", name);
@@ -95,7 +80,7 @@ static int put_switch(const struct line *l)
 	uint32_t how = e->how[0] | e->how[1] << 8 | (uint32_t)e->how[2] << 16;
 	bool runnable = l->flags & SW_RUNNABLE;
 
-	put_head(l, e->prev);
+	script_put_head(l, e->prev);
 	fprintf(l->out, "switch");
 	put_who(l, "prev", e->prev);
 	put_who(l, "next", e->next);
@@ -105,9 +90,9 @@ static int put_switch(const struct line *l)
 		put_syscall(l, how, l->flags & SW_COMPAT);
 		fprintf(l->out, " seq=%u", e->prev_seq);
 	}
-	put_flag(l, SW_IOWAIT, "iowait");
-	put_flag(l, SW_THROTTLED, "throttled");
-	put_flag(l, SW_FROZEN, "frozen");
+	script_put_flag(l, SW_IOWAIT, "iowait");
+	script_put_flag(l, SW_THROTTLED, "throttled");
+	script_put_flag(l, SW_FROZEN, "frozen");
 	return 0;
 }
 
@@ -120,13 +105,13 @@ static int put_wake(const struct line *l)
 		context = l->flags & WK_HARDIRQ ? "hardirq" :
 			  l->flags & WK_SOFTIRQ ? "softirq" :
 						  "task";
-	put_head(l, e->wakee);
+	script_put_head(l, e->wakee);
 	fprintf(l->out, "wake");
 	put_who(l, "wakee", e->wakee);
 	put_who(l, "waker", e->waker);
 	fprintf(l->out, " context=%s cpu=%u seq=%u", context, e->cpu, e->seq);
-	put_flag(l, WK_ON_CPU, "on_cpu");
-	put_flag(l, WK_DELAYED, "delayed");
+	script_put_flag(l, WK_ON_CPU, "on_cpu");
+	script_put_flag(l, WK_DELAYED, "delayed");
 	if (e->why)
 		fprintf(l->out, " why=%s",
 			e->why == WHY_WOKEN   ? "woken" :
@@ -140,7 +125,7 @@ static int put_wakeup(const struct line *l)
 {
 	const struct ev_wake *e = (const void *)l->ev->rec;
 
-	put_head(l, e->wakee);
+	script_put_head(l, e->wakee);
 	fprintf(l->out, "wakeup");
 	put_who(l, "wakee", e->wakee);
 	if (l->flags & WU_NO_WAKE)
@@ -148,8 +133,8 @@ static int put_wakeup(const struct line *l)
 	else
 		fprintf(l->out, " waker=-");
 	fprintf(l->out, " cpu=%u seq=%u", e->cpu, e->seq);
-	put_flag(l, WU_NEW, "new");
-	put_flag(l, WU_THROTTLED, "throttled");
+	script_put_flag(l, WU_NEW, "new");
+	script_put_flag(l, WU_THROTTLED, "throttled");
 	return 0;
 }
 
@@ -157,7 +142,7 @@ static int put_migrate(const struct line *l)
 {
 	const struct ev_migrate *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "migrate from=%u to=%u", e->from, e->to);
 	return 0;
 }
@@ -167,7 +152,7 @@ static int put_fork(const struct line *l)
 	const struct ev_thread *e = (const void *)l->ev->rec;
 	int r = who_set(l->script->names, e->who, e->tid, e->comm);
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "fork");
 	put_who(l, "parent", e->parent);
 	fprintf(l->out, " tid=%" PRIu32 " pid=%" PRIu32 " clone_flags=0x%" PRIx64, e->tid, e->tgid,
@@ -180,16 +165,16 @@ static int put_snap(const struct line *l)
 	const struct ev_thread *e = (const void *)l->ev->rec;
 	int r = who_set(l->script->names, e->who, e->tid, e->comm);
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "snap tid=%" PRIu32 " pid=%" PRIu32 " state=%s", e->tid, e->tgid,
 		l->flags & SN_BLOCKED ? state_name(e->state, false, false) : "R");
 	if (l->flags & SN_BLOCKED)
 		put_syscall(l, e->how, false);
-	put_flag(l, SN_TARGET, "target");
-	put_flag(l, SN_ON_CPU, "on_cpu");
-	put_flag(l, SN_IOWAIT, "iowait");
-	put_flag(l, SN_FROZEN, "frozen");
-	put_flag(l, SN_KTHREAD, "kthread");
+	script_put_flag(l, SN_TARGET, "target");
+	script_put_flag(l, SN_ON_CPU, "on_cpu");
+	script_put_flag(l, SN_IOWAIT, "iowait");
+	script_put_flag(l, SN_FROZEN, "frozen");
+	script_put_flag(l, SN_KTHREAD, "kthread");
 	return r;
 }
 
@@ -198,7 +183,7 @@ static int put_exec(const struct line *l)
 	const struct ev_exec *e = (const void *)l->ev->rec;
 	int r = who_set(l->script->names, e->who, e->tid, e->comm);
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "exec tid=%" PRIu32 " pid=%" PRIu32 " old_tid=%" PRIu32, e->tid, e->tgid,
 		e->old_tid);
 	put_name(l, "file", e->file, sizeof(e->file));
@@ -209,7 +194,7 @@ static int put_exit(const struct line *l)
 {
 	const struct ev_exit *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "exit code=%" PRIu32, e->code);
 	return 0;
 }
@@ -218,7 +203,7 @@ static int put_rename(const struct line *l)
 {
 	const struct ev_name *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "name");
 	put_name(l, "comm", e->comm, sizeof(e->comm));
 	fprintf(l->out, " pid=%" PRIu32, e->tgid);
@@ -229,7 +214,7 @@ static int put_books(const struct line *l)
 {
 	const struct ev_books *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out,
 		"books at=%s voluntary=%" PRIu64 " involuntary=%" PRIu64 " migrations=%" PRIu64
 		" exec_ns=%" PRIu64 " delay_ns=%" PRIu64 " pcount=%" PRIu64,
@@ -249,7 +234,7 @@ static int put_task(const struct line *l)
 	const struct ev_task *e = (const void *)l->ev->rec;
 	char cpus[128];
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out,
 		"task policy=%s nice=%d prio=%u cpus=%s nr_cpus=%" PRIu32 " cgroup=%" PRIu64,
 		report_policy(e->policy), e->nice, e->rt_priority,
@@ -261,7 +246,7 @@ static int put_missed(const struct line *l)
 {
 	const struct ev_missed *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out,
 		"missed what=%s arrivals=%" PRIu32 " arrival_ns=%" PRIu64 " queue_ns=%" PRIu64,
 		l->flags & MI_SWITCH_IN ? "switch" : "wakeup", e->arrivals, e->arrival_ns,
@@ -273,7 +258,7 @@ static int put_futex(const struct line *l)
 {
 	const struct ev_futex *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out,
 		"futex uaddr=0x%" PRIx64 " op=0x%" PRIx32 " val=0x%" PRIx32 " pc=0x%" PRIx64,
 		e->uaddr, e->op, e->val, e->pc);
@@ -283,9 +268,9 @@ static int put_futex(const struct line *l)
 		fprintf(l->out, " near=%" PRIu32 ",%" PRIu32 ",%" PRIu32, e->near[0], e->near[1],
 			e->near[2]);
 	fprintf(l->out, " seq=%u", e->seq);
-	put_flag(l, FX_TIMEOUT, "timeout");
-	put_flag(l, FX_VECTOR, "vector");
-	put_flag(l, FX_FUTEX2, "futex2");
+	script_put_flag(l, FX_TIMEOUT, "timeout");
+	script_put_flag(l, FX_VECTOR, "vector");
+	script_put_flag(l, FX_FUTEX2, "futex2");
 	return 0;
 }
 
@@ -293,7 +278,7 @@ static int put_stack(const struct line *l)
 {
 	const struct ev_stack *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "stack part=%u parts=%u seq=%u", e->part, e->parts, e->seq);
 	if (!e->part)
 		fprintf(l->out, " pc=0x%" PRIx64 " sp=0x%" PRIx64, e->words[0], e->words[1]);
@@ -304,7 +289,7 @@ static int put_klock(const struct line *l)
 {
 	const struct ev_klock *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "klock lock=0x%" PRIx64 " seq=%u", e->lock, e->seq);
 	return 0;
 }
@@ -313,15 +298,15 @@ static int put_klock_end(const struct line *l)
 {
 	const struct ev_klock *e = (const void *)l->ev->rec;
 
-	put_head(l, e->who);
+	script_put_head(l, e->who);
 	fprintf(l->out, "klock_end lock=0x%" PRIx64 " for_ns=%" PRIu64 " seq=%u", e->lock,
 		e->for_ns, e->seq);
-	put_flag(l, KL_SPIN, "spin");
-	put_flag(l, KL_READ, "read");
-	put_flag(l, KL_WRITE, "write");
-	put_flag(l, KL_RT, "rt");
-	put_flag(l, KL_PERCPU, "percpu");
-	put_flag(l, KL_MUTEX, "mutex");
+	script_put_flag(l, KL_SPIN, "spin");
+	script_put_flag(l, KL_READ, "read");
+	script_put_flag(l, KL_WRITE, "write");
+	script_put_flag(l, KL_RT, "rt");
+	script_put_flag(l, KL_PERCPU, "percpu");
+	script_put_flag(l, KL_MUTEX, "mutex");
 	return 0;
 }
 
@@ -349,17 +334,35 @@ static int put_irq(const struct line *l)
 		l->ev->cpu);
 	if (!(l->flags & IQ_BEFORE))
 		fprintf(l->out, " for_ns=%" PRIu64, e->ns);
-	put_flag(l, IQ_BEFORE, "before");
+	script_put_flag(l, IQ_BEFORE, "before");
 	return 0;
 }
 
 static int (*const printers[EV_KIND_NR])(const struct line *l) = {
-	[EV_SWITCH] = put_switch,   [EV_WAKE] = put_wake,           [EV_WAKEUP] = put_wakeup,
-	[EV_MIGRATE] = put_migrate, [EV_FORK] = put_fork,           [EV_SNAP] = put_snap,
-	[EV_EXEC] = put_exec,       [EV_EXIT] = put_exit,           [EV_NAME] = put_rename,
-	[EV_BOOKS] = put_books,     [EV_TASK] = put_task,           [EV_MISSED] = put_missed,
-	[EV_LOST] = put_lost,       [EV_FUTEX] = put_futex,         [EV_STACK] = put_stack,
-	[EV_KLOCK] = put_klock,     [EV_KLOCK_END] = put_klock_end, [EV_IRQ] = put_irq,
+	[EV_SWITCH] = put_switch,
+	[EV_WAKE] = put_wake,
+	[EV_WAKEUP] = put_wakeup,
+	[EV_MIGRATE] = put_migrate,
+	[EV_FORK] = put_fork,
+	[EV_SNAP] = put_snap,
+	[EV_EXEC] = put_exec,
+	[EV_EXIT] = put_exit,
+	[EV_NAME] = put_rename,
+	[EV_BOOKS] = put_books,
+	[EV_TASK] = put_task,
+	[EV_MISSED] = put_missed,
+	[EV_LOST] = put_lost,
+	[EV_FUTEX] = put_futex,
+	[EV_STACK] = put_stack,
+	[EV_KLOCK] = put_klock,
+	[EV_KLOCK_END] = put_klock_end,
+	[EV_IRQ] = put_irq,
+	[EV_CALLS] = script_put_calls,
+	[EV_KSTACK] = script_put_frames,
+	[EV_USTACK] = script_put_ustack,
+	[EV_UFRAMES] = script_put_frames,
+	[EV_PYSTACK] = script_put_pystack,
+	[EV_PYCODE] = script_put_pycode,
 };
 
 int script_event(void *arg, const struct trace_event *ev)

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* For python.bpf.h only: its maps, and how a thread finds its thread state. */
+#ifndef WHYSCALE_PYTHON_THREAD_BPF_H
+#define WHYSCALE_PYTHON_THREAD_BPF_H
+
+#include "common.bpf.h"
+
+#define CLONE_THREAD 0x00010000
+
+#define PY_FRAMES 126       /* nine records */
+#define PY_STEPS 256        /* with those that the loop puts between */
+#define PY_THREAD_SIZE 1024 /* more than a thread state has */
+#define PY_THREADS 1024     /* thread states that are looked through */
+#define PY_NAME_MAX 255     /* bytes */
+#define PY_FILE_MAX 1023    /* bytes */
+#define PY_WIDE_MAX 512     /* characters of a str that is not ASCII */
+#define PY_PARTS 250
+#define PY_TEXT (PY_PARTS * PYCODE_BYTES)
+#define PY_TABLE_WORDS 8 /* of a line table: length, hash and 48 bytes */
+#define PY_HEAD 2048     /* more than the two names take */
+#define PY_TABLE_MAX (PY_TEXT - PY_HEAD - 8)
+#define PY_SEEN 16384
+#define PY_NOBODY_SHIFT 27 /* 134 ms: for so long a thread is believed to have no thread state */
+
+enum { PY_NONE, PY_FOUND, PY_FAILED };
+
+/* By process. Forks are copied here at once, the rest is user space's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, struct py_process);
+} py_processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PY_LAYOUTS);
+	__type(key, u32);
+	__type(value, struct py_layout);
+} py_layouts SEC(".maps");
+
+/* The ids of codes and stacks that have been written, each at its own place: one that loses it is written again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PY_SEEN);
+	__type(key, u32);
+	__type(value, u64);
+} py_seen SEC(".maps");
+
+/* The ids of code objects. Two CPUs may write one at a time: then the two words do not fit together. */
+struct py_known {
+	u64 id, check; /* check: what it was found by, exclusive-or id */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PY_SEEN);
+	__type(key, u32);
+	__type(value, struct py_known);
+} py_codes SEC(".maps");
+
+/* Of one object's programs, which do not nest. A field may be read at an offset up to the mask, whatever the layout says. */
+#define PY_FRAME_MASK 127
+#define PY_MASK 255
+struct py_scratch {
+	u64 runtime, tls, now;
+	u64 thread;     /* in and out: what is kept in the thread's `struct local` */
+	u64 frame;      /* the next one */
+	u64 interp, at; /* of py_step(), and whether some thread state has no frames */
+	u64 unborn;
+	u64 out, out_end; /* of py_text() */
+	u64 check;        /* what the code object in of_code will be found by */
+	u64 table;        /* bytes of its line table */
+	u64 id;           /* and what py_write_part() writes */
+	u32 layout, tgid;
+	u32 nr, cut;
+	u32 first_line;
+	u32 parts, bytes;
+	u32 pad;
+	u8 of_frame[PY_FRAME_MASK + 1 + 8];
+	u8 of_thread[PY_MASK + 1 + 8];
+	u8 of_code[PY_MASK + 1 + 8];
+	struct ev_pyframe frames[PY_FRAMES + 2];
+	u8 wide[PY_WIDE_MAX * 4];
+	u8 text[PY_TEXT + 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* or one for each buffer */
+	__type(key, u32);
+	__type(value, struct py_scratch);
+} py_scratch SEC(".maps");
+
+/* ---- small ones ---- */
+
+static __always_inline struct py_scratch *py_here(void)
+{
+	u32 cpu = bpf_get_smp_processor_id(), slot;
+
+	barrier_var(cpu);
+	slot = config.every_cpu ? cpu : config.cpu_slot[cpu & (MAX_CPUS - 1)];
+	return bpf_map_lookup_elem(&py_scratch, &slot);
+}
+
+static __always_inline const struct py_layout *py_layout_of(const struct py_scratch *s)
+{
+	u32 layout = s->layout;
+
+	return bpf_map_lookup_elem(&py_layouts, &layout);
+}
+
+static __always_inline bool py_read(void *to, u32 bytes, u64 from)
+{
+	return !bpf_probe_read_user(to, bytes, (void *)from);
+}
+
+#define PY_WORD(raw, offset, mask) (*(u64 *)((raw) + ((offset) & (mask))))
+#define PY_BYTE(raw, offset, mask) (*(u8 *)((raw) + ((offset) & (mask))))
+
+static __always_inline u64 py_mix(u64 hash, u64 with)
+{
+	hash = (hash ^ with) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 29;
+}
+
+static __always_inline bool py_is_seen(u64 id)
+{
+	u32 i = id & (PY_SEEN - 1);
+	u64 *seen = bpf_map_lookup_elem(&py_seen, &i);
+
+	return seen && *seen == id;
+}
+
+static __always_inline void py_set_seen(u64 id)
+{
+	u32 i = id & (PY_SEEN - 1);
+	u64 *seen = bpf_map_lookup_elem(&py_seen, &i);
+
+	if (seen)
+		*seen = id;
+}
+
+#if defined(__TARGET_ARCH_x86)
+/* pthread_self() is where fs points to. */
+static __always_inline u64 py_tls(struct task_struct *p)
+{
+	return p->thread.fsbase;
+}
+static __always_inline bool py_is_self(u64 id, u64 tls)
+{
+	return id == tls;
+}
+#elif defined(__TARGET_ARCH_arm64)
+/* pthread_self() is right below what tpidr_el0 points to, by a size that depends on the C library; stacks are further apart. */
+static __always_inline u64 py_tls(struct task_struct *p)
+{
+	return p->thread.uw.tp_value;
+}
+static __always_inline bool py_is_self(u64 id, u64 tls)
+{
+	return id < tls && tls - id <= 4096;
+}
+#endif
+
+/* ---- the thread state ---- */
+
+/* The innermost frame of the thread state that is in s->of_thread; 0: none. False: it could not be read. */
+static __always_inline bool py_top(struct py_scratch *s, const struct py_layout *layout)
+{
+	s->frame = PY_WORD(s->of_thread, layout->thread_frame, PY_MASK);
+	if (layout->cframe_frame == PYL_NONE || !s->frame)
+		return true;
+	return py_read(&s->frame, 8, s->frame + layout->cframe_frame);
+}
+
+static __always_inline bool py_is_mine(const struct py_scratch *s, const struct py_layout *layout)
+{
+	return py_is_self(PY_WORD(s->of_thread, layout->thread_id, PY_MASK), s->tls);
+}
+
+/* The one that was found before: it is still this thread's, and in the list, if that runs through it. */
+static __always_inline bool py_thread_holds(struct py_scratch *s, const struct py_layout *layout)
+{
+	u64 link, back = 0;
+
+	if (!py_read(s->of_thread, PYL_THREAD_BYTES, s->thread) || !py_is_mine(s, layout))
+		return false;
+	link = PY_WORD(s->of_thread, layout->thread_prev, PY_MASK);
+	if (link)
+		link += layout->thread_next;
+	else
+		link = PY_WORD(s->of_thread, layout->thread_interp, PY_MASK) +
+		       layout->interp_threads;
+	return py_read(&back, 8, link) && back == s->thread && py_top(s, layout) && s->frame;
+}
+
+/*
+ * A step through the thread states of all interpreters, newest first, from s->at of s->interp. A thread that has several (it uses
+ * subinterpreters) is in the newest one that has frames; s->thread is one that has not, or 0. -1: not at the end yet.
+ */
+__noinline int py_step(void)
+{
+	const struct py_layout *layout;
+	struct py_scratch *s = py_here();
+	u64 frame;
+
+	if (!s)
+		return PY_FAILED;
+	layout = py_layout_of(s);
+	if (!layout)
+		return PY_FAILED;
+	if (!s->at) {
+		if (!py_read(&s->interp, 8, s->interp + layout->interp_next))
+			return PY_FAILED;
+		if (!s->interp)
+			return s->thread ? PY_FOUND : PY_NONE;
+		return py_read(&s->at, 8, s->interp + layout->interp_threads) ? -1 : PY_FAILED;
+	}
+	if (!py_read(s->of_thread, PYL_THREAD_BYTES, s->at))
+		return PY_FAILED;
+	if (py_is_mine(s, layout)) {
+		s->thread = s->at;
+		if (!py_top(s, layout))
+			return PY_FAILED;
+		if (s->frame)
+			return PY_FOUND;
+	}
+	/*
+	 * Without frames it may be that of a thread which has yet to put its id there. 3.11 and 3.12: a cframe in the thread state
+	 * itself is the one without.
+	 */
+	frame = PY_WORD(s->of_thread, layout->thread_frame, PY_MASK);
+	if (!frame || frame - s->at < PY_THREAD_SIZE)
+		s->unborn = 1;
+	s->at = PY_WORD(s->of_thread, layout->thread_next, PY_MASK);
+	return -1;
+}
+
+static __always_inline int py_search(void)
+{
+	for (u32 i = 0; i < PY_THREADS; i++) {
+		int r = py_step();
+
+		if (r >= 0)
+			return r;
+	}
+	return PY_FAILED;
+}
+
+/* The thread was not Python's some time ago, and nothing has changed: the newest thread state is the same, and not its own. */
+static __always_inline bool py_is_nobody(struct py_scratch *s, const struct py_layout *layout,
+					 u64 head, u64 nobody)
+{
+	return s->thread == nobody && py_read(s->of_thread, PYL_THREAD_BYTES, head) &&
+	       !py_is_mine(s, layout);
+}
+
+/* Sets s->thread, and s->frame to its innermost frame or 0. */
+__noinline int py_thread(void)
+{
+	const struct py_layout *layout;
+	struct py_scratch *s = py_here();
+	u64 interp = 0, head = 0, nobody;
+	int r;
+
+	if (!s)
+		return PY_FAILED;
+	layout = py_layout_of(s);
+	if (!layout)
+		return PY_FAILED;
+	s->frame = 0;
+	if (s->thread && !(s->thread & 1) && py_thread_holds(s, layout))
+		return PY_FOUND;
+	s->frame = 0;
+	if (!py_read(&interp, 8, s->runtime + layout->runtime_interpreters))
+		return PY_FAILED;
+	if (!interp)
+		return PY_NONE;
+	if (!py_read(&head, 8, interp + layout->interp_threads))
+		return PY_FAILED;
+	nobody = py_mix(py_mix(interp, head), s->now >> PY_NOBODY_SHIFT) | 1;
+	if (py_is_nobody(s, layout, head, nobody))
+		return PY_NONE;
+	s->thread = s->unborn = 0;
+	s->interp = interp;
+	s->at = head;
+	r = py_search();
+	if (r == PY_NONE && !s->unborn)
+		s->thread = nobody;
+	return r;
+}
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The user's stack: copied, known again, written. See stack.bpf.h. */
+#ifndef WHYSCALE_STACK_USER_BPF_H
+#define WHYSCALE_STACK_USER_BPF_H
+
+#include "stack_tables.bpf.h"
+
+/*
+ * All ones if the unwinding may depend on this word, else 0. It goes by return addresses and by pointers into the copied stack. Code
+ * lies neither in the heap nor in the variables of the program's own file.
+ */
+static __always_inline u64 matters(const struct stack_scratch *s, u64 word, u64 bytes)
+{
+	u64 low = s->low;
+
+#if defined(__TARGET_ARCH_arm64)
+	word &= (1ull << 48) - 1; /* a return address may be signed */
+#endif
+	return within(word, s->sp, bytes + 8) |
+	       (within(word, low, (1ull << 48) - low) & ~within(word, s->data, s->data_size) &
+		~within(word, s->heap, s->heap_size));
+}
+
+/* Copies what can be read of the stack from s->sp to s->end; returns how many bytes, in whole words. */
+__noinline u32 user_copy(struct stack_scratch *s)
+{
+	u64 want, done = 0;
+	u8 *to;
+
+	if (!s)
+		return 0;
+	want = (s->end - s->sp) & ~7ull;
+	to = (u8 *)(s->words + STACK_REGS);
+	if (want > STACK_LIMIT)
+		want = STACK_LIMIT;
+	if (!bpf_probe_read_user(to, want, (void *)s->sp)) {
+		clear_words(s, STACK_REGS + want / 8, 8); /* the hash goes by eights */
+		return want;
+	}
+	/* a page is not there: up to it */
+	for (u32 i = 0; i <= STACK_LIMIT / PAGE; i++) {
+		u64 bytes = PAGE - ((s->sp + done) & (PAGE - 1));
+
+		if (done >= want || done > STACK_LIMIT)
+			break;
+		if (bytes > want - done)
+			bytes = want - done;
+		if (bytes > PAGE || bpf_probe_read_user(to + done, bytes, (void *)(s->sp + done)))
+			break;
+		done += bytes;
+	}
+	done &= ~7ull;
+	clear_words(s, STACK_REGS + done / 8, 8); /* the hash goes by eights */
+	return done;
+}
+
+static __always_inline bool within_budget(struct stack_scratch *s, u32 bytes)
+{
+	u64 passed = s->now - s->budget_time;
+
+	/* in steps, so that nothing is lost by rounding */
+	if ((s64)passed > 1 << 20) {
+		s->budget_time = s->now;
+		if (passed > 1 << 30)
+			passed = 1 << 30;
+		s->budget += (passed >> 10) * config.stack_rate >> 20;
+		if (s->budget > (s64)config.stack_rate)
+			s->budget = config.stack_rate;
+	}
+	if (s->budget < (s64)bytes)
+		return false;
+	s->budget -= bytes;
+	return true;
+}
+
+/* 0, or 1: it is over the budget, or there is no room. */
+__noinline int user_write(struct stack_scratch *s, u64 id, u32 bytes)
+{
+	struct buf *b = buf_of(bpf_get_smp_processor_id());
+	u32 parts = (STACK_REGS + bytes / 8 + USTACK_WORDS - 1) / USTACK_WORDS;
+	struct ev_ustack *rec;
+
+	if (!s || !b)
+		return 1;
+	if (!room_to_spare(b, parts * sizeof(*rec))) {
+		stack_count(STACK_NO_ROOM, 1);
+		return 1;
+	}
+	if (!within_budget(s, parts * sizeof(*rec))) {
+		stack_count(STACK_NO_BUDGET, 1);
+		return 1;
+	}
+	clear_words(s, STACK_REGS + bytes / 8, USTACK_WORDS);
+	for (u32 part = 0; part < USTACK_PARTS; part++) {
+		if (part >= parts || part * USTACK_WORDS >= words_max())
+			break;
+		rec = RESERVE(b, ev_ustack);
+		if (!rec)
+			return 1;
+		rec->id = id;
+		rec->part = part;
+		rec->parts = parts;
+		rec->bytes = bytes;
+		rec->tgid = s->tgid;
+		__builtin_memcpy(rec->words, s->words + part * USTACK_WORDS, sizeof(rec->words));
+		COMMIT(rec, s->now, EV_USTACK, 0);
+	}
+	stack_count(STACK_USER_NEW, 1);
+	stack_count(STACK_USER_BYTES, bytes);
+	return 0;
+}
+
+/* Of the registers, clears what does not matter: counters of loops are there. */
+static __always_inline void clear_registers(struct stack_scratch *s, u32 bytes)
+{
+#if defined(__TARGET_ARCH_x86)
+	u32 nr = 8;
+#else
+	u32 nr = STACK_REGS;
+#endif
+
+	/* all but pc and sp */
+	for (u32 i = 2; i < nr; i++)
+		s->words[i] &= matters(s, s->words[i], bytes);
+}
+
+/* Of the copied words, clears what does not matter. */
+__noinline int user_clear(struct stack_scratch *s, u32 nr, u32 bytes)
+{
+	if (!s)
+		return 0;
+	for (u32 i = 0; i < STACK_WORDS_MAX; i += 8) {
+		u64 *word = s->words + STACK_REGS + i;
+
+		if (i + STACK_REGS >= nr || i + STACK_REGS >= words_max())
+			break;
+		for (u32 k = 0; k < 8; k++)
+			word[k] &= matters(s, word[k], bytes);
+	}
+	return 0;
+}
+
+/* The registers are in s->words. The id of the user stack, written if it is new; 0: it could not be. */
+static __always_inline u64 user_stack_id(struct stack_scratch *s)
+{
+	u32 bytes = user_copy(s), nr = STACK_REGS + bytes / 8;
+	u64 key, id;
+
+	clear_registers(s, bytes);
+	key = stack_hash(s, nr);
+	id = known_get(key);
+	if (id)
+		return id;
+	user_clear(s, nr, bytes);
+	id = stack_hash(s, nr);
+	if (!id_is_seen(id)) {
+		if (user_write(s, id, bytes))
+			return 0;
+		id_set_seen(id);
+	}
+	known_set(key, id);
+	return id;
+}
+
+/* Where p's user stack ends, from sp upwards: what is above was not pushed by its functions. */
+static __always_inline u64 user_stack_end(struct task_struct *p, struct mm_struct *mm, u64 sp)
+{
+	u64 first = mm->start_stack, own, end = sp + config.stack_bytes;
+
+#if defined(__TARGET_ARCH_x86)
+	own = p->thread.fsbase; /* the descriptor of a glibc thread, above its stack */
+#else
+	own = 0; /* its thread pointer may be anywhere */
+#endif
+	if (first > sp && first < end)
+		end = first;
+	if (own > sp && own < end)
+		end = own;
+	return end;
+}
+
+static __always_inline void user_limits(struct stack_scratch *s, struct task_struct *p,
+					struct mm_struct *mm)
+{
+	u64 code = mm->start_code;
+
+	/* A program whose own code is high up has none below 1 GiB: what maps there is asked for by address. */
+	s->low = code < 1ull << 32 ? 1 << 16 : 1 << 30;
+	s->data = mm->start_data;
+	s->data_size = mm->end_data - s->data;
+	s->heap = mm->start_brk;
+	s->heap_size = mm->brk - s->heap;
+	s->tgid = p->tgid;
+	s->space = (u64)mm;
+	s->owner = s->tgid;
+}
+
+/*
+ * The user stack of p, the current task, whose user registers are in s->words. 0: it has none, or it could not be had (CL_NO_USER in
+ * s->flags).
+ */
+static __always_inline u64 user_stack(struct stack_scratch *s, struct task_struct *p)
+{
+	struct mm_struct *mm = p->mm;
+	u64 id;
+
+	if (!mm || !s->words[0])
+		return 0;
+	if (task_compat(p)) {
+		s->flags |= CL_NO_USER;
+		return 0;
+	}
+	s->sp = s->words[1];
+	s->end = user_stack_end(p, mm, s->sp);
+	user_limits(s, p, mm);
+	id = user_stack_id(s);
+	if (!id)
+		s->flags |= CL_NO_USER;
+	return id;
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What sched's probe must know of stacks and samples. */
+#ifndef WHYSCALE_PROBES_SAMPLE_H
+#define WHYSCALE_PROBES_SAMPLE_H
+
+#include <stdbool.h>
+
+/* Whether samples come from a counter of cycles, so in NMIs; else from a timer. */
+bool sample_by_cycles(void);
+
+struct bpf_object;
+struct probe_env;
+
+/* Before an object with bpf/stack.bpf.h is loaded: makes room in its maps, which are as small as maps can be. 0 or a negative errno. */
+int sample_size_maps(const struct probe_env *env, struct bpf_object *obj);
+
+#endif

@@ -1,0 +1,213 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Flame graphs of programs whose functions take known shares of the time, recorded on this kernel: on a CPU, asleep, waiting for a lock;
+# built in every way that makes stacks or names hard. Shares are right within 2 points, and the graph's total is the ledger's. What the
+# programs know of themselves is compared by oracle_flame.py; a program of progs/ is built here where the way matters.
+# shellcheck source=tests/lib.sh disable=SC2317 # functions are called through ok
+. "$(dirname "$0")/../lib.sh"
+
+FLAME=$ROOT/tests/e2e/oracle_flame.py
+SRC=$ROOT/tests/e2e/progs
+RATE=2999
+data=$TMP/flame.data
+
+oracle() {
+	timeout -k 5 60 "$PY" "$FLAME" "$@"
+}
+
+# record OPTION... -- PROGRAM...: into $data; what the program prints goes to $TMP/facts. 77: events were lost.
+record() {
+	rm -f "$data" "$TMP/facts"
+	timeout -k 5 120 "$W" record -g -o "$data" "$@" >"$TMP/facts" 2>"$TMP/record.err" || {
+		cat "$TMP/record.err"
+		return 1
+	}
+	cat "$TMP/record.err"
+	timeout -k 5 60 "$W" report --json "$data" >"$TMP/report.json" || return 1
+	"$PY" -c 'import json, sys; sys.exit(77 if json.load(open(sys.argv[1]))["lost"]["events"] else 0)' "$TMP/report.json"
+}
+
+# folded MODE OPTION...: into $TMP/MODE.folded, and its sum is the ledger's.
+folded() {
+	local mode=$1
+	shift
+	timeout -k 5 120 "$W" flame --folded "--$mode" "$@" "$data" >"$TMP/$mode.folded" || return 1
+	oracle total "$TMP/$mode.folded" "$TMP/report.json" "$mode"
+}
+
+# shares PATH PROGRAM...: the program burns in functions that it tells, right below PATH.
+shares() {
+	not_lost shares_once "$@"
+}
+
+shares_once() {
+	local path=$1
+	shift
+	record -F "$RATE" -- "$@" && folded on && oracle shares "$TMP/on.folded" "$TMP/facts" "$path"
+}
+
+build() {
+	local name=$1
+	shift
+	gcc -O2 -g -D_GNU_SOURCE -pthread "$@" "$SRC/burn.c" -o "$TMP/$name"
+}
+
+# ---- on a CPU, built in every way ----
+
+ok_bpf "70, 20 and 10 % of the time on a CPU" shares "main;burn;work" "$PROGS/burn" cpu 2
+if build with-fp -fno-omit-frame-pointer; then
+	ok_bpf "... with frame pointers" shares "main;burn;work" "$TMP/with-fp" cpu 2
+fi
+if build no-fp -fomit-frame-pointer -no-pie -fno-pie; then
+	ok_bpf "... without frame pointers, at a fixed address" shares "main;burn;work" "$TMP/no-fp" cpu 2
+fi
+if build pie -fomit-frame-pointer -pie -fPIE; then
+	ok_bpf "... at any address (PIE)" shares "main;burn;work" "$TMP/pie" cpu 2
+fi
+if build static -static 2>/dev/null; then
+	ok_bpf "... linked statically" shares "main;burn;work" "$TMP/static" cpu 2
+fi
+if build stripped && objcopy --only-keep-debug "$TMP/stripped" "$TMP/stripped.debug" &&
+	strip "$TMP/stripped" && objcopy --add-gnu-debuglink="$TMP/stripped.debug" "$TMP/stripped"; then
+	ok_bpf "... stripped, with a debug file beside it" shares "main;burn;work" "$TMP/stripped" cpu 2
+fi
+if g++ -O2 -g -D_GNU_SOURCE "$SRC/flame/oven.cc" -o "$TMP/oven"; then
+	ok_bpf "... in C++" shares "main" "$TMP/oven" 2
+fi
+if gcc -O2 -g -shared -fPIC -D_GNU_SOURCE "$SRC/flame/lib.c" -o "$TMP/libburn.so"; then
+	ok_bpf "... in a library that is loaded late and unloaded" shares "library_burn;work" \
+		"$PROGS/burn" dl 2 "$TMP/libburn.so"
+fi
+ok_bpf "... before and after exec" shares "main;burn;work" "$PROGS/burn" exec 1 "$PROGS/burn" cpu 1
+ok_bpf "... in a process that is gone before the end" shares "main;in_child;burn;work" "$PROGS/burn" child 2
+
+# through FROM LEAF PROGRAM...: 98 % of the time under LEAF is reached from FROM.
+through() {
+	not_lost through_once "$@"
+}
+
+through_once() {
+	local from=$1 leaf=$2
+	shift 2
+	record -F 999 -- "$@" && folded on && oracle whole "$TMP/on.folded" "$from" "$leaf" 0.98
+}
+
+ok_bpf "qsort of libc calls back: whole to main" through sort_numbers by_value "$PROGS/burn" sort 1
+ok_bpf "... and main to qsort" through main sort_numbers "$PROGS/burn" sort 1
+ok_bpf "Debian's python3: whole to the C library's start" through __libc_start_call_main _PyEval_EvalFrameDefault \
+	/usr/bin/python3 -I "$SRC/flame/burn.py" 1
+
+# Debian's sort: stripped, and in libc all the time.
+sorted_lines() {
+	"$PY" -c 'for i in range(300000): print(i * 7919 % 300007)' >"$TMP/lines" || return 1
+	through __libc_start_call_main '__memcmp*' env LC_ALL=C sort --parallel=1 -o "$TMP/lines.sorted" "$TMP/lines"
+}
+
+ok_bpf "Debian's sort: whole from libc's memcmp to the start" sorted_lines
+
+# ---- Python ----
+
+# python INTERPRETER: its functions' shares, by their own names; what is native around them stays.
+python() {
+	not_lost python_once "$@"
+}
+
+python_once() {
+	record -F "$RATE" --python -- "$1" -I "$SRC/flame/burn.py" 2 && folded on --python &&
+		oracle shares "$TMP/on.folded" "$TMP/facts" "<module>;work" &&
+		oracle whole "$TMP/on.folded" twenty by_key 0.98 &&
+		oracle whole "$TMP/on.folded" __libc_start_call_main seventy 0.98
+}
+
+for python in /usr/bin/python3.[0-9]* ~/.pyenv/versions/3.*/bin/python3.[0-9]*; do
+	version=$("$python" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+	case $version in
+	3.8 | 3.9 | 3.1[0-3]) ;;
+	*) continue ;;
+	esac
+	[[ $python == *"/python$version" ]] || continue # python3.11-config, python3.7m
+	ok_bpf "Python functions: $python" python "$python"
+done
+
+# ---- beside perf ----
+
+# In one run, beside perf: the same program under both.
+beside_perf() {
+	not_lost beside_perf_once
+}
+
+beside_perf_once() {
+	record -F "$RATE" -- perf record -q -e cpu-clock -F "$RATE" -g -o "$TMP/perf.data" "$TMP/with-fp" cpu 3 &&
+		folded on || return
+	timeout 60 perf script -i "$TMP/perf.data" -F comm,ip,sym 2>/dev/null >"$TMP/perf.txt" || return 1
+	oracle perf "$TMP/on.folded" "$TMP/perf.txt" seventy twenty ten
+}
+
+if command -v perf >/dev/null && [ -x "$TMP/with-fp" ]; then
+	ok_bpf "the same shares as perf record -e cpu-clock -g sees in the same run" beside_perf
+else
+	skip "the same shares as perf record -e cpu-clock -g sees in the same run" "there is no perf"
+fi
+
+# ---- waiting ----
+
+asleep() {
+	not_lost asleep_once
+}
+
+asleep_once() {
+	record -- "$PROGS/burn" sleep 2 && folded off || return
+	oracle shares "$TMP/off.folded" "$TMP/facts" "main;doze" && oracle time "$TMP/off.folded" "$TMP/facts" 0.02
+}
+
+ok_bpf "asleep: 70 and 30 % in two functions, and how long" asleep
+
+locked() {
+	not_lost locked_once
+}
+
+# The lock's wait is all in want_lock, at the_lock, held by the other thread.
+locked_once() {
+	record -- "$PROGS/burn" lock 2 && folded lock && folded wake && folded off || return
+	oracle time "$TMP/lock.folded" "$TMP/facts" 0.02 || return
+	"$PY" - "$TMP/lock.folded" "$TMP/wake.folded" <<'PYTHON'
+import sys
+good = total = 0
+for line in open(sys.argv[1]):
+    stack, ns = line.rsplit(" ", 1)
+    frames = stack.split(";")
+    total += int(ns)
+    if frames[0].startswith("the_lock ") and frames[1].startswith("held by burn/") and "want_lock" in frames:
+        good += int(ns)
+print(f"lock: {good} of {total} ns")
+if good < 0.95 * total:
+    sys.exit("the lock or its holder is not told")
+good = total = 0
+for line in open(sys.argv[2]):
+    stack, ns = line.rsplit(" ", 1)
+    waiter, _, waker = stack.partition(";--;")
+    if "want_lock" in waiter.split(";") and waiter.endswith(";lock"):
+        total += int(ns)
+        frames = waker.split(";")
+        if "hold_lock" in frames and frames.index("hold_lock") > 0:
+            good += int(ns)
+print(f"wake: {good} of {total} ns")
+if not total or good < 0.95 * total:
+    sys.exit("who woke it is not told")
+PYTHON
+}
+
+ok_bpf "a lock: its name, its holder, and who gave it away" locked
+
+# ---- what is not there ----
+
+no_stacks() {
+	"$W" record -o "$data" -- "$PROGS/burn" cpu 0.1 >/dev/null && ! "$W" flame --folded --on "$data" >"$TMP/out" 2>"$TMP/err" ||
+		[ ! -s "$TMP/out" ] || return 1
+	grep -q -- -g "$TMP/err"
+}
+
+ok_bpf "a trace without stacks: said, with what to do" no_stacks
+
+finish

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A stack whose parts are all there, or of which no more will come: the copy of a user stack is unwound at once, so that 8 bytes for
+ * each frame are kept of it; the others are counted.
+ */
+#include <elf.h>
+#include <stdlib.h>
+
+#include "analysis/stack_regs.h"
+#include "analysis/stack_store_impl.h"
+
+static uint16_t machine_of(enum syscall_arch arch)
+{
+	return arch == ARCH_AARCH64 ? EM_AARCH64 : EM_X86_64;
+}
+
+static void give_back(struct stack_store *s, struct stored *st)
+{
+	s->counts.bytes -= st->bytes;
+	free(st->data);
+	st->data = NULL;
+	st->bytes = st->nr = 0;
+}
+
+/* From the registers and the copy of the stack to addresses. */
+static void unwind(struct stack_store *s, struct stored *st)
+{
+	size_t regs = STACK_REGS * sizeof(uint64_t), nr;
+	struct unwind_state state = { .machine = machine_of(s->o.arch) };
+	enum unwind_end end = UNWIND_CUT;
+	uint64_t *address;
+
+	state.stack = (const uint8_t *)st->data + regs;
+	state.stack_bytes = st->bytes - regs < st->claimed ? st->bytes - regs : st->claimed;
+	stack_regs(s->o.arch, st->data, &state);
+	nr = unwind_stack(s->unwind, st->tgid, st->time_ns, &state, s->unwound, STACK_STORE_FRAMES,
+			  &end);
+	give_back(s, st);
+	st->cut = end == UNWIND_CUT || end == UNWIND_FULL;
+	address = stack_store_room(s, nr * sizeof(*address)) ? calloc(nr, sizeof(*address)) : NULL;
+	if (!address)
+		return;
+	for (size_t i = 0; i < nr; i++)
+		address[i] = (s->unwound[i].pc & ~ADDRESS_EXACT) |
+			     (s->unwound[i].exact ? ADDRESS_EXACT : 0);
+	st->data = address;
+	st->nr = (uint32_t)nr;
+	st->bytes = (uint32_t)(nr * sizeof(*address));
+}
+
+/* Addresses end with a 0, or where the parts do. */
+static void count_addresses(struct stored *st)
+{
+	uint64_t *address = st->data;
+
+	for (st->nr = 0; st->nr < st->bytes / sizeof(*address) && address[st->nr]; st->nr++)
+		address[st->nr] &= st->kind == EV_UFRAMES ? ~ADDRESS_EXACT : UINT64_MAX;
+	if (st->nr && st->kind == EV_UFRAMES)
+		address[0] |= ADDRESS_EXACT;
+}
+
+static void count_python(struct stored *st)
+{
+	const struct ev_pyframe *frame = st->data;
+
+	for (st->nr = 0; st->nr < st->bytes / sizeof(*frame) && frame[st->nr].code; st->nr++)
+		;
+}
+
+void stored_settle(struct stack_store *s, struct stored *st)
+{
+	bool partial = st->next < st->parts;
+
+	st->settled = true;
+	s->counts.partial += partial;
+	st->cut |= partial;
+	switch (st->kind) {
+	case EV_USTACK:
+		unwind(s, st);
+		break;
+	case EV_PYSTACK:
+		count_python(st);
+		break;
+	case EV_PYCODE:
+		st->nr = st->bytes < st->claimed ? st->bytes : st->claimed;
+		break;
+	default:
+		count_addresses(st);
+	}
+}
