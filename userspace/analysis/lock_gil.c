@@ -12,18 +12,32 @@
 /* A thread that has run for less than this has not had the lock: it found it taken, and waits again. */
 #define GIL_RUN_NS 100000
 
-/* From since_ns on `other` did nothing but wait for the lock, and does so still. */
-static bool only_waited(const struct locks *k, const struct lock *lock, const struct waiter *other,
-			uint64_t since_ns, size_t max, size_t *steps)
+/* Between the two moments, the latter being in or at the end of a wait for the lock, `other` did nothing but wait for it. */
+static bool only_waited(const struct locks *k, const struct waiter *other, uint64_t since_ns,
+			uint64_t until_ns, size_t max, size_t *steps)
 {
 	uint64_t ns[CLASS_NR], elsewhere = 0;
 
-	if (!other || other->lock != lock)
-		return false;
-	*steps += history_sum(k->history, other->serial, since_ns, k->now_ns, max, ns);
+	*steps += history_sum(k->history, other->serial, since_ns, until_ns, max, ns);
 	for (int c = CLASS_LOCK; c < CLASS_NR; c++)
 		elsewhere += c == CLASS_GIL ? 0 : ns[c];
 	return !elsewhere && ns[CLASS_ONCPU] < GIL_RUN_NS;
+}
+
+/* From when on `other` may have taken the lock: not before its last wait for it was over, or not yet. */
+static uint64_t may_take_from(const struct locks *k, const struct lock *lock,
+			      const struct waiter *other, uint64_t since_ns, size_t max,
+			      size_t *steps)
+{
+	uint64_t until_ns = since_ns;
+
+	if (other && other->lock == lock)
+		until_ns = k->now_ns;
+	else if (other && !other->lock && other->gil_of == lock && other->gil_until_ns > since_ns)
+		until_ns = other->gil_until_ns;
+	if (until_ns > since_ns && only_waited(k, other, since_ns, until_ns, max, steps))
+		return until_ns;
+	return since_ns;
 }
 
 /*
@@ -34,7 +48,7 @@ static uint64_t until_others_ran(struct locks *k, const struct lock *lock, const
 				 uint64_t since_ns, uint32_t *ret_taker)
 {
 	const struct thread *self = ledger_find(k->ledger, w->serial);
-	uint64_t first_ns = k->now_ns, ran_ns;
+	uint64_t first_ns = k->now_ns, from_ns, ran_ns;
 	size_t nr = ledger_nr_threads(k->ledger), max = lock_credit(k), steps = nr;
 
 	*ret_taker = 0;
@@ -46,10 +60,12 @@ static uint64_t until_others_ran(struct locks *k, const struct lock *lock, const
 
 		if (t == self || t->tgid != self->tgid || (t->ended && t->end_ns <= since_ns))
 			continue;
-		steps += 1 + history_first_run(k->history, t->serial, since_ns, k->now_ns,
+		from_ns = may_take_from(k, lock, other, since_ns, max - steps, &steps);
+		if (from_ns >= first_ns || steps >= max)
+			continue;
+		steps += 1 + history_first_run(k->history, t->serial, from_ns, k->now_ns,
 					       max - steps, &ran_ns);
-		if (ran_ns >= first_ns || steps >= max ||
-		    only_waited(k, lock, other, since_ns, max - steps, &steps))
+		if (ran_ns >= first_ns || steps >= max)
 			continue;
 		first_ns = ran_ns;
 		*ret_taker = other && !other->lock && other->gil_of == lock &&
@@ -100,15 +116,17 @@ void lock_gil_let_go(struct locks *k, struct lock *lock, const struct waiter *w)
 }
 
 /*
- * So a thread that has run for a while since its last wait in take_gil(), without waiting for anything else and without a hand-over since,
- * has had the lock, and has let go as it begins to wait anew.
+ * So a thread that has run for a while since its last wait in take_gil(), without waiting for anything else and without a hand-over since
+ * but to itself, has had the lock, and has let go as it begins to wait anew.
  */
 bool lock_had_gil(struct locks *k, const struct lock *lock, const struct waiter *w)
 {
+	const struct lock_state *state = lock_state(k, lock);
+	bool to_it = state->given_to == w->serial && !state->late;
 	uint64_t ns[CLASS_NR], elsewhere = 0;
 
 	if (w->gil_of != lock || !w->gil_until_ns ||
-	    lock_state(k, lock)->handed_at_ns > w->gil_until_ns)
+	    (state->handed_at_ns > w->gil_until_ns && !to_it))
 		return false;
 	lock_spend(k, history_sum(k->history, w->serial, w->gil_until_ns, k->now_ns, lock_credit(k),
 				  ns));
