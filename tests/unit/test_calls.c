@@ -18,7 +18,6 @@
 
 #include "analysis/calls.h"
 #include "analysis/load.h"
-#include "base/cleanup.h"
 #include "symbol_help.h"
 #include "trace_text.h"
 

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "symbol/python_lines.h"
 #include "symbol_help.h"
 

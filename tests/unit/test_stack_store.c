@@ -18,7 +18,6 @@
 
 #include "analysis/calls.h"
 #include "analysis/stack_store.h"
-#include "base/cleanup.h"
 #include "symbol_help.h"
 #include "trace/kinds.h"
 

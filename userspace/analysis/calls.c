@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "analysis/calls_impl.h"
-#include "base/cleanup.h"
 #include "base/vec.h"
 
 /* The locks by their index. */
