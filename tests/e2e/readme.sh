@@ -55,6 +55,15 @@ says_something() {
 	runs "$1" >out 2>&1 && [ -s out ]
 }
 
+# A graph goes to a file: the one that -o names, or flame.svg.
+draws() {
+	local file
+	file=$(sed -n 's/.* -o \([^ ]*\).*/\1/p' <<<"$1")
+	file=${file:-flame.svg}
+	rm -f "$file"
+	runs "$1" && grep -q '<svg' "$file"
+}
+
 # The recipe is shown, not run; the makes in it are replaced, since make runs these even with -n.
 make_knows() {
 	make -C "$ROOT" --no-print-directory -n MAKE=true "$1" | tee recipe
@@ -77,6 +86,8 @@ try() {
 			skip "$name" "there are no events: $bpf_why"
 		fi
 		;;
+	*" --folded > "*) ok "$name" runs "$command && [ -s ${command##* } ]" ;;
+	"whyscale flame"*) ok "$name" draws "$command" ;;
 	"whyscale "*) ok "$name" says_something "$command" ;;
 	*) ok "$name: this test knows what to do with it" false ;;
 	esac
