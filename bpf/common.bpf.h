@@ -38,6 +38,8 @@ const volatile struct {
 	__u8 stacks;        /* STACKS_*: stack.bpf.h */
 	__u32 stack_bytes; /* of a user stack, copied at most; a multiple of 8, up to STACK_LIMIT */
 	__u32 stack_rate;  /* bytes a second of new user stacks on a CPU */
+	__u32 moves_size; /* stack_kernel.bpf.h: the code that moves the kernel's stack; 0: not known */
+	__u64 moves_low;
 	__u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */
 } config;
 

@@ -78,6 +78,22 @@ static __always_inline u32 read_u32(u64 addr)
 	return value;
 }
 
+static __always_inline u64 read_u64(u64 addr)
+{
+	u64 value = 0;
+
+	if (bpf_rdonly_cast) {
+		struct thread_info *at;
+
+		at = bpf_rdonly_cast(
+			(void *)(addr - bpf_core_field_offset(struct thread_info, flags)),
+			bpf_core_type_id_kernel(struct thread_info));
+		return at->flags;
+	}
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)addr);
+	return value;
+}
+
 #if defined(__TARGET_ARCH_x86)
 #define TS_COMPAT 0x0002 /* in a 32-bit system call */
 static __always_inline u32 regs_syscall(struct pt_regs *regs)

@@ -361,11 +361,13 @@ struct ev_irq {
 #define CL_NO_USER 0x08   /* so the user stack */
 #define CL_NO_PYTHON 0x10 /* so the Python one, of a thread that runs Python */
 #define CL_USER_MODE 0x20 /* CL_SAMPLE: it was in user space: there is no kernel stack */
+#define CL2_KERNEL_AGAIN \
+	0x01 /* in `more`: the kernel stack was not walked, but known again by where its return addresses lie */
 struct ev_calls {
 	ev_u64 w0;
-	ev_u32 who; /* may be WHO_UNTRACKED for CL_WAKE */
-	ev_u16 seq; /* of who; CL_OFF: of the switch-out that follows */
-	ev_u16 pad;
+	ev_u32 who;                  /* may be WHO_UNTRACKED for CL_WAKE */
+	ev_u16 seq;                  /* of who; CL_OFF: of the switch-out that follows */
+	ev_u16 more;                 /* CL2_* */
 	ev_u64 kernel, user, python; /* ids; 0: none */
 };
 
@@ -375,8 +377,10 @@ struct ev_calls {
 #define STACKS_WAKE 0x4 /* who wakes a thread */
 #define STACKS_LOCK 0x8 /* the switch-outs of futex waits: a part of STACKS_OFF */
 
-#define STACK_LIMIT 32768u      /* bytes that are copied of a user stack at most */
-#define STACK_TABLE 8192u       /* places for what was seen; a power of two */
+#define STACK_LIMIT 32768u /* bytes that are copied of a user stack at most */
+#define STACK_TABLE 8192u  /* places for what was seen; a power of two */
+#define KERNEL_SETS \
+	64u /* of four kernel stacks that are known again, on each CPU; a power of two */
 #define KERNEL_ADDRESSES 16384u /* addresses in kernel stacks that get a name */
 enum {
 	ADDRESS_RETURN = 1,
@@ -385,13 +389,17 @@ enum {
 
 /* What is counted of them, on each CPU. */
 enum stack_count {
-	STACK_CALLS,      /* EV_CALLS written */
-	STACK_KERNEL_NEW, /* EV_KSTACK stacks written */
-	STACK_USER_NEW,   /* EV_USTACK stacks written */
-	STACK_USER_BYTES, /* bytes copied in them */
-	STACK_NO_ROOM,    /* a new stack was given up: the buffer was too full */
-	STACK_NO_BUDGET,  /* a new user stack was given up: too many of them lately */
-	STACK_NO_NAME,    /* kernel addresses that were too many to be named */
+	STACK_CALLS,        /* EV_CALLS written */
+	STACK_KERNEL_NEW,   /* EV_KSTACK stacks written */
+	STACK_USER_NEW,     /* EV_USTACK stacks written */
+	STACK_USER_BYTES,   /* bytes copied in them */
+	STACK_NO_ROOM,      /* a new stack was given up: the buffer was too full */
+	STACK_NO_BUDGET,    /* a new user stack was given up: too many of them lately */
+	STACK_NO_NAME,      /* kernel addresses that were too many to be named */
+	STACK_KERNEL_WALKS, /* kernel stacks that were walked */
+	STACK_KERNEL_AGAIN, /* that were known again: CL2_KERNEL_AGAIN */
+	STACK_KERNEL_CHECKS, /* of the walks: of a stack that would have been known again, to see whether it is that one */
+	STACK_KERNEL_CHANGED, /* of the checks: it was another one */
 	STACK_COUNTS
 };
 

@@ -27,6 +27,7 @@ static __always_inline int take_sample(struct sample_regs *ctx, struct task_stru
 		return 0;
 	s->now = now_ns();
 	s->flags = CL_SAMPLE;
+	s->more = 0;
 	save_sample_regs(s->words, ctx);
 	if (in_user_space(sample_pc(ctx))) {
 		s->flags |= CL_USER_MODE;

@@ -2,8 +2,7 @@
 /*
  * Call stacks: EV_CALLS, and the stacks themselves when they are new (events.h draws it).
  *
- *   kernel   walked by the kernel, which takes 1 us for a dozen frames. There is no cheaper way to know that it is the same as last
- *            time: the kernel begins each system call at a random place of the stack, and leaves old return addresses between.
+ *   kernel   walked by the kernel, or known again by its return addresses (stack_kernel.bpf.h).
  *   user     the registers and the stack from its pointer upwards are copied, up to where the stack begins or to a limit, to be
  *            unwound later. A copy that was seen before is known by the hash of all its words. Of another one the words are
  *            cleared that cannot matter to the unwinding: only those stay that may point to code or into the copy; these make
@@ -21,102 +20,8 @@
 #define WHYSCALE_STACK_BPF_H
 
 #include "python.bpf.h"
-#include "stack_tables.bpf.h"
+#include "stack_kernel.bpf.h"
 #include "stack_user.bpf.h"
-
-/* ---- the kernel's ---- */
-
-/* The hash of the nr addresses in s->frames. */
-__noinline u64 kernel_hash(struct stack_scratch *s, u32 nr)
-{
-	u64 a = nr, b = MIX_BY;
-
-	if (!s)
-		return 0;
-	for (u32 i = 0; i < KSTACK_FRAMES; i += 2) {
-		if (i >= nr)
-			break;
-		MIX(a, s->frames[i]);
-		MIX(b, s->frames[i + 1]);
-	}
-	MIX(a, b);
-	return a ? a : 1;
-}
-
-/* 0, or 1: there is no room. */
-__noinline int kernel_write(struct stack_scratch *s, u64 id, u32 nr)
-{
-	struct buf *b = buf_of(bpf_get_smp_processor_id());
-	u32 parts = (nr + FRAMES_WORDS - 1) / FRAMES_WORDS;
-	struct ev_frames *rec;
-
-	if (!s || !b)
-		return 1;
-	if (!room_to_spare(b, parts * sizeof(*rec))) {
-		stack_count(STACK_NO_ROOM, 1);
-		return 1;
-	}
-	for (u32 i = 0; i < KSTACK_FRAMES; i++)
-		if (i >= nr)
-			s->frames[i] = 0;
-	for (u32 part = 0; part < KSTACK_PARTS; part++) {
-		if (part >= parts)
-			break;
-		rec = RESERVE(b, ev_frames);
-		if (!rec)
-			return 1;
-		rec->id = id;
-		rec->part = part;
-		rec->parts = parts;
-		rec->cut = nr >= KSTACK_FRAMES;
-		rec->pad = 0;
-		rec->tgid = 0;
-		__builtin_memcpy(rec->address, s->frames + part * FRAMES_WORDS,
-				 sizeof(rec->address));
-		COMMIT(rec, s->now, EV_KSTACK, 0);
-	}
-	stack_count(STACK_KERNEL_NEW, 1);
-	return 0;
-}
-
-/* exact: the innermost address is the instruction itself. */
-__noinline int kernel_note_addresses(struct stack_scratch *s, u32 exact)
-{
-	u32 how = exact ? ADDRESS_EXACT : ADDRESS_RETURN;
-
-	for (u32 i = 0; s && i < KSTACK_FRAMES; i++) {
-		if (!s->frames[i])
-			break;
-		if (bpf_map_update_elem(&kernel_addresses, &s->frames[i], &how, BPF_ANY))
-			stack_count(STACK_NO_NAME, 1);
-		how = ADDRESS_RETURN;
-	}
-	return 0;
-}
-
-/* The id of the nr addresses in s->frames, written if they are new; 0: there is no room. */
-static __always_inline u64 kernel_stack_id(struct stack_scratch *s, u32 nr, bool exact)
-{
-	u64 id;
-
-	s->frames[nr & (FRAMES_ROUND - 1)] = 0; /* the hash goes by twos */
-	id = kernel_hash(s, nr);
-	if (id_is_seen(id))
-		return id;
-	if (kernel_write(s, id, nr))
-		return 0;
-	kernel_note_addresses(s, exact);
-	id_set_seen(id);
-	return id;
-}
-
-/* Walks the kernel stack of `ctx`; the innermost `skip` frames are our own. Its id, or 0. */
-static __always_inline u64 kernel_walk(void *ctx, struct stack_scratch *s, u32 skip, bool exact)
-{
-	long bytes = bpf_get_stack(ctx, s->frames, KSTACK_FRAMES * 8, skip);
-
-	return bytes > 0 ? kernel_stack_id(s, bytes / 8, exact) : 0;
-}
 
 /* ---- the record ---- */
 
@@ -129,7 +34,7 @@ static __always_inline void write_calls(struct buf *b, const struct stack_scratc
 		return;
 	rec->who = who;
 	rec->seq = seq;
-	rec->pad = 0;
+	rec->more = s->more;
 	rec->kernel = kernel;
 	rec->user = user;
 	rec->python = python;
@@ -162,7 +67,11 @@ static __noinline int stacks_now(void *ctx, struct task_struct *p, struct local 
 		return 0;
 	s->now = now;
 	s->flags = how & CL_ABOUT;
-	kernel = kernel_walk(ctx, s, HOW_DEPTH_OF(how), false);
+	s->more = 0;
+	if (how & HOW_INTERRUPT)
+		kernel = kernel_walk(ctx, s, HOW_DEPTH_OF(how), false);
+	else
+		kernel = kernel_stack(ctx, s, p, HOW_DEPTH_OF(how), how);
 	if (!kernel)
 		s->flags |= CL_NO_KERNEL;
 	who = p->pid ? p->pid | WHO_UNTRACKED : WHO_IDLE;

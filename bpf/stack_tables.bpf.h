@@ -10,6 +10,7 @@
 #define KSTACK_PARTS 4
 #define KSTACK_FRAMES (KSTACK_PARTS * FRAMES_WORDS)
 #define FRAMES_ROUND 128 /* a power of two above that */
+#define KNOWN_ROUND 32   /* likewise, above KNOWN_FRAMES */
 #define PAGE 4096
 
 /* Of one object's programs, which do not nest. */
@@ -25,7 +26,12 @@ struct stack_scratch {
 	s64 budget; /* bytes of new user stacks that may still be written */
 	u64 budget_time;
 	u32 tgid;
-	u32 flags; /* CL_* */
+	u32 flags, more; /* CL_*, CL2_* */
+	u32 nr_frames;   /* of the last walk */
+	u32 found;
+	u64 here, top; /* the kernel stack in use */
+	u64 thought; /* its id, as far as known before it was walked once more; 0: it was not known */
+	u16 at[KNOWN_ROUND], last[KNOWN_ROUND]; /* where its frames were found, bytes from `here` */
 };
 
 struct {

@@ -124,20 +124,28 @@ static __always_inline void clear_registers(struct stack_scratch *s, u32 bytes)
 		s->words[i] &= matters(s, s->words[i], bytes);
 }
 
-/* Of the copied words, clears what does not matter. */
-__noinline int user_clear(struct stack_scratch *s, u32 nr, u32 bytes)
+/* Of so many copied words from `at` on, clears what does not matter. A function, so that the verifier follows it once. */
+#define CLEAR_BLOCK 64
+__noinline int user_clear_block(struct stack_scratch *s, u32 at, u32 bytes)
 {
-	if (!s)
+	if (!s || at > STACK_WORDS_MAX - CLEAR_BLOCK)
 		return 0;
-	for (u32 i = 0; i < STACK_WORDS_MAX; i += 8) {
-		u64 *word = s->words + STACK_REGS + i;
+	for (u32 i = 0; i < CLEAR_BLOCK; i++) {
+		u64 *word = s->words + STACK_REGS + at + i;
 
-		if (i + STACK_REGS >= nr || i + STACK_REGS >= words_max())
-			break;
-		for (u32 k = 0; k < 8; k++)
-			word[k] &= matters(s, word[k], bytes);
+		*word &= matters(s, *word, bytes);
 	}
 	return 0;
+}
+
+/* Of all of them. */
+static __always_inline void user_clear(struct stack_scratch *s, u32 bytes)
+{
+	for (u32 at = 0; at < STACK_WORDS_MAX; at += CLEAR_BLOCK) {
+		if (at * 8 >= bytes)
+			break;
+		user_clear_block(s, at, bytes);
+	}
 }
 
 /* The registers are in s->words. The id of the user stack, written if it is new; 0: it could not be. */
@@ -151,7 +159,7 @@ static __always_inline u64 user_stack_id(struct stack_scratch *s)
 	id = known_get(key);
 	if (id)
 		return id;
-	user_clear(s, nr, bytes);
+	user_clear(s, bytes);
 	id = stack_hash(s, nr);
 	if (!id_is_seen(id)) {
 		if (user_write(s, id, bytes))

@@ -17,6 +17,7 @@
 #include "irq.skel.h"
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
+#include "probes/refusal.h"
 
 #define SECTION "tp_btf/"
 #define TYPE_PREFIX "btf_trace_"
@@ -88,13 +89,14 @@ static int irq_check(struct err *why)
 
 	if (!btf)
 		return no_events(why);
+	refusal_listen();
 	skel = irq_bpf__open();
 	if (!skel)
 		return err_sys(why, -errno, "cannot open the interrupt programs");
 	r = choose(skel, btf) ? irq_bpf__load(skel) : no_events(why);
 	irq_bpf__destroy(skel);
 	if (r && r != -ENOTSUP)
-		return err_sys(why, r, "the kernel refused the interrupt programs");
+		return refusal_error(why, r, "the interrupt programs");
 	return r;
 }
 
@@ -112,6 +114,7 @@ static int load(struct irq *q, struct probe_env *env, const struct btf *btf, str
 {
 	int r;
 
+	refusal_listen();
 	q->skel = irq_bpf__open();
 	if (!q->skel)
 		return err_sys(err, -errno, "cannot open the interrupt programs");
@@ -130,7 +133,7 @@ static int load(struct irq *q, struct probe_env *env, const struct btf *btf, str
 	if (!r)
 		r = irq_bpf__attach(q->skel);
 	if (r)
-		return err_sys(err, r, "the kernel refused the interrupt programs");
+		return refusal_error(err, r, "the interrupt programs");
 	bpf_cost_add(env->bpf_cost, q->skel->obj);
 	return 0;
 }

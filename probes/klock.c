@@ -19,6 +19,7 @@
 #include "klock.skel.h"
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
+#include "probes/refusal.h"
 
 struct klock {
 	struct klock_bpf *skel;
@@ -51,6 +52,7 @@ static int load(struct klock *k, struct probe_env *env, struct err *err)
 {
 	int r;
 
+	refusal_listen();
 	k->skel = klock_bpf__open();
 	if (!k->skel)
 		return err_sys(err, -errno, "cannot open the kernel-lock programs");
@@ -67,7 +69,7 @@ static int load(struct klock *k, struct probe_env *env, struct err *err)
 	if (!r)
 		r = klock_bpf__attach(k->skel);
 	if (r)
-		return err_sys(err, r, "the kernel refused the kernel-lock programs");
+		return refusal_error(err, r, "the kernel-lock programs");
 	bpf_cost_add(env->bpf_cost, k->skel->obj);
 	return 0;
 }

@@ -57,7 +57,8 @@ struct probe_env {
 	int locals_fd;        /* the tracked threads' storage; -1: there is none */
 	char no_samples[256]; /* why STACKS_ON could not be had; "" */
 	int addresses_fd,
-		counts_fd; /* with stacks: kernel_addresses and stack_counts of bpf/stack.bpf.h */
+		counts_fd, /* with stacks: kernel_addresses and stack_counts of bpf/stack.bpf.h */
+		seen_fd;   /* and its seen_ids */
 	const void *bpf_config; /* `config` of bpf/common.bpf.h, filled in */
 	size_t bpf_config_bytes;
 	struct bpf_cost *bpf_cost; /* further programs are added to it */

@@ -13,7 +13,7 @@
  *
  *   "stacks": {"kinds": ["on", "off", ...], "event": "cpu-clock", "unit": "ns", "period": N, "hz": N, "stack_bytes": N,
  *              "calls": N, "kernel_stacks": N, "user_stacks": N, "user_bytes": N, "no_room": N, "no_budget": N, "no_name": N,
- *              "no_samples": "why"}
+ *              "kernel_walks": N, "kernel_again": N, "kernel_checks": N, "kernel_changed": N, "no_samples": "why"}
  *   "kernel_symbols": {"0xADDRESS": "function", ...}, of every address in the kernel stacks; looked up here, since only root may
  */
 #include "probes/sample.h"
@@ -40,6 +40,7 @@
 #include "base/kallsyms.h"
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
+#include "probes/refusal.h"
 #include "probes/python.h"
 #include "sample.skel.h"
 
@@ -187,6 +188,7 @@ int sample_size_maps(const struct probe_env *env, struct bpf_object *obj)
 		{ "seen_ids", STACK_TABLE },
 		{ "known_stacks", STACK_TABLE },
 		{ "kernel_addresses", KERNEL_ADDRESSES },
+		{ "known_kernels", env->nr_bufs * KERNEL_SETS },
 	};
 	int r = 0;
 
@@ -194,6 +196,34 @@ int sample_size_maps(const struct probe_env *env, struct bpf_object *obj)
 		r = bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, sizes[i].name),
 					     sizes[i].entries);
 	return r;
+}
+
+#if defined(__aarch64__)
+#define MOVING_CODE "invoke_syscall"
+#else
+#define MOVING_CODE "do_syscall_64"
+#endif
+
+/* The kernel lists its own symbols in the order of their addresses: it reaches to the next one. */
+void sample_moving_code(uint64_t *ret_low, uint32_t *ret_size)
+{
+	_cleanup_(fclose_p) FILE *f = fopen("/proc/kallsyms", "re");
+	uint64_t address, low = 0;
+	char line[512], name[128];
+
+	*ret_low = *ret_size = 0;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%" SCNx64 " %*c %127s", &address, name) != 2)
+			continue;
+		if (low && address > low && address - low < UINT16_MAX) {
+			*ret_low = low;
+			*ret_size = (uint32_t)(address - low);
+		}
+		if (low && address != low)
+			return;
+		if (!strcmp(name, MOVING_CODE))
+			low = address;
+	}
 }
 
 /* The maps of the scheduler's programs that these write into. */
@@ -210,6 +240,8 @@ static int share_maps(struct sample *s)
 		r = bpf_map__reuse_fd(s->skel->maps.kernel_addresses, env->addresses_fd);
 	if (!r)
 		r = bpf_map__reuse_fd(s->skel->maps.stack_counts, env->counts_fd);
+	if (!r)
+		r = bpf_map__reuse_fd(s->skel->maps.seen_ids, env->seen_fd);
 	return r ? r : python_use_maps(env, s->skel->obj);
 }
 
@@ -218,6 +250,7 @@ static int load(struct sample *s, struct err *err)
 	const struct probe_env *env = s->env;
 	int r;
 
+	refusal_listen();
 	s->skel = sample_bpf__open();
 	if (!s->skel)
 		return err_sys(err, -errno, "cannot open the sampling program");
@@ -230,7 +263,7 @@ static int load(struct sample *s, struct err *err)
 	if (!r)
 		r = sample_bpf__load(s->skel);
 	if (r)
-		return err_sys(err, r, "the kernel refused the sampling program");
+		return refusal_error(err, r, "the sampling program");
 	bpf_cost_add(env->bpf_cost, s->skel->obj);
 	return 0;
 }
@@ -318,14 +351,18 @@ static json_t *describe(const struct sample *s)
 	json_t *about;
 
 	read_counts(s, n);
-	about = json_pack("{s:o,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "kinds",
+	about = json_pack("{s:o,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "kinds",
 			  kinds_asked(s->env->stacks), "stack_bytes", (int)s->env->stack_bytes,
 			  "calls", (json_int_t)n[STACK_CALLS], "kernel_stacks",
 			  (json_int_t)n[STACK_KERNEL_NEW], "user_stacks",
 			  (json_int_t)n[STACK_USER_NEW], "user_bytes",
 			  (json_int_t)n[STACK_USER_BYTES], "no_room", (json_int_t)n[STACK_NO_ROOM],
 			  "no_budget", (json_int_t)n[STACK_NO_BUDGET], "no_name",
-			  (json_int_t)n[STACK_NO_NAME]);
+			  (json_int_t)n[STACK_NO_NAME], "kernel_walks",
+			  (json_int_t)n[STACK_KERNEL_WALKS], "kernel_again",
+			  (json_int_t)n[STACK_KERNEL_AGAIN], "kernel_checks",
+			  (json_int_t)n[STACK_KERNEL_CHECKS], "kernel_changed",
+			  (json_int_t)n[STACK_KERNEL_CHANGED]);
 	if (about && *s->env->no_samples)
 		json_object_set_new(about, "no_samples", json_string(s->env->no_samples));
 	if (!about || !s->evsel || *s->env->no_samples)
@@ -409,9 +446,10 @@ static int sample_check(struct err *why)
 	s->env = &env;
 	r = open_event(s, why);
 	if (!r) {
+		refusal_listen();
 		s->skel = sample_bpf__open_and_load();
 		if (!s->skel)
-			r = err_sys(why, -errno, "the kernel refused the sampling program");
+			r = refusal_error(why, -errno, "the sampling program");
 	}
 	if (!r && !s->cycles)
 		err_set(why, 0,
@@ -425,7 +463,7 @@ const struct probe probe_sample = {
 	.name = "sample",
 	.gives = "call stacks: samples of what runs, and who waits, wakes and locks (record -g)",
 	.without = "flame graphs",
-	.cost = "0.4 us a sample and its interrupt; 1.3 us a switch or wake-up that is to have its stacks",
+	.cost = "0.4 us a sample and its interrupt; 0.3 us a switch or wake-up that is to have its stacks, 1.3 where the kernel's is new",
 	.check = sample_check,
 	.open = sample_open,
 	.stop = sample_stop,

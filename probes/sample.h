@@ -4,9 +4,16 @@
 #define WHYSCALE_PROBES_SAMPLE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Whether samples come from a counter of cycles, so in NMIs; else from a timer. */
 bool sample_by_cycles(void);
+
+/*
+ * The kernel's function that moves its stack at random in each system call (bpf/stack_kernel.bpf.h): its address and size in bytes. The
+ * size is 0 where it cannot be known.
+ */
+void sample_moving_code(uint64_t *ret_low, uint32_t *ret_size);
 
 struct bpf_object;
 struct probe_env;

@@ -8,7 +8,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,9 @@
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
 #include "probes/python.h"
+#include "probes/refusal.h"
 #include "probes/sample.h"
+#include "probes/sched_kernel.h"
 #include "sched.skel.h"
 
 /* As in sched.bpf.c. */
@@ -41,117 +42,9 @@ struct sched {
 	size_t bufs_len;
 };
 
-/* libbpf's last warning, for the error sentence. Library messages never reach the terminal. */
-static char last_warning[256];
-
-static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	if (level == LIBBPF_WARN) {
-		vsnprintf(last_warning, sizeof(last_warning), fmt, ap);
-		last_warning[strcspn(last_warning, "\n")] = '\0';
-	}
-	return 0;
-}
-
 static void btf_p(struct btf **btf)
 {
 	btf__free(*btf);
-}
-
-/* ---- what this kernel looks like ---- */
-
-/* Number of arguments of the sched_switch tracepoint, without the first (data) one. */
-static int switch_args(const struct btf *btf)
-{
-	int id = btf__find_by_name_kind(btf, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
-	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
-
-	t = t ? btf__type_by_id(btf, t->type) : NULL;
-	t = t && btf_is_ptr(t) ? btf__type_by_id(btf, t->type) : NULL;
-	return t && btf_is_func_proto(t) ? btf_vlen(t) - 1 : -1;
-}
-
-/* Whether csd_queue_cpu can tell the wake-ups that are sent to another CPU, see bpf/compat.bpf.h. */
-static bool sent_wakes_known(const struct btf *btf)
-{
-	return btf__find_by_name_kind(btf, "btf_trace_csd_queue_cpu", BTF_KIND_TYPEDEF) > 0 &&
-	       btf__find_by_name_kind(btf, "bpf_task_from_pid", BTF_KIND_FUNC) > 0 &&
-	       btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
-}
-
-/* Offset of a variable among the per-CPU ones, or -1. */
-static long percpu_offset(const struct btf *btf, const char *name)
-{
-	int sec = btf__find_by_name_kind(btf, ".data..percpu", BTF_KIND_DATASEC);
-	const struct btf_type *t = sec > 0 ? btf__type_by_id(btf, sec) : NULL;
-
-	for (int i = 0; t && i < btf_vlen(t); i++) {
-		const struct btf_var_secinfo *var = btf_var_secinfos(t) + i;
-		const struct btf_type *v = btf__type_by_id(btf, var->type);
-
-		if (v && !strcmp(btf__name_by_offset(btf, v->name_off), name))
-			return var->offset;
-	}
-	return -1;
-}
-
-static long member_offset(const struct btf *btf, const char *type, const char *member)
-{
-	int id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
-	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
-
-	for (int i = 0; t && i < btf_vlen(t); i++) {
-		const struct btf_member *m = btf_members(t) + i;
-		const char *name = btf__name_by_offset(btf, m->name_off);
-		const struct btf_type *inner;
-
-		if (!strcmp(name, member))
-			return btf_member_bit_offset(t, i) / 8;
-		/* pcpu_hot wraps its members in anonymous unions and structs, at offset 0 of each other */
-		inner = *name ? NULL : btf__type_by_id(btf, m->type);
-		for (int j = 0; inner && btf_is_composite(inner) && j < btf_vlen(inner); j++) {
-			const struct btf_member *n = btf_members(inner) + j;
-			const struct btf_type *leaf = btf__type_by_id(btf, n->type);
-
-			if (!strcmp(btf__name_by_offset(btf, n->name_off), member))
-				return (btf_member_bit_offset(t, i) +
-					btf_member_bit_offset(inner, j)) /
-				       8;
-			for (int k = 0;
-			     btf_is_composite(leaf) && !n->name_off && k < btf_vlen(leaf); k++)
-				if (!strcmp(btf__name_by_offset(btf, btf_members(leaf)[k].name_off),
-					    member))
-					return (btf_member_bit_offset(t, i) +
-						btf_member_bit_offset(inner, j) +
-						btf_member_bit_offset(leaf, k)) /
-					       8;
-		}
-	}
-	return -1;
-}
-
-/*
- * Where a CPU's preempt_count lies, from its run queue: kallsyms may lack data symbols, the BTF of the per-CPU section has both
- * offsets. A variable of its own until 6.1 and again since 6.15, in pcpu_hot from 6.2 to 6.14; arm64 has it in thread_info.
- */
-static void find_preempt_count(const struct btf *btf, struct sched_bpf *skel)
-{
-#if defined(__aarch64__)
-	skel->rodata->config.preempt_count_known = true;
-#else
-	long rq = percpu_offset(btf, "runqueues"), count = percpu_offset(btf, "__preempt_count");
-
-	if (count < 0) {
-		long hot = percpu_offset(btf, "pcpu_hot");
-		long inside = member_offset(btf, "pcpu_hot", "preempt_count");
-
-		count = hot >= 0 && inside >= 0 ? hot + inside : -1;
-	}
-	if (rq < 0 || count < 0)
-		return;
-	skel->rodata->config.preempt_count_known = true;
-	skel->rodata->config.preempt_count_delta = count - rq;
-#endif
 }
 
 /* ---- loading ---- */
@@ -190,6 +83,8 @@ static int configure_stacks(const struct probe_env *env, struct sched_bpf *skel)
 	skel->rodata->config.stack_bytes = env->stack_bytes;
 	skel->rodata->config.stack_rate = env->stack_rate;
 	skel->rodata->config.nmi_writers = env->stacks & STACKS_ON && sample_by_cycles();
+	sample_moving_code((uint64_t *)&skel->rodata->config.moves_low,
+			   (uint32_t *)&skel->rodata->config.moves_size);
 	return sample_size_maps(env, skel->obj);
 }
 
@@ -197,6 +92,7 @@ static int configure(struct sched *s, struct err *err)
 {
 	struct probe_env *env = s->env;
 	_cleanup_(btf_p) struct btf *btf = btf__load_vmlinux_btf();
+	int64_t delta;
 	bool alone;
 	int args, r;
 
@@ -204,14 +100,15 @@ static int configure(struct sched *s, struct err *err)
 		return err_set(err, -ENOTSUP,
 			       "this kernel has no type information (/sys/kernel/btf/vmlinux): "
 			       "use one built with CONFIG_DEBUG_INFO_BTF");
-	args = switch_args(btf);
+	args = sched_switch_args(btf);
 	bpf_program__set_autoload(s->skel->progs.switch_with_state, args >= 4);
 	bpf_program__set_autoload(s->skel->progs.switch_without_state, args < 4);
-	alone = sent_wakes_known(btf);
+	alone = sched_sent_wakes_known(btf);
 	bpf_program__set_autoload(s->skel->progs.wake_sent, alone);
 	bpf_program__set_autoload(s->skel->progs.waking, !alone);
 	s->skel->rodata->config.wakeups_alone = alone;
-	find_preempt_count(btf, s->skel);
+	s->skel->rodata->config.preempt_count_known = sched_preempt_count(btf, &delta);
+	s->skel->rodata->config.preempt_count_delta = delta;
 	s->skel->rodata->config.epoch_ns = env->epoch_ns;
 	s->skel->rodata->config.data_mask = env->buffer_bytes - 1;
 	s->skel->rodata->config.many_cpus = env->nr_cpus > 64;
@@ -228,15 +125,11 @@ static int configure(struct sched *s, struct err *err)
 
 static int load_error(struct err *err, int code)
 {
-	if (code == -E2BIG)
+	if (code == -E2BIG && refusal_is_map("bufs"))
 		return err_set(err, code,
 			       "buffers of that size are too large for this kernel: choose "
 			       "smaller ones with -m");
-	if (code == -EPERM)
-		return err_set(
-			err, code,
-			"loading BPF programs needs root (CAP_BPF and CAP_PERFMON): run it with sudo");
-	return err_sys(err, code, "the kernel refused the scheduler programs (%s)", last_warning);
+	return refusal_error(err, code, "the scheduler programs");
 }
 
 static int map_buffers(struct sched *s, struct err *err)
@@ -248,6 +141,7 @@ static int map_buffers(struct sched *s, struct err *err)
 	env->locals_fd = bpf_map__fd(s->skel->maps.locals);
 	env->addresses_fd = bpf_map__fd(s->skel->maps.kernel_addresses);
 	env->counts_fd = bpf_map__fd(s->skel->maps.stack_counts);
+	env->seen_fd = bpf_map__fd(s->skel->maps.seen_ids);
 	env->bpf_config = &s->skel->rodata->config;
 	env->bpf_config_bytes = sizeof(s->skel->rodata->config);
 	env->bpf_cost = &s->cost;
@@ -316,8 +210,7 @@ static int load(struct sched *s, struct err *err)
 	if (r)
 		return r;
 
-	libbpf_set_print(keep_warning);
-	last_warning[0] = '\0';
+	refusal_listen();
 	s->skel = sched_bpf__open();
 	if (!s->skel)
 		return err_sys(err, -errno, "cannot open the scheduler programs");
@@ -336,7 +229,7 @@ static int load_what_fits(struct sched *s, struct err *err)
 {
 	int r = load(s, err);
 
-	if (r != -E2BIG || s->env->buffer_bytes <= OLD_MAX_BUFFER)
+	if (r != -E2BIG || !refusal_is_map("bufs") || s->env->buffer_bytes <= OLD_MAX_BUFFER)
 		return r;
 	release(s);
 	s->env->buffer_bytes = OLD_MAX_BUFFER;
@@ -358,7 +251,7 @@ static int sched_open(struct probe_env *env, void **ret_state, struct err *err)
 		return r;
 	r = sched_bpf__attach(s->skel);
 	if (r)
-		return err_sys(err, r, "cannot attach the scheduler programs (%s)", last_warning);
+		return refusal_error(err, r, "to attach the scheduler programs");
 	return 0;
 }
 

@@ -282,6 +282,7 @@ static bool kernel_has(uint64_t id, const char *function)
 
 #define BURN "inner_burn<middle_burn<outer_burn<main<"
 #define SLEEP "inner_sleep<outer_sleep<main<"
+#define READ "inner_read<outer_read<main<"
 
 static void only_x86(void)
 {
@@ -436,13 +437,59 @@ static void test_budget(void **state)
 	assert_int_equal(counted("calls"), t.nr_calls);
 }
 
+/* Known again, a kernel stack is the true one, also where only what stands behind one descriptor differs. Flags and counts say how many. */
+static void test_known_again(void **state)
+{
+	size_t timer = 0, socket = 0, again = 0, kernel = 0, twice = 0;
+	enum unwind_end end;
+	bool was_socket = true;
+	uint64_t user = 0;
+
+	(void)state;
+	only_x86();
+	record("places", "600", STACKS_OFF, 0, 0);
+	for (size_t i = 0; i < t.nr_calls; i++) {
+		const struct ev_calls *rec = &t.call[i].rec;
+		bool is_timer, is_socket;
+
+		again += !!(rec->more & CL2_KERNEL_AGAIN);
+		kernel += !!rec->kernel;
+		assert_true(rec->kernel || !(rec->more & CL2_KERNEL_AGAIN));
+		if (!rec->user || !strstr(names_of(rec->user, &end), READ))
+			continue;
+		is_timer = kernel_has(rec->kernel, "timerfd_read_iter") ||
+			   kernel_has(rec->kernel, "timerfd_read");
+		is_socket = kernel_has(rec->kernel, "unix_stream_read_generic");
+		if (is_timer == is_socket)
+			continue; /* preempted */
+		twice += is_socket == was_socket;
+		was_socket = is_socket;
+		assert_true(!user || rec->user == user);
+		user = rec->user;
+		timer += is_timer;
+		socket += is_socket;
+	}
+	print_message(
+		"%zu waits for a timer, %zu for a socket; of all %zu kernel stacks %zu were known "
+		"again, %ld walked, %ld of them as checks\n",
+		timer, socket, kernel, again, (long)counted("kernel_walks"),
+		(long)counted("kernel_checks"));
+	/* a read that is preempted first finds the timer run out, or is there twice */
+	assert_true(timer >= 280 && socket >= 280 && twice <= 20 && again >= 100);
+	assert_int_equal(counted("kernel_again"), again);
+	assert_int_equal(counted("kernel_again") + counted("kernel_walks"), kernel);
+	/* each of the two is walked anew when 10 ms have passed */
+	assert_true(counted("kernel_checks") >= 40);
+	assert_int_equal(counted("kernel_changed"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples), cmocka_unit_test(test_off_cpu),
 		cmocka_unit_test(test_vary),    cmocka_unit_test(test_lock),
 		cmocka_unit_test(test_wake),    cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_budget),  cmocka_unit_test(test_known_again),
 	};
 	int r;
 

@@ -7,6 +7,8 @@
 . "$(dirname "$0")/../lib.sh"
 
 export KNOWN_FACTS=$TMP/facts
+PERF=$ROOT/tests/e2e/oracle_perf.py
+declare -A ORACLE_OF=([perf_stat]=$PERF [perf_script]=$PERF)
 
 # audited CASE COMMAND...: recorded under books; every sum, count and time is compared. CASE may have words after a blank.
 audited() {
@@ -23,7 +25,7 @@ audited_once() {
 		return 1
 	}
 	"$W" report --json "$TMP/audit.data" >"$TMP/report.json" || return
-	"$PY" "$ORACLE" "${case[0]}" "$TMP/report.json" "$TMP/facts" "$TMP/books" "${case[@]:1}"
+	"$PY" "${ORACLE_OF[${case[0]}]:-$ORACLE}" "${case[0]}" "$TMP/report.json" "$TMP/facts" "$TMP/books" "${case[@]:1}"
 }
 
 # audits NAME COMMAND...
@@ -95,7 +97,7 @@ seen_by_perf_once() {
 		return 77
 	fi
 	"$W" report --json "$TMP/audit.data" >"$TMP/report.json" || return
-	"$PY" "$ORACLE" perf_script "$TMP/report.json" "$TMP/facts" "$TMP/books" "$TMP/perf.txt"
+	"$PY" "${ORACLE_OF[perf_script]}" perf_script "$TMP/report.json" "$TMP/facts" "$TMP/books" "$TMP/perf.txt"
 }
 
 if need_bpf && perf record -q -e sched:sched_switch -o "$TMP/perf.data" true 2>/dev/null; then

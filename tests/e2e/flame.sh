@@ -106,6 +106,83 @@ sorted_lines() {
 
 ok_bpf "Debian's sort: whole from libc's memcmp to the start" sorted_lines
 
+# ---- code without a file, or without call frame information ----
+
+# The kernel's own code in the process has its names. Where clock_gettime() is no system call.
+in_vdso() {
+	case $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource) in
+	tsc | kvm-clock | hyperv_clocksource_tsc_page | arch_sys_counter) ;;
+	*) echo "the clock is read by a system call here" && return 77 ;;
+	esac
+	record -F 999 -- "$PROGS/stacks" clock 500 && folded on || return
+	! grep -q '\[vdso\]' "$TMP/on.folded" &&
+		oracle whole "$TMP/on.folded" outer_clock '*clock_gettime' 0.98 &&
+		grep -Eq 'main;outer_clock;((__)?clock_gettime(@[^;]*)?;)?(__vdso_|__kernel_)?clock_gettime ' "$TMP/on.folded"
+}
+
+ok_bpf "the time of day: in the vdso's function, by its name" in_vdso
+
+# A function of which nothing says how to leave it: its time stays, marked, and the note says so.
+in_part() {
+	record -F 999 -- "$PROGS/stacks" bare 300 && folded on || return
+	oracle whole "$TMP/on.folded" '[unwound in part]' bare_burn 0.98 &&
+		"$W" flame --on "$data" -o "$TMP/part.svg" 2>"$TMP/err" && cat "$TMP/err" &&
+		grep -q 'to the end: they begin with \[unwound in part\]' "$TMP/err" &&
+		grep -q 'to the end: they begin with \[unwound in part\]' "$TMP/part.svg"
+}
+
+ok_bpf "code without call frame information: marked at its root, and said" in_part
+
+# Threads end where they begin: nothing to be marked there.
+not_marked() {
+	local program
+	for program in "burn lock" "burn cpu" "burn sleep"; do
+		# shellcheck disable=SC2086 # several words
+		record -F 999 -- "$PROGS"/$program 0.5 && folded on && folded off || return
+		# within execve() the old program is gone, and the new one not there
+		! grep -h -F '[unwound in part]' "$TMP/on.folded" "$TMP/off.folded" | grep -v execve || return
+	done
+}
+
+ok_bpf "stacks that are whole are not marked" not_marked
+
+# java OPTION...: Burn.
+java_burn() {
+	record -F 999 -- java -XX:+PreserveFramePointer -XX:CompileCommand=quiet '-XX:CompileCommand=dontinline,Burn.*' "$@" \
+		-cp "$TMP/java" Burn 2 && folded on
+}
+
+# With the map that the JVM writes at its end: its methods by their names.
+java_named() {
+	local status
+	not_lost java_named_once
+	status=$?
+	rm -f "$TMP"/java.map "/tmp/perf-$(cat "$TMP/java.pid" 2>/dev/null || echo none).map"
+	return "$status"
+}
+
+java_named_once() {
+	java_burn -XX:+UnlockDiagnosticVMOptions -XX:+DumpPerfMapAtExit || return
+	grep -oE 'java/[0-9]+' <<<"$("$W" flame --folded --on --threads "$data")" | head -n 1 | tr -dc 0-9 >"$TMP/java.pid"
+	oracle shares "$TMP/on.folded" "$TMP/facts" "" && oracle whole "$TMP/on.folded" JavaMain 'long Burn.*' 0.98
+}
+
+# Without it they have none, and no wrong one.
+java_unnamed() {
+	not_lost java_unnamed_once
+}
+
+java_unnamed_once() {
+	java_burn && oracle whole "$TMP/on.folded" JavaMain '[[]anon[]]' 0.98 && ! grep -E '\[anon\];[^;[]*(Burn|Main)' "$TMP/on.folded"
+}
+
+if command -v javac >/dev/null && command -v java >/dev/null && javac -d "$TMP/java" "$SRC/flame/Burn.java"; then
+	ok_bpf "Java: methods by the map that the JVM writes" java_named
+	ok_bpf "Java: generated code without a map is [anon], and led through" java_unnamed
+else
+	skip "Java: generated code" "javac or java is missing"
+fi
+
 # ---- Python ----
 
 # python INTERPRETER: its functions' shares, by their own names; what is native around them stays.

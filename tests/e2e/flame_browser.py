@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The flame graph in a real browser: every check is one function below, run in order on the page that it names.
 
-usage: flame_browser.py DIRECTORY      with known.svg, known.html, threads.svg, diff.svg, hostile.svg, big.svg in it
+usage: flame_browser.py DIRECTORY      with known.svg, known.html, tall.svg, threads.svg, diff.svg, hostile.svg, big.svg in it
 
 Prints a line for each check, "ok NAME" or "not ok NAME: WHY"; screenshots are kept beside the files.
 
@@ -122,6 +122,47 @@ def _(p):
 def _(p):
     assert p.b.run("return performance.getEntriesByType('resource').length") == 0
     assert not p.b.log(), p.b.log()
+
+
+@check("tall.svg", "a graph that is taller than the window is seen from its top: title, buttons, what is to be said")
+def _(p):
+    seen = p.b.run("""
+        const inside = e => { const r = e.getBoundingClientRect(); return r.top >= 0 && r.bottom <= innerHeight && r.left >= 0 && r.right <= innerWidth; };
+        const bar = document.querySelector('.bar').getBoundingClientRect(), title = document.querySelector('text.title');
+        return {scroll: scrollY, taller: document.documentElement.scrollHeight > innerHeight, title: inside(title) && title.getBoundingClientRect().top >= bar.bottom,
+                buttons: [...document.querySelectorAll('.bar button:not([hidden]), .bar input')].every(inside)};""")
+    assert seen == {"scroll": 0, "taller": True, "title": True, "buttons": True}, seen
+    p.b.screenshot(f"{p.directory}/top.png")
+
+
+@check("tall.svg", "in a narrow window the buttons and the heading go on below, and nothing is cut off")
+def _(p):
+    p.b.devtools("Emulation.setDeviceMetricsOverride", width=400, height=700, deviceScaleFactor=1, mobile=False)
+    try:
+        until(lambda: p.b.run("return innerWidth") == 400)
+        p.key("/", "frame", ENTER)
+        got = p.b.run("""
+            const box = e => e.getBoundingClientRect(), bar = box(document.querySelector('.bar'));
+            const lines = [...document.querySelectorAll('#flame-body > text')].flatMap(t => t.children.length ? [...t.children] : [t]);
+            const graph = box(document.querySelector('#flame-graph')), all = lines.map(box);
+            return {right: Math.max(...all.map(r => r.right), ...[...document.querySelectorAll('.bar > *:not([hidden])')].map(e => box(e).right)),
+                    words: lines.map(l => l.textContent).join(' '), apart: all.every(r => r.top >= bar.bottom - 1 && r.bottom <= graph.top + 8),
+                    inBar: [...document.querySelectorAll('.bar > *:not([hidden])')].every(e => box(e).bottom <= bar.bottom + 1)};""")
+        assert got["right"] <= 400 and got["apart"] and got["inBar"], got
+        assert "the last word of it" in got["words"] and p.status() == "matched 100 % of all", (got, p.status())
+        p.b.screenshot(f"{p.directory}/narrow.png")
+    finally:
+        p.b.devtools("Emulation.clearDeviceMetricsOverride")
+
+
+@check("known.svg", "a screen reader has a tree of frames, each with its name, level and numbers")
+def _(p):
+    nodes = [n for n in p.b.devtools("Accessibility.getFullAXTree")["nodes"] if not n.get("ignored")]
+    items = {n["name"]["value"]: {q["name"]: q["value"].get("value") for q in n["properties"]}
+             for n in nodes if n["role"]["value"] == "treeitem"}
+    assert items["vfs_read, kernel, 25 samples, 25.0 % of all"]["level"] == 4 and len(items) == 8, items
+    named = {(n["role"]["value"], n["name"]["value"]) for n in nodes if n.get("name")}
+    assert {("tree", "Known shares"), ("button", "Reverse"), ("searchbox", "search, a regular expression")} <= named, named
 
 
 # ---- zoom ----
@@ -322,6 +363,7 @@ def _(p):
     p.b.prefer("dark")
     dark = p.box("main")["fill"]
     assert dark != light
+    until(lambda: p.b.run("return [...document.querySelectorAll('.bar button')].some(b => b.textContent === 'Light')"))
     p.key("d")
     assert p.box("main")["fill"] == light and "theme=light" in p.fragment()
     p.b.prefer("light")

@@ -29,6 +29,8 @@ known() {
 
 ok "a graph of known shares" draws known.svg --from-folded - --title 'Known shares' < <(known)
 ok "the same in an HTML page" draws known.html --from-folded - --title 'Known shares' < <(known)
+deep=$(printf ';frame_%d' {1..60})
+ok "a graph that is taller than a window" draws tall.svg --from-folded - --title "A title of many words, so that a narrow window cannot show it in a row: the last word of it" <<<"${deep#;} 7"
 printf '%s\n' 'main;grown 30' 'main;shrunk 40' 'main;steady 20' 'main;vanished 15' >a.folded
 printf '%s\n' 'main;grown 50' 'main;shrunk 10' 'main;steady 20' 'main;new 5' >b.folded
 ok "a comparison" draws diff.svg --diff a.folded b.folded

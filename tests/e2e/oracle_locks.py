@@ -91,7 +91,7 @@ def check_symbol(f, found, symbol=True):
     for e in found.entries:
         check(e["symbol"] == (f["lock"] if symbol else None), "%s: symbol %r", f["lock"], e["symbol"])
         if symbol:
-            check(f["lock"] in e["name"], "%s: name %r", f["lock"], e["name"])
+            check(f.get("written", f["lock"]) in e["name"], "%s: name %r", f["lock"], e["name"])
         if f["object"]:
             name = os.path.basename(f["object"])
             check(e["object"] and os.path.basename(e["object"]) == name, "%s: object %r, not %s", f["lock"], e["object"], name)

@@ -24,19 +24,17 @@ def nm(path, *options):
 
 def name_by_nm(c):
     """
-    The facts call a lock what the source calls it, and so does `nm -C`. A report may use the linker's name, as nm has it, or the other
-    one: the facts are changed to what it uses, which is then looked for.
+    The facts call a lock what the source calls it, and so does `nm -C`, and so does the report's name of a lock. Its symbol is the linker's,
+    as nm has it.
     """
     for f in c.of("lock"):
         said, place = f["lock"], f["offset"]
         raw = {name for begin, size, name in nm(f["object"]) if begin <= place < begin + size}
         nice = {re.sub("::h[0-9a-f]{16}$", "", name) for begin, size, name in nm(f["object"], "-C") if begin <= place < begin + size}
         check(nice == {said} and len(raw) == 1, "%s is at %#x of %s, where nm has %s", said, place, f["object"], nice)
-        if any(e["symbol"] == said for e in at(c, f)):
-            continue
         for fact in c.facts:
             if fact.get("lock") == said:
-                fact["lock"] = min(raw, default=said)
+                fact["lock"], fact["written"] = min(raw, default=said), said
 
 
 def by_kind(c, kind, **how):

@@ -94,6 +94,11 @@ ok_bpf "-F 1000: that many samples a second" rate 1000
 ok_bpf "8 KiB of a stack by default" most 8192
 ok_bpf "--stack-size 1K" most 1024 --stack-size 1K
 ok_bpf "--stack-size 32K" most 32768 --stack-size 32K
+for size in 12 32; do
+	ok_bpf "--stack-size ${size}K --python: the kernel takes that, too" most $((size * 1024)) --stack-size ${size}K --python
+done
+# most() records switch-outs only; samples and wakers have programs of their own
+ok_bpf "... with all kinds of stacks" rec -g --python --stack-size 32K
 private() {
 	rec -g && same "$(stat -c %a "$TMP/s.data")" 600
 }

@@ -197,12 +197,52 @@ static void test_total(void **state)
 	ledger_free(l);
 }
 
+/* Books that no kernel writes: the sums stay where numbers end. */
+static void test_garbage(void **state)
+{
+	static const struct {
+		const char *last; /* of each of two threads */
+		int64_t missed, difference_ns;
+	} garbage[] = {
+		{ "v=9223372036854775807 i=0 exec=0 delay=0", INT64_MAX, 0 },
+		{ "v=9223372036854775900 i=0 exec=0 delay=0", INT64_MIN, 0 },
+		{ "v=0 i=0 exec=9223372036854775807 delay=0", 0, INT64_MIN },
+		{ "v=0 i=0 exec=9223372036854776008 delay=0", 0, INT64_MAX },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(garbage); i++) {
+		struct audit_total total;
+		struct ledger *l = NULL;
+		struct err err;
+		char text[1024];
+
+		snprintf(text, sizeof(text),
+			 "100 cpu0 snap A oncpu\n100 cpu0 books A first\n"
+			 "100 cpu1 snap B oncpu\n100 cpu1 books B first\n"
+			 "200 cpu0 switch A/X idle\n200 cpu0 books A dead %s\n"
+			 "200 cpu1 switch B/X idle\n200 cpu1 books B dead %s\n",
+			 garbage[i].last, garbage[i].last);
+		assert_int_equal(ledger_new(ARCH_X86_64, 4, &l, &err), 0);
+		trace_text_feed(l, text);
+		ledger_finish(l, 0);
+		audit_all(l, &total);
+		if (garbage[i].missed)
+			assert_int_equal(total.sum.missed_switches, garbage[i].missed);
+		if (garbage[i].difference_ns)
+			assert_int_equal(total.sum.difference_ns, garbage[i].difference_ns);
+		assert_int_equal(total.threads[AUDIT_DIFFERS], 2);
+		ledger_free(l);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_total),
+		cmocka_unit_test(test_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,21 +25,22 @@
 #define END_NS 1000
 
 /* main, work, a, b; and stacks 1: main work a, 2: main work b, 3: main; kernel: 11, 12, and 13 with tracing innermost */
-#define WORLD                                                    \
-	"0 cpu0 map 0x1000 0x2000 /none/main\n"                  \
-	"0 cpu0 map 0x2000 0x3000 /none/work\n"                  \
-	"0 cpu0 map 0x3000 0x4000 /none/a\n"                     \
-	"0 cpu0 map 0x4000 0x5000 /none/b\n"                     \
-	"50 cpu0 uframes 1 0x3100 0x2100 0x1100\n"               \
-	"50 cpu0 uframes 2 0x4100 0x2100 0x1100\n"               \
-	"50 cpu0 uframes 3 0x1100\n"                             \
-	"50 cpu0 uframes 4 0x3100 0x2100 cut\n"                  \
-	"50 cpu0 kstack 11 0xff10 0xff20\n"                      \
-	"50 cpu0 kstack 12 0xff30\n"                             \
-	"50 cpu0 kstack 13 0xff01 0xff02 0xff03 0xff10 0xff20\n" \
-	"50 cpu0 kstack 14 0xff01 0xff05 0xff06 0xff07 0xff20\n" \
-	"50 cpu0 kstack 15 0xff30 0xff20 cut\n"                  \
-	"60 cpu0 snap A tid=1 oncpu\n"                           \
+#define WORLD                                                                                \
+	"0 cpu0 map 0x1000 0x2000 /none/main\n"                                              \
+	"0 cpu0 map 0x2000 0x3000 /none/work\n"                                              \
+	"0 cpu0 map 0x3000 0x4000 /none/a\n"                                                 \
+	"0 cpu0 map 0x4000 0x5000 /none/b\n"                                                 \
+	"50 cpu0 uframes 1 0x3100 0x2100 0x1100\n"                                           \
+	"50 cpu0 uframes 2 0x4100 0x2100 0x1100\n"                                           \
+	"50 cpu0 uframes 3 0x1100\n"                                                         \
+	"50 cpu0 uframes 4 0x3100 0x2100 cut\n"                                              \
+	"50 cpu0 kstack 11 0xff10 0xff20\n"                                                  \
+	"50 cpu0 kstack 12 0xff30\n"                                                         \
+	"50 cpu0 kstack 13 0xff01 0xff02 0xff03 0xff10 0xff20\n"                             \
+	"50 cpu0 kstack 14 0xff01 0xff05 0xff06 0xff07 0xff20\n"                             \
+	"50 cpu0 kstack 15 0xff30 0xff20 cut\n"                                              \
+	"50 cpu0 kstack 16 0xff01 0xff05 0xff07 0xff08 0xff01 0xff02 0xff03 0xff30 0xff20\n" \
+	"60 cpu0 snap A tid=1 oncpu\n"                                                       \
 	"60 cpu1 snap B tid=2 oncpu\n"
 
 static const char meta_text[] =
@@ -47,7 +48,7 @@ static const char meta_text[] =
 	" 'kernel_symbols': {'0xff01': 'bpf_prog_1234_on_switch', '0xff02': 'bpf_trace_run4',"
 	" '0xff03': '__traceiter_sched_switch', '0xff05': '__perf_event_overflow', "
 	" '0xff06': 'hrtimer_interrupt', '0xff07': 'asm_sysvec_apic_timer_interrupt',"
-	" '0xff10': '__schedule', '0xff20': 'do_syscall_64', '0xff30': 'try_to_wake_up'}}";
+	" '0xff08': 'bpf_task_storage_get', '0xff10': '__schedule', '0xff20': 'do_syscall_64', '0xff30': 'try_to_wake_up'}}";
 
 /* A, alone: B's samples make it whole */
 #define B_SAMPLED "70 cpu1 calls B sample u=3\n"
@@ -105,6 +106,12 @@ static const struct {
 	  "[main];[cut];do_syscall_64;try_to_wake_up 240 1\n"
 	  "[main];do_syscall_64 100 1\n"
 	  "[main];do_syscall_64;__schedule 100 1\n" },
+	{ "a sample that came upon a program of ours is its caller's",
+	  { .mode = CALLS_ON },
+	  WORLD B_SAMPLED "160 cpu0 calls A sample u=3 k=16\n"
+			  "600 cpu0 switch A/X idle\n",
+	  "[main] 940 1\n"
+	  "[main];do_syscall_64;try_to_wake_up 540 1\n" },
 	{ "without kernel frames",
 	  { .mode = CALLS_ON, .no_kernel = true },
 	  WORLD B_SAMPLED "160 cpu0 calls A sample u=1 k=11\n"

@@ -101,6 +101,16 @@ void audit_thread(const struct thread *t, struct audit *ret_audit)
 	a->all = worse(worse(a->switches, a->migrations), a->time);
 }
 
+/* The books of a damaged trace may say anything. */
+static int64_t add_saturated(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
 static void audit_add(struct audit *sum, const struct audit *a)
 {
 	for (int side = 0; side < 2; side++) {
@@ -110,10 +120,10 @@ static void audit_add(struct audit *sum, const struct audit *a)
 		sum->oncpu_ns[side] += a->oncpu_ns[side];
 		sum->runq_ns[side] += a->runq_ns[side];
 	}
-	sum->missed_switches += a->missed_switches;
+	sum->missed_switches = add_saturated(sum->missed_switches, a->missed_switches);
 	sum->steal_ns += a->steal_ns;
 	sum->asleep_ns += a->asleep_ns;
-	sum->difference_ns += a->difference_ns;
+	sum->difference_ns = add_saturated(sum->difference_ns, a->difference_ns);
 	sum->tolerance_ns += a->tolerance_ns;
 	sum->switches = worse(sum->switches, a->switches);
 	sum->migrations = worse(sum->migrations, a->migrations);

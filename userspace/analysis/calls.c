@@ -64,6 +64,14 @@ static int add_problems(const struct calls *c, struct calls_summary *s)
 	return p.failed;
 }
 
+/* A count of "stacks" in the trace's metadata; 0: it is not there. */
+static uint64_t meta_count(const json_t *meta, const char *what)
+{
+	json_int_t n = json_integer_value(json_object_get(json_object_get(meta, "stacks"), what));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
 static int summarize(const struct calls *c, struct calls_summary *s)
 {
 	const struct loaded *l = c->loaded;
@@ -77,6 +85,8 @@ static int summarize(const struct calls *c, struct calls_summary *s)
 	s->absent = counts->absent + counts->partial;
 	s->refused = counts->refused;
 	s->lost_events = l->lost_events;
+	s->kernel_checks = meta_count(l->raw_meta, "kernel_checks");
+	s->kernel_changed = meta_count(l->raw_meta, "kernel_changed");
 	s->command = strdup(l->meta.command);
 	return s->command ? add_problems(c, s) : -ENOMEM;
 }
@@ -127,6 +137,7 @@ static int open_store(struct calls *c, struct flame_tree *tree, struct err *err)
 		.arch = syscall_arch_by_name(l->meta.arch),
 		.kernel_symbols = json_object_get(l->raw_meta, "kernel_symbols"),
 		.realtime_ns = l->meta.realtime_ns,
+		.kernel = l->meta.kernel,
 		.inlined = c->o->inlined,
 		.python = c->o->python,
 		.lines = c->o->lines,

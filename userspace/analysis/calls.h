@@ -36,7 +36,9 @@
 
 /* Frames of kind FLAME_NOTE. */
 #define CALLS_NOT_CAPTURED "[stack not captured]"
-#define CALLS_CUT "[cut]"        /* at the root: there were more frames outside */
+#define CALLS_CUT "[cut]" /* at the root: there were more frames outside */
+#define CALLS_IN_PART \
+	"[unwound in part]" /* likewise; what leads from the frame above to its caller is not known */
 #define CALLS_NEW "[new thread]" /* it waits for its first turn on a CPU: it has no stack yet */
 #define CALLS_INTERRUPT "[interrupt]" /* as a waker */
 #define CALLS_NO_WAKER "[waker not known]"
@@ -76,14 +78,17 @@ struct calls_summary {
 	bool has_stacks;       /* the trace has any stack of this kind at all */
 	uint64_t total_ns;     /* the tree's total, the ledger's */
 	uint64_t missing_ns;   /* of it, CALLS_NOT_CAPTURED */
-	uint64_t cut_ns;       /* of it, stacks that are not whole */
+	uint64_t cut_ns;       /* of it, CALLS_CUT: stacks that are not whole */
+	uint64_t in_part_ns;   /* of it, CALLS_IN_PART */
 	uint64_t untracked_ns; /* not in the total: the ledger's `untracked` */
-	uint64_t count, missing, cut;
+	uint64_t count, missing, cut, in_part;
 	uint64_t stacks;      /* different ones */
 	uint64_t absent;      /* ids that no record explained, or not whole */
 	uint64_t refused;     /* records of stacks for which there was no room */
 	uint64_t no_python;   /* of count: Python was asked for and could not be read at the time */
 	uint64_t lost_events; /* records dropped by the recorder */
+	uint64_t kernel_checks,
+		kernel_changed; /* known kernel stacks walked anew; that were others */
 	struct calls_problem *problem;
 	size_t nr_problems;
 };

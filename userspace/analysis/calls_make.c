@@ -17,7 +17,7 @@ struct making {
 	struct calls_summary *summary;
 	struct flame_frame *frame;
 	size_t nr, cap;
-	bool missing, cut;
+	bool missing, cut, in_part;
 	int failed;
 };
 
@@ -101,6 +101,7 @@ static void put_stack(struct making *m, uint32_t stack, bool reversed)
 		put_text(m, FLAME_NOTE, CALLS_NOT_CAPTURED);
 	m->missing |= !reversed && (frames.missing || !frames.nr);
 	m->cut |= !reversed && frames.cut;
+	m->in_part |= !reversed && frames.in_part;
 }
 
 static void put_waker(struct making *m, const struct row_key *key)
@@ -150,6 +151,8 @@ static void count_row(struct making *m, const struct row *row)
 	s->missing += m->missing ? row->count : 0;
 	s->cut_ns += m->cut ? row->ns : 0;
 	s->cut += m->cut ? row->count : 0;
+	s->in_part_ns += m->in_part ? row->ns : 0;
+	s->in_part += m->in_part ? row->count : 0;
 	if (m->calls->o->python && row->key.stack - 1 < m->calls->nr_stacks &&
 	    m->calls->stack[row->key.stack - 1].no & CL_NO_PYTHON)
 		s->no_python += row->count;
@@ -160,7 +163,7 @@ static int add_row(struct making *m, const struct row *row)
 	const struct calls_options *o = m->calls->o;
 
 	m->nr = 0;
-	m->missing = m->cut = false;
+	m->missing = m->cut = m->in_part = false;
 	if (o->mode == CALLS_LOCK)
 		put_lock(m, &row->key);
 	if (o->per_thread)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/locks_impl.h"
+#include "symbol/demangle.h"
 
 static const char *base_name(const char *path)
 {
@@ -58,14 +59,18 @@ static char *join_name(const struct locks *k, const struct lock *lock)
 static char *place_name(const struct lock *lock)
 {
 	const struct place *p = &lock->place;
-	const char *file = base_name(p->path);
+	const char *file = base_name(p->path), *name = p->name;
+	char written[DEMANGLE_MAX];
+
+	if (name && demangle(name, written))
+		name = written;
 
 	switch (p->kind) {
 	case PLACE_OBJECT:
-		if (p->name && p->offset)
-			return text("%s+0x%" PRIx64 " in %s", p->name, p->offset, file);
-		if (p->name)
-			return text("%s in %s", p->name, file);
+		if (name && p->offset)
+			return text("%s+0x%" PRIx64 " in %s", name, p->offset, file);
+		if (name)
+			return text("%s in %s", name, file);
 		return text("%s+0x%" PRIx64, file, p->offset);
 	case PLACE_FILE:
 		return text("%s+0x%" PRIx64, file, p->offset);

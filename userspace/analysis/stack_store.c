@@ -226,7 +226,7 @@ int stack_store_mapping(struct stack_store *s, const struct mapping *m)
 int stack_store_new(const struct stack_store_options *o, struct flame_tree *names,
 		    struct stack_store **ret_store)
 {
-	const struct elf_where where = { .root = o->root, .debug = o->debug };
+	const struct elf_where where = { .root = o->root, .debug = o->debug, .kernel = o->kernel };
 	const struct frames_options how = { .inlined = o->inlined,
 					    .lines = o->lines,
 					    .no_jit = o->no_jit,
@@ -280,8 +280,9 @@ static int put_user(struct stack_store *s, const struct stack_ids *ids, struct s
 	if (r)
 		return r;
 	frames->cut = (user && user->nr && user->cut) || (python && python->nr && python->cut);
-	if (frames->cut)
-		r = stack_store_put_text(s, CALLS_CUT, FLAME_NOTE);
+	frames->in_part = user && user->nr && user->in_part && !frames->cut;
+	if (frames->cut || frames->in_part)
+		r = stack_store_put_text(s, frames->cut ? CALLS_CUT : CALLS_IN_PART, FLAME_NOTE);
 	if (!r && (!python || !python->nr))
 		return ids->user || ids->no & CL_NO_USER ?
 			       put_part(s, SHELF_USER, ids->user, frames) :

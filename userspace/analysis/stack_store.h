@@ -31,6 +31,7 @@ struct stack_store_options {
 	const json_t
 		*kernel_symbols; /* META's: names by address; NULL: none. Must outlive the store */
 	uint64_t realtime_ns;    /* see struct frames_options */
+	const char *kernel;      /* META's; NULL or "": not known. See struct elf_where */
 	bool inlined, python, lines, no_kernel, no_jit;
 	const char *root, *debug; /* see struct elf_where */
 	uint64_t max_bytes;       /* 0: STACK_STORE_MAX */
@@ -46,7 +47,8 @@ struct stack_frames {
 	struct flame_frame *frame; /* outermost first; valid until the next question */
 	size_t nr;
 	bool missing; /* the user stack, or the kernel's, is not there: CALLS_NOT_CAPTURED stands in its place */
-	bool cut; /* there were more frames: CALLS_CUT stands outermost */
+	bool cut;     /* there were more frames: CALLS_CUT stands outermost */
+	bool in_part; /* more frames could not be found in the copy: CALLS_IN_PART stands outermost */
 };
 
 struct stack_store_counts {

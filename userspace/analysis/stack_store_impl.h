@@ -31,6 +31,7 @@ struct stored {
 	uint8_t parts, next; /* next: the part that is to come */
 	uint8_t version;
 	bool cut, settled, named;
+	bool in_part; /* EV_USTACK: the unwinding ended before the outermost frame, for another reason than the copy's end */
 };
 
 struct shelf_of {

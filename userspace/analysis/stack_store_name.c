@@ -6,6 +6,8 @@
  *
  *   at a switch or wake-up   our BPF program, bpf_trace_run4, __bpf_trace_..., __traceiter_... | __schedule, schedule, ...
  *   at a sample              ... __perf_event_overflow, ..., hrtimer_interrupt, asm_sysvec_apic_timer_interrupt | what was interrupted
+ *
+ * What was interrupted may be one of our programs at another event: then that goes, too, and its time belongs to who caused the event.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -123,6 +125,25 @@ static uint32_t count_ours(const struct stack_store *s, const struct flame_frame
 	return ours;
 }
 
+/* How many of the innermost frames are those of a program at a tracepoint, on which a sample came. */
+static uint32_t count_interrupted(const struct stack_store *s, const struct flame_frame *frame,
+				  uint32_t nr)
+{
+	uint32_t ours = 0;
+
+	for (uint32_t i = 0; i < nr && i < OURS_MAX; i++) {
+		const char *name =
+			flame_tree_string(s->names, frame[nr - 1 - i].name, &(size_t){ 0 });
+
+		if (!strncmp(name, "bpf_trace_run", strlen("bpf_trace_run")) ||
+		    (ours && is_tracing(name)))
+			ours = i + 1;
+		else if (ours)
+			break;
+	}
+	return ours;
+}
+
 /* Turns the addresses into frames. */
 static int name_kernel(struct stack_store *s, struct stored *st)
 {
@@ -141,6 +162,7 @@ static int name_kernel(struct stack_store *s, struct stored *st)
 		return r;
 	}
 	st->nr -= count_ours(s, frame, st->nr);
+	st->nr -= count_interrupted(s, frame, st->nr);
 	free(st->data);
 	st->data = frame;
 	return 0;

@@ -285,6 +285,6 @@ int stack_store_merge(struct stack_store *s, const struct stored *user, const st
 		.at = python->nr,
 	};
 
-	count_both(&m, user && user->cut, python->cut);
+	count_both(&m, user && (user->cut || user->in_part), python->cut);
 	return put_both(&m);
 }

@@ -5,6 +5,7 @@
  */
 #include <elf.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/stack_regs.h"
 #include "analysis/stack_store_impl.h"
@@ -22,6 +23,31 @@ static void give_back(struct stack_store *s, struct stored *st)
 	st->bytes = st->nr = 0;
 }
 
+/* Is this where threads begin? What leads on from there is not said, as nothing does, by code that says so and by code that does not. */
+static bool is_begin(const char *name)
+{
+	static const char *const begins[] = { "_start", "_dl_start_user", "clone",       "__clone",
+					      "clone3", "__clone3",       "thread_start" };
+
+	for (size_t i = 0; name && i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (!strcmp(name, begins[i]))
+			return true;
+	return name && (!strncmp(name, "runtime.goexit", 14) ||
+			!strncmp(name, "runtime.rt0_go", 14) || !strncmp(name, "_rt0_", 5));
+}
+
+/* Were there more frames, for which call frame information was missing or wrong? */
+static bool ended_early(struct stack_store *s, const struct stored *st, size_t nr,
+			enum unwind_end end)
+{
+	struct code_place place;
+
+	if (!nr || (end != UNWIND_NO_RULE && end != UNWIND_BAD))
+		return false;
+	unwind_code(s->unwind, st->tgid, st->time_ns, &s->unwound[nr - 1], &place);
+	return !is_begin(place.name);
+}
+
 /* From the registers and the copy of the stack to addresses. */
 static void unwind(struct stack_store *s, struct stored *st)
 {
@@ -37,6 +63,7 @@ static void unwind(struct stack_store *s, struct stored *st)
 			  &end);
 	give_back(s, st);
 	st->cut = end == UNWIND_CUT || end == UNWIND_FULL;
+	st->in_part = ended_early(s, st, nr, end);
 	address = stack_store_room(s, nr * sizeof(*address)) ? calloc(nr, sizeof(*address)) : NULL;
 	if (!address)
 		return;

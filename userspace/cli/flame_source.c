@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "analysis/folded.h"
+#include "analysis/load.h"
 #include "base/cleanup.h"
 #include "report/units.h"
 #include "trace/format.h"
@@ -106,6 +107,9 @@ static void note_calls(struct flame_source *s, const struct calls_summary *sum)
 		  "has no stack: it is shown as " CALLS_NOT_CAPTURED);
 	note_part(s, sum->cut_ns, sum->total_ns,
 		  "has stacks that are not whole: they begin with " CALLS_CUT);
+	note_part(
+		s, sum->in_part_ns, sum->total_ns,
+		"has stacks that nothing told how to unwind to the end: they begin with " CALLS_IN_PART);
 	if (sum->untracked_ns)
 		flame_source_note(s, "%s of the threads' lives is untracked and not in the graph",
 				  units_time(time, sum->untracked_ns));
@@ -114,6 +118,20 @@ static void note_calls(struct flame_source *s, const struct calls_summary *sum)
 				  "Python's frames could not be read for %" PRIu64 " of %" PRIu64
 				  " stacks: native frames are shown there",
 				  sum->no_python, sum->count);
+	if (sum->kernel_changed)
+		flame_source_note(s,
+				  "%" PRIu64 " of %" PRIu64
+				  " kernel stacks that were known again without "
+				  "a walk, and were walked to check that, were others",
+				  sum->kernel_changed, sum->kernel_checks);
+	if (sum->absent)
+		flame_source_note(s, "%" PRIu64 " stacks are not in the trace, or not whole",
+				  sum->absent);
+	if (sum->refused)
+		flame_source_note(s,
+				  "%" PRIu64 " records of stacks were left out: there are too many "
+				  "to keep",
+				  sum->refused);
 	if (sum->lost_events)
 		flame_source_note(s, "%" PRIu64 " events were lost while recording",
 				  sum->lost_events);
@@ -135,22 +153,118 @@ static int read_mode(const char *path, const struct calls_options *o, struct fla
 	return calls_tree(path, o, &s->tree, sum, err);
 }
 
-/* The mode that was chosen, or the first one that there are stacks for. */
+/* Whether stacks of this kind were asked for: record --stacks. */
+static bool was_asked(const json_t *meta, enum calls_mode mode)
+{
+	const json_t *kinds = json_object_get(json_object_get(meta, "stacks"), "kinds");
+
+	for (size_t i = 0; i < json_array_size(kinds); i++) {
+		const char *kind = json_string_value(json_array_get(kinds, i));
+
+		if (kind && (!strcmp(kind, modes[mode].what) ||
+			     (mode == CALLS_LOCK && !strcmp(kind, modes[CALLS_OFF].what))))
+			return true;
+	}
+	return false;
+}
+
+/* A trace without stacks of this kind: 0 if they were asked for, there just was none; else why there are none. */
+static int explain_none(const char *path, const struct flame_source_options *o,
+			const struct calls_summary *sum, struct err *err)
+{
+	const char *what = modes[o->calls.mode].what;
+	struct loaded *l = NULL;
+	int r = load_open(path, &l, err);
+
+	if (r)
+		return r;
+	if (was_asked(l->raw_meta, o->calls.mode))
+		r = 0;
+	else if (!l->meta.bpf)
+		r = err_set(err, -ENODATA,
+			    "'%.200s' was recorded without BPF, so without stacks; record as root, "
+			    "with -g",
+			    path);
+	else if (sum->nr_problems && sum->problem[0].path && !strcmp(sum->problem[0].path, path))
+		r = err_set(err, -ENODATA, "there are no stacks in what is left of it: %.300s",
+			    sum->problem[0].reason);
+	else if (o->any_mode)
+		r = err_set(err, -ENODATA, "'%.200s' has no stacks; record them with -g", path);
+	else
+		r = err_set(err, -ENODATA, "'%.200s' has no stacks for --%s; record them with -g",
+			    path, what);
+	load_free(l);
+	return r;
+}
+
+/* What the recorder says of stacks that it could not take; and what was not asked of it. */
+static void note_recording(struct flame_source *s, const char *path, const struct calls_options *o)
+{
+	const char *no_samples, *no_python;
+	const json_t *python;
+	struct loaded *l = NULL;
+	struct err err;
+
+	if (load_open(path, &l, &err))
+		return;
+	python = json_object_get(l->raw_meta, "python");
+	no_samples = json_string_value(
+		json_object_get(json_object_get(l->raw_meta, "stacks"), "no_samples"));
+	no_python = json_string_value(json_object_get(python, "note"));
+	if (o->mode == CALLS_ON && no_samples)
+		flame_source_note(s, "there are no samples: %.300s", no_samples);
+	if (o->python && !python)
+		flame_source_note(s, "Python's functions were not recorded: record with --python");
+	else if (o->python && no_python && *no_python)
+		flame_source_note(s, "%.320s", no_python);
+	load_free(l);
+}
+
+/* The kinds that were asked for, 1 << mode; of a recording that does not say so, as one that was killed, the two most usual. */
+static unsigned int asked_kinds(const char *path)
+{
+	struct loaded *l = NULL;
+	unsigned int kinds = 0;
+	struct err err;
+
+	if (!load_open(path, &l, &err))
+		for (enum calls_mode mode = CALLS_ON; mode <= CALLS_LOCK; mode++)
+			kinds |= (unsigned int)was_asked(l->raw_meta, mode) << mode;
+	load_free(l);
+	return kinds ? kinds : 1u << CALLS_ON | 1u << CALLS_OFF;
+}
+
+/* The first of these kinds that there are stacks of; none: the first kind. */
+static int read_first(const char *path, struct flame_source_options *o, struct flame_source *s,
+		      struct calls_summary *sum, struct err *err)
+{
+	static const enum calls_mode order[] = { CALLS_ON, CALLS_OFF, CALLS_LOCK, CALLS_WAKE };
+	unsigned int kinds = asked_kinds(path), left = kinds;
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && left; i++) {
+		if (!(left & 1u << order[i]))
+			continue;
+		left &= ~(1u << order[i]);
+		o->calls.mode = order[i];
+		r = read_mode(path, &o->calls, s, sum, err);
+		if (r || sum->has_stacks)
+			return r;
+	}
+	for (size_t i = sizeof(order) / sizeof(order[0]); i-- > 0;)
+		if (kinds & 1u << order[i])
+			o->calls.mode = order[i];
+	return read_mode(path, &o->calls, s, sum, err);
+}
+
+/* The kind that was chosen, or the first one that there are stacks of. */
 static int read_calls(const char *path, struct flame_source_options *o, struct flame_source *s,
 		      struct calls_summary *sum, struct err *err)
 {
-	int r = read_mode(path, &o->calls, s, sum, err);
+	int r = o->any_mode ? read_first(path, o, s, sum, err) :
+			      read_mode(path, &o->calls, s, sum, err);
 
-	if (!r && !sum->has_stacks && o->any_mode) {
-		o->calls.mode = CALLS_OFF;
-		r = read_mode(path, &o->calls, s, sum, err);
-	}
-	if (r || sum->has_stacks)
-		return r;
-	if (o->any_mode)
-		return err_set(err, -ENODATA, "'%.200s' has no stacks; record them with -g", path);
-	return err_set(err, -ENODATA, "'%.200s' has no stacks for --%s; record them with -g", path,
-		       modes[o->calls.mode].what);
+	return r || sum->has_stacks ? r : explain_none(path, o, sum, err);
 }
 
 int flame_source_trace(const char *path, struct flame_source_options *o, struct flame_source *ret,
@@ -161,8 +275,6 @@ int flame_source_trace(const char *path, struct flame_source_options *o, struct 
 	int r;
 
 	*ret = (struct flame_source){ .is_trace = true };
-	if (o->any_mode)
-		o->calls.mode = CALLS_ON;
 	r = read_calls(path, o, ret, &sum, err);
 	if (r && !access(path, R_OK) && !flame_source_is_trace(path))
 		err_set(err, -EINVAL,
@@ -176,6 +288,7 @@ int flame_source_trace(const char *path, struct flame_source_options *o, struct 
 			     units_time(time, sum.wall_ns)) < 0)
 			ret->subtitle = NULL;
 		note_calls(ret, &sum);
+		note_recording(ret, path, &o->calls);
 	}
 	calls_summary_free(&sum);
 	return r ? err->code : 0;

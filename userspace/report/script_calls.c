@@ -27,6 +27,8 @@ int script_put_calls(const struct line *l)
 	script_put_flag(l, CL_NO_USER, "no_user");
 	script_put_flag(l, CL_NO_PYTHON, "no_python");
 	script_put_flag(l, CL_USER_MODE, "user_mode");
+	if (e->more & CL2_KERNEL_AGAIN)
+		fputs(" kernel_again", l->out);
 	return 0;
 }
 

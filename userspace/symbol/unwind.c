@@ -18,6 +18,7 @@
 #define ARM64_LR 30
 #define ARM64_USER_BITS 48 /* above: the signature of a signed return address */
 #define X86_RA 16
+#define POPPED_BYTES 128 /* more than all registers that a function saves */
 
 struct cached {
 	const struct cfi *cfi;
@@ -103,6 +104,17 @@ static bool read_memory(void *arg, uint64_t address, uint64_t *ret_value)
 	return read_file(w, address, ret_value);
 }
 
+/*
+ * Between a function's pop of a register and its ret, gcc on x86 leaves the rule that it lies where it was, which is below the stack
+ * pointer then: nothing is kept there, and the register has its value again.
+ */
+static bool is_popped(const struct walk *w, uint64_t at)
+{
+	uint64_t sp = w->frame.registers[sp_of(w)];
+
+	return w->exact && at < sp && sp - at <= POPPED_BYTES;
+}
+
 static const struct cfi_row *row_at(struct unwind *u, const struct cfi *cfi, uint64_t address)
 {
 	uint64_t hash = (address ^ (uintptr_t)cfi << 8) * UINT64_C(0x9e3779b97f4a7c15);
@@ -156,6 +168,10 @@ static bool apply(struct walk *w, const struct cfi *cfi, const struct cfi_rule *
 			return false;
 		/* fall through */
 	case CFI_AT:
+		if (is_popped(w, at)) {
+			*ret_value = f->registers[reg];
+			return f->known[reg];
+		}
 		if (read_memory(w, at, ret_value))
 			return true;
 		f->read_failed = true;
@@ -230,6 +246,8 @@ static enum unwind_end step_by_frame_pointer(struct walk *w)
 	uint64_t fp = w->frame.registers[fp_of(w)], sp = w->frame.registers[sp_of(w)];
 	uint64_t at = fp - w->stack_start, pc;
 
+	if (w->guessed && w->frame.known[fp_of(w)] && !fp)
+		return UNWIND_DONE; /* both machines' ABIs: the outermost frame's */
 	if (!w->frame.known[fp_of(w)] || !fp || fp % 8 || fp < sp)
 		return UNWIND_NO_RULE;
 	if (at >= w->state->stack_bytes || w->state->stack_bytes - at < 16)

@@ -8,13 +8,13 @@
 "use strict";
 (() => {
 	const { ROW, PAD, svg, data, element, nameOf } = flame;
-	const BAR = 36, XHTML = "http://www.w3.org/1999/xhtml";
+	const LINE = 19, LINES_MAX = 3, XHTML = "http://www.w3.org/1999/xhtml";
 	const first = {
 		zoom: 0, q: "", case: 0, theme: "", sort: data.sort,
 		inverted: data.inverted, reverse: data.reversed, threads: data.threads,
 	};
 	const state = Object.assign({}, first);
-	let drawn = null, hits = null, focused = 0, pattern = null, badPattern = false, top0 = 0, written = null;
+	let drawn = null, hits = null, focused = 0, pattern = null, badPattern = false, top0 = 0, barHeight = 0, written = null;
 
 	function html(name, properties, ...children) {
 		const e = document.createElementNS(XHTML, name);
@@ -103,6 +103,57 @@
 		return data.fixed ? data.width : Math.max(320, Math.floor(svg.getBoundingClientRect().width));
 	}
 
+	/* A text in lines of so many characters, broken at blanks where there are any. */
+	function wrap(text, columns) {
+		const lines = [];
+		while (text.length > columns && lines.length < LINES_MAX - 1) {
+			const blank = text.lastIndexOf(" ", columns);
+			lines.push(text.slice(0, blank > columns / 2 ? blank : columns));
+			text = text.slice(lines[lines.length - 1].length).trimStart();
+		}
+		return [...lines, text];
+	}
+
+	/* The heading in this width: what is too long goes on below, and the rest of it moves down. Returns where it ends. */
+	function layHeading(w) {
+		let down = 0, x = PAD;
+		for (const e of body.querySelectorAll(":scope > text, :scope > rect")) {
+			e.dataset.y = e.dataset.y || e.getAttribute("y");
+			if (e.localName === "rect") { // of the legend, with its word behind it
+				const word = e.nextElementSibling, taken = 34 + 7 * word.textContent.length;
+				if (x > PAD && x + taken - 16 > w) {
+					x = PAD;
+					down += LINE;
+				}
+				e.setAttribute("x", x);
+				word.setAttribute("x", x + 18);
+				x += taken;
+			}
+			e.setAttribute("y", +e.dataset.y + down);
+			if (!e.dataset.text)
+				continue;
+			const cell = e.classList.contains("title") ? 9.5 : 7, columns = Math.floor((w - 2 * PAD) / cell);
+			e.replaceChildren();
+			wrap(e.dataset.text, columns).forEach((line, i) => {
+				element("tspan", { x: PAD, dy: i ? LINE : 0 }, e).textContent = flame.fit(line, (columns + 1) * cell + 6, cell);
+				down += i ? LINE : 0;
+			});
+			x = PAD;
+		}
+		graph.setAttribute("transform", `translate(0,${data.top + down})`);
+		return data.top + down;
+	}
+
+	/* The bar in this width: in a narrow one its buttons take more than a row. Returns its height. */
+	function layBar(w) {
+		barBox.setAttribute("width", w);
+		barBox.setAttribute("height", 400);
+		barHeight = Math.ceil(bar.getBoundingClientRect().height) + 2;
+		barBox.setAttribute("height", barHeight);
+		body.setAttribute("transform", `translate(0,${barHeight})`);
+		return barHeight;
+	}
+
 	function redraw() {
 		const number = viewNumber(), v = flame.view(number), had = document.activeElement && document.activeElement.closest && document.activeElement.closest("g.f");
 		state.zoom = state.zoom > 0 && state.zoom < v.nr && v.frame[state.zoom] >= 0 ? +state.zoom : 0;
@@ -110,18 +161,16 @@
 		hits = found && found.hits;
 		const shown = { view: number, byValue: state.sort === "value", inverted: +state.inverted, zoom: state.zoom, hits, label };
 		let w = width();
+		say(found, v);
 		for (let turn = 0; turn < 2; turn++) { // the second if a scroll bar came or went
+			top0 = layBar(w) + layHeading(w);
 			drawn = flame.draw(shown, graph, w);
 			svg.setAttribute("height", Math.max(top0 + drawn.height + PAD, document.documentElement.clientHeight || 0, innerHeight - 4));
 			if (width() === w)
 				break;
 			w = width();
 		}
-		barBox.setAttribute("width", w);
-		for (const line of body.querySelectorAll("text[data-text]"))
-			line.textContent = flame.fit(line.dataset.text, w - 2 * PAD + 6, 7);
 		setFocus(drawn.frames.has(focused) ? focused : state.zoom, had);
-		say(found);
 		for (const [name, on] of [["case", +state.case], ["inverted", +state.inverted], ["reverse", +state.reverse], ["sort", state.sort === "value"], ["threads", +state.threads]])
 			buttons[name].setAttribute("aria-pressed", on ? "true" : "false");
 		buttons.out.disabled = !state.zoom;
@@ -129,8 +178,8 @@
 			input.value = state.q;
 	}
 
-	function say(found) {
-		const v = drawn.v;
+	/* Before the bar is laid: it is as high as that makes it. */
+	function say(found, v) {
 		status.className = badPattern ? "bad" : "";
 		if (badPattern)
 			status.textContent = "not a regular expression";
@@ -152,7 +201,7 @@
 			return;
 		now.setAttribute("tabindex", "0");
 		if (really)
-			now.focus();
+			now.focus({ preventScroll: true }); // moveTo() scrolls
 	}
 
 	/* To a frame by a key: with its tooltip. */
@@ -211,6 +260,7 @@
 	function theme() {
 		darkRule.media.mediaText = state.theme === "dark" ? "all" : state.theme === "light" ? "not all" : "(prefers-color-scheme: dark)";
 		document.documentElement.style.background = isDark() ? "#17191c" : "#ffffff";
+		buttons.theme.textContent = isDark() ? "Light" : "Dark";
 	}
 
 	/* ---- zoom, focus, search ---- */
@@ -377,7 +427,7 @@
 			return setFocus(focused, true);
 		helpBox.setAttribute("width", Math.min(480, width()));
 		helpBox.setAttribute("x", Math.max(0, (width() - 480) / 2));
-		helpBox.setAttribute("y", scrollY + BAR + 12);
+		helpBox.setAttribute("y", scrollY + barHeight + 12);
 		help.focus();
 	}
 
@@ -404,16 +454,12 @@
 	buttons.threads.hidden = !data.hasThreads;
 	const tip = html("div", { role: "tooltip" }), help = makeHelp();
 	const barBox = panel("bar", bar), tipBox = panel("tip", tip), helpBox = panel("help", help);
-	barBox.setAttribute("height", BAR);
 	tipBox.style.display = helpBox.style.display = "none";
 	tipBox.style.pointerEvents = "none";
 
-	top0 = data.top + BAR;
 	svg.removeAttribute("viewBox");
 	svg.setAttribute("width", data.fixed ? data.width : "100%");
 	svg.setAttribute("role", "group");
-	body.setAttribute("transform", `translate(0,${BAR})`);
-	graph.setAttribute("transform", `translate(0,${data.top})`);
 	graph.setAttribute("role", "tree");
 	graph.setAttribute("aria-label", data.title);
 	graph.addEventListener("click", e => { const g = boxOf(e); if (g) zoomTo(+g.dataset.i); });
@@ -425,7 +471,6 @@
 	addEventListener("hashchange", read);
 	addEventListener("scroll", onScroll);
 	addEventListener("resize", redraw);
-	read();
-	toRoot();
+	read(); // stays at the top, where the title and what is to be said of the graph are
 	svg.dataset.ready = "1";
 })();

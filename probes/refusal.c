@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* libbpf's messages, and what is told of them: see refusal.h. */
+#include "probes/refusal.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define LOG_END "-- END PROG LOAD LOG --"
+
+static struct {
+	char name[64]; /* of the first program or map that a message was about; "": none was */
+	bool is_map;
+	char reason[160]; /* the verifier's */
+	char last[160];   /* any other message */
+} refused;
+
+static void copy_line(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%.*s", (int)strcspn(from, "\n"), from);
+}
+
+/* "prog 'NAME': ..." or "map 'NAME': ..." */
+static void note_name(const char *text)
+{
+	bool is_map = !strncmp(text, "map '", 5);
+	const char *name = is_map ? text + 5 : text + 6;
+
+	if (*refused.name || (!is_map && strncmp(text, "prog '", 6) != 0))
+		return;
+	refused.is_map = is_map;
+	snprintf(refused.name, sizeof(refused.name), "%.*s", (int)strcspn(name, "'\n"), name);
+}
+
+/* The reason is the log's last line but for the statistics. */
+static void note_log(char *text)
+{
+	char *end = strstr(text, LOG_END), *line;
+
+	while (end && end > text) {
+		*end = '\0';
+		line = strrchr(text, '\n');
+		if (line && line[1] && strncmp(line + 1, "processed ", 10) != 0 &&
+		    strncmp(line + 1, "verification time", 17) != 0 &&
+		    strncmp(line + 1, "stack depth", 11) != 0) {
+			copy_line(refused.reason, sizeof(refused.reason), line + 1);
+			return;
+		}
+		end = line;
+	}
+}
+
+static int keep_message(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	_cleanup_(free_p) char *all = NULL;
+	char *text;
+
+	if (level != LIBBPF_WARN || vasprintf(&all, fmt, ap) < 0)
+		return 0;
+	text = strncmp(all, "libbpf: ", 8) ? all : all + 8;
+	note_name(text);
+	if (strstr(text, LOG_END))
+		note_log(text);
+	else
+		copy_line(refused.last, sizeof(refused.last), text);
+	return 0;
+}
+
+void refusal_listen(void)
+{
+	memset(&refused, 0, sizeof(refused));
+	libbpf_set_print(keep_message);
+}
+
+bool refusal_is_map(const char *name)
+{
+	return refused.is_map && !strcmp(refused.name, name);
+}
+
+int refusal_error(struct err *err, int code, const char *what)
+{
+	if (code == -EPERM)
+		return err_set(
+			err, code,
+			"loading BPF programs needs root (CAP_BPF and CAP_PERFMON): run it with sudo");
+	if (refused.is_map)
+		return err_sys(err, code, "the kernel refused %s: their map '%s' cannot be made",
+			       what, refused.name);
+	if (*refused.name && code == -E2BIG)
+		return err_set(
+			err, code,
+			"the kernel refused %s: '%s' takes its verifier too long (%s); ask for less: a "
+			"smaller --stack-size, no --python",
+			what, refused.name, *refused.reason ? refused.reason : "too large");
+	if (*refused.name && *refused.reason)
+		return err_sys(err, code, "the kernel refused %s: '%s', %s", what, refused.name,
+			       refused.reason);
+	return err_sys(err, code, "the kernel refused %s (%s)", what,
+		       *refused.last ? refused.last : "without a word");
+}
