@@ -154,17 +154,20 @@ java_burn() {
 
 # With the map that the JVM writes at its end: its methods by their names.
 java_named() {
-	local status
 	not_lost java_named_once
-	status=$?
-	rm -f "$TMP"/java.map "/tmp/perf-$(cat "$TMP/java.pid" 2>/dev/null || echo none).map"
-	return "$status"
 }
 
 java_named_once() {
-	java_burn -XX:+UnlockDiagnosticVMOptions -XX:+DumpPerfMapAtExit || return
-	grep -oE 'java/[0-9]+' <<<"$("$W" flame --folded --on --threads "$data")" | head -n 1 | tr -dc 0-9 >"$TMP/java.pid"
-	oracle shares "$TMP/on.folded" "$TMP/facts" "" && oracle whole "$TMP/on.folded" JavaMain 'long Burn.*' 0.98
+	local status
+	java_with_map
+	status=$?
+	rm -f "/tmp/perf-$(sed -n 's/^java pid //p' "$TMP/record.err").map"
+	return "$status"
+}
+
+java_with_map() {
+	java_burn -XX:+UnlockDiagnosticVMOptions -XX:+DumpPerfMapAtExit &&
+		oracle shares "$TMP/on.folded" "$TMP/facts" "" && oracle whole "$TMP/on.folded" JavaMain 'long Burn.*' 0.98
 }
 
 # Without it they have none, and no wrong one.
@@ -285,6 +288,23 @@ no_stacks() {
 	grep -q -- -g "$TMP/err"
 }
 
+# Files that are gone: three are named, with the reason; the others are counted. In the graph, too.
+files_gone() {
+	local i run=
+	for i in 1 2 3 4 5; do
+		cp "$PROGS/burn" "$TMP/gone$i" || return 1
+		run+="$TMP/gone$i cpu 0.2; "
+	done
+	record -F 999 -- sh -c "$run:" || return
+	rm "$TMP"/gone[1-5]
+	"$W" flame --on "$data" -o "$TMP/gone.svg" 2>"$TMP/err" || return
+	cat "$TMP/err"
+	same "$(grep -Ec "^whyscale: $TMP/gone[1-5]: .*[a-z]" "$TMP/err")" 3 &&
+		grep -Eq 'and 2 more files' "$TMP/err" && same "$(grep -o "and 2 more files" "$TMP/gone.svg" | sort -u)" "and 2 more files" &&
+		folded on && grep -q '\[gone[1-5]\]' "$TMP/on.folded"
+}
+
+ok_bpf "files that are gone: named, with the reason, without a flood" files_gone
 ok_bpf "a trace without stacks: said, with what to do" no_stacks
 
 finish

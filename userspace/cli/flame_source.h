@@ -6,7 +6,7 @@
 #include "analysis/calls.h"
 #include "analysis/flame_tree.h"
 
-#define FLAME_NOTES_MAX 12
+#define FLAME_NOTES_MAX 24 /* of a graph and of what it is compared with */
 
 struct flame_source_options {
 	struct calls_options calls;

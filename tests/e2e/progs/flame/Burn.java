@@ -40,6 +40,7 @@ public class Burn {
 
 	public static void main(String[] args) {
 		long begin = thread.getCurrentThreadCpuTime(), a = 0, b = 0, c = 0, now = begin;
+		System.err.println("java pid " + ProcessHandle.current().pid());
 		long end = begin + (long) (Double.parseDouble(args[0]) * 1e9);
 
 		while (now < end) {
