@@ -34,7 +34,7 @@ void bpf_cost_add(struct bpf_cost *c, struct bpf_object *object);
 
 /*
  * Opens or closes a window when that is due; runs: our own count of runs so far. Without the privilege it does nothing. True while one is
- * open and events are many: it should be closed as soon as it has told enough.
+ * open: it should be closed as soon as it has told enough, as each run costs a third more meanwhile.
  */
 bool bpf_cost_tick(struct bpf_cost *c, uint64_t runs);
 

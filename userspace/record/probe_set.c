@@ -67,7 +67,7 @@ void probe_set_tick(struct recording *rec)
 {
 	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
 		if (rec->opened[i] && probes[i]->tick && probes[i]->tick(rec->state[i]))
-			rec->tick_ns = TICK_MIN_NS;
+			rec->tick_ns = TICK_SOON_NS;
 }
 
 int probe_set_stop(struct recording *rec, struct err *err)

@@ -164,9 +164,9 @@ static int begin(struct recording *rec, struct err *err)
 
 	if (r)
 		return r;
-	probe_set_tick(rec);
 	rec->begin_ns = rec->last_round_ns = monotonic_ns();
 	rec->tick_ns = rec->watch ? TICK_WATCH_NS : TICK_MIN_NS;
+	probe_set_tick(rec);
 	if (!rec->target.pid)
 		return 0;
 	r = target_go(&rec->target, rec->opts->argv[0], err);

@@ -19,6 +19,7 @@
 
 /* The timer: short while buffers fill fast, long while nothing happens (a wake-up costs the target some 20 us). */
 #define TICK_MIN_NS (4 * NSEC_PER_MSEC)
+#define TICK_SOON_NS (1 * NSEC_PER_MSEC) /* a probe asks for it */
 #define TICK_MAX_NS (100 * NSEC_PER_MSEC)
 #define TICK_PYTHON_NS (20 * NSEC_PER_MSEC) /* a Python that begins is to be known soon */
 #define TICK_WATCH_NS (10 * NSEC_PER_MSEC)
