@@ -16,46 +16,10 @@
 #include <unistd.h>
 
 #include "explain/finding.h"
-#include "probes/probe.h"
-#include "record/record.h"
+#include "tests/bpf/one_trace.h"
 
 #define MAX_WORKERS 8
 #define TRIES 3
-
-static char directory[] = "/tmp/whyscale-findings-XXXXXX";
-static char trace_path[64], facts_path[64], program[4096];
-
-static int group_setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(directory))
-		return -1;
-	snprintf(trace_path, sizeof(trace_path), "%s/trace", directory);
-	snprintf(facts_path, sizeof(facts_path), "%s/facts", directory);
-	return setenv("KNOWN_FACTS", facts_path, 1);
-}
-
-static int group_teardown(void **state)
-{
-	char old[80];
-
-	(void)state;
-	snprintf(old, sizeof(old), "%s.old", trace_path);
-	unlink(old);
-	unlink(trace_path);
-	unlink(facts_path);
-	return rmdir(directory);
-}
-
-static char *prog(const char *name)
-{
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 64);
-
-	assert_true(n > 0);
-	program[n] = '\0';
-	sprintf(strrchr(program, '/'), "/progs/%s", name);
-	return program;
-}
 
 /* ---- a program that ran ---- */
 
@@ -67,33 +31,11 @@ struct ran {
 };
 
 /* Events may be lost when the machine is busy: then the lock's story has holes, and it is tried again. */
-static bool record_once(char *const *argv)
-{
-	struct record_options opts = {
-		.what = RECORD_COMMAND, .argv = argv, .output = trace_path, .stdout_fd = -1
-	};
-	struct record_result result;
-	struct err err = {};
-
-	unlink(facts_path);
-	if (record_run(&opts, &result, &err))
-		fail_msg("record_run: %s", err.msg);
-	assert_int_equal(result.exit_status, 0);
-	return !result.lost;
-}
-
 static void record(char *const *argv)
 {
-	const struct probe *sched = probe_by_name("sched");
-	struct err err = {};
-
-	assert_non_null(sched);
-	if (sched->check(&err)) {
-		print_message("SKIP: %s\n", err.msg);
-		skip();
-	}
+	need_bpf();
 	for (int i = 0; i < TRIES; i++)
-		if (record_once(argv))
+		if (!one_command(argv).lost)
 			return;
 	print_message("SKIP: records were lost %d times\n", TRIES);
 	skip();
@@ -110,7 +52,7 @@ static int64_t number(const json_t *fact, const char *key)
 /* The workers are those that say so, from the begin of the first to the end of the last one's work. */
 static void read_workers(struct experiment *e)
 {
-	FILE *f = fopen(facts_path, "re");
+	FILE *f = fopen(one_facts, "re");
 	char line[1024];
 
 	assert_non_null(f);
@@ -146,7 +88,7 @@ static void ran(struct ran *r, char *const *argv)
 	memset(r, 0, sizeof(*r));
 	record(argv);
 	read_workers(&r->run);
-	if (experiment_load(&r->run, trace_path, &err))
+	if (experiment_load(&r->run, one_trace, &err))
 		fail_msg("experiment_load: %s", err.msg);
 	assert_int_equal(experiment_stack(&r->run, 0, &r->stack), 0);
 	assert_int_equal(findings_make(&facts, &r->findings), 0);
@@ -205,7 +147,7 @@ static void check_lock(const struct ran *r, const char *name, const char *kind)
 
 static void test_convoy(void **state)
 {
-	char *argv[] = { prog("locks"), "handed", "3", "5", "15", NULL };
+	char *argv[] = { one_prog("locks"), "handed", "3", "5", "15", NULL };
 	struct ran r;
 
 	(void)state;
@@ -221,7 +163,7 @@ static void test_convoy(void **state)
 
 static void test_preempted(void **state)
 {
-	char *argv[] = { prog("locks"), "crowded", "2", "6", "12", NULL };
+	char *argv[] = { one_prog("locks"), "crowded", "2", "6", "12", NULL };
 	struct ran r;
 
 	(void)state;
@@ -235,7 +177,7 @@ static void test_preempted(void **state)
 
 static void test_asleep(void **state)
 {
-	char *argv[] = { prog("locks"), "convoy", "3", "5", "5000", NULL };
+	char *argv[] = { one_prog("locks"), "convoy", "3", "5", "5000", NULL };
 	struct ran r;
 
 	(void)state;
@@ -250,7 +192,7 @@ static void test_asleep(void **state)
 /* Taken, and let go at once, every 5 ms: that is not what makes it slow. */
 static void test_rarely(void **state)
 {
-	char *argv[] = { prog("locks"), "share", "2", "10", "0", "5000", NULL };
+	char *argv[] = { one_prog("locks"), "share", "2", "10", "0", "5000", NULL };
 	struct ran r;
 
 	(void)state;
@@ -270,5 +212,5 @@ int main(void)
 		cmocka_unit_test(test_rarely),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, one_trace_setup, one_trace_teardown);
 }

@@ -17,67 +17,16 @@
 #include <unistd.h>
 
 #include "analysis/load.h"
-#include "probes/probe.h"
-#include "record/record.h"
+#include "tests/bpf/one_trace.h"
 
 #define MAX_CALLS 64
 #define INITIAL_PID_NS 0xeffffffc
 
-static char directory[] = "/tmp/whyscale-futex-XXXXXX";
-static char trace_path[64], facts_path[64], program[4096];
-
-static int group_setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(directory))
-		return -1;
-	snprintf(trace_path, sizeof(trace_path), "%s/trace", directory);
-	snprintf(facts_path, sizeof(facts_path), "%s/facts", directory);
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	char old[80];
-
-	(void)state;
-	snprintf(old, sizeof(old), "%s.old", trace_path);
-	unlink(old);
-	unlink(trace_path);
-	unlink(facts_path);
-	return rmdir(directory);
-}
-
-/* The path of one of tests/e2e/progs. */
-static char *prog(const char *name)
-{
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 64);
-
-	assert_true(n > 0);
-	program[n] = '\0';
-	sprintf(strrchr(program, '/'), "/progs/%s", name);
-	return program;
-}
-
 static void record(char *const *argv)
 {
-	struct record_options opts = {
-		.what = RECORD_COMMAND, .argv = argv, .output = trace_path, .stdout_fd = -1
-	};
-	const struct probe *sched = probe_by_name("sched");
-	struct record_result result;
-	struct err err = {};
-
-	assert_non_null(sched);
-	if (sched->check(&err)) {
-		print_message("SKIP: %s\n", err.msg);
-		skip();
-	}
-	if (record_run(&opts, &result, &err))
-		fail_msg("record_run: %s", err.msg);
-	assert_int_equal(result.exit_status, 0);
-	if (result.lost) {
-		print_message("SKIP: %lu records were lost\n", result.lost);
+	need_bpf();
+	if (one_command(argv).lost) {
+		print_message("SKIP: records were lost\n");
 		skip();
 	}
 }
@@ -102,7 +51,7 @@ static size_t nr_calls, nr_seen;
 
 static void read_calls(void)
 {
-	FILE *f = fopen(facts_path, "re");
+	FILE *f = fopen(one_facts, "re");
 
 	assert_non_null(f);
 	nr_calls = 0;
@@ -175,7 +124,7 @@ static void check_fields(const struct call *c, const struct ev_futex *rec)
 
 static void test_every_call(void **state)
 {
-	char *argv[] = { prog("futexes"), facts_path, NULL };
+	char *argv[] = { one_prog("futexes"), one_facts, NULL };
 	struct loaded *l = NULL;
 	struct err err = {};
 	unsigned int missed = 0;
@@ -184,7 +133,7 @@ static void test_every_call(void **state)
 	record(argv);
 	read_calls();
 	nr_seen = 0;
-	if (load_open(trace_path, &l, &err) || load_run(l, take, NULL, &err))
+	if (load_open(one_trace, &l, &err) || load_run(l, take, NULL, &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(ledger_malformed(l->ledger), 0);
 	for (size_t i = 0; i < nr_calls; i++) {
@@ -234,11 +183,21 @@ static int take_thread(void *arg, const struct trace_event *ev)
 static void test_namespace(void **state)
 {
 	/* it looks itself up in /proc */
-	char *argv[] = { "timeout",     "-s",           "KILL",
-			 "20",          "unshare",      "--pid",
-			 "--fork",      "--kill-child", "--mount-proc",
-			 prog("locks"), "one_holder",   "1",
-			 "3",           "10",           NULL };
+	char *argv[] = { "timeout",
+			 "-s",
+			 "KILL",
+			 "20",
+			 "unshare",
+			 "--pid",
+			 "--fork",
+			 "--kill-child",
+			 "--mount-proc",
+			 one_prog("locks"),
+			 "one_holder",
+			 "1",
+			 "3",
+			 "10",
+			 NULL };
 	struct threads threads = {};
 	const struct lock *const *list;
 	const struct lock *mutex = NULL;
@@ -248,9 +207,8 @@ static void test_namespace(void **state)
 	size_t nr;
 
 	(void)state;
-	setenv("KNOWN_FACTS", facts_path, 1);
 	record(argv);
-	if (load_open(trace_path, &l, &err) || load_passes(l, PASS_LOCKS, &err) ||
+	if (load_open(one_trace, &l, &err) || load_passes(l, PASS_LOCKS, &err) ||
 	    load_run(l, take_thread, &threads, &err))
 		fail_msg("%s", err.msg);
 	assert_true(threads.outside >= 1 && threads.inside >= 3);
@@ -274,5 +232,5 @@ int main(void)
 		cmocka_unit_test(test_namespace),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, one_trace_setup, one_trace_teardown);
 }

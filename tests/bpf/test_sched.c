@@ -20,71 +20,19 @@
 #include "analysis/load.h"
 #include "base/clock.h"
 #include "probes/probe.h"
-#include "record/record.h"
+#include "tests/bpf/one_trace.h"
 
 #define SMALLEST (64u << 10)
-
-static char directory[] = "/tmp/whyscale-bpf-XXXXXX";
-static char trace_path[64], known_path[4096];
-
-static int group_setup(void **state)
-{
-	ssize_t n = readlink("/proc/self/exe", known_path, sizeof(known_path) - 32);
-
-	(void)state;
-	if (n < 0 || !mkdtemp(directory))
-		return -1;
-	known_path[n] = '\0';
-	strcpy(strrchr(known_path, '/'), "/progs/known");
-	snprintf(trace_path, sizeof(trace_path), "%s/trace", directory);
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	char old[80];
-
-	(void)state;
-	snprintf(old, sizeof(old), "%s.old", trace_path);
-	unlink(old);
-	unlink(trace_path);
-	return rmdir(directory);
-}
-
-static void need_bpf(void)
-{
-	const struct probe *sched = probe_by_name("sched");
-	struct err why = {};
-
-	assert_non_null(sched);
-	if (sched->check(&why)) {
-		print_message("SKIP: %s\n", why.msg);
-		skip();
-	}
-}
-
-static struct record_result record(struct record_options opts)
-{
-	struct record_result result;
-	struct err err = {};
-
-	opts.output = trace_path;
-	opts.stdout_fd = -1;
-	if (record_run(&opts, &result, &err))
-		fail_msg("record_run: %s", err.msg);
-	assert_true(result.bpf);
-	return result;
-}
 
 /* known WORKLOAD [A [B]] with buffers of that size. */
 static struct record_result record_known(size_t buffer_bytes, const char *workload, const char *a,
 					 const char *b)
 {
-	char *argv[] = { known_path, (char *)workload, (char *)a, (char *)b, NULL };
+	char *argv[] = { one_prog("known"), (char *)workload, (char *)a, (char *)b, NULL };
 	struct record_options opts = { .what = RECORD_COMMAND,
 				       .argv = argv,
 				       .buffer_bytes = buffer_bytes };
-	struct record_result result = record(opts);
+	struct record_result result = one_record(opts);
 
 	assert_int_equal(result.exit_status, 0);
 	return result;
@@ -95,7 +43,7 @@ static struct loaded *load(void)
 	struct loaded *l = NULL;
 	struct err err = {};
 
-	if (load_trace(trace_path, &l, &err))
+	if (load_trace(one_trace, &l, &err))
 		fail_msg("load_trace: %s", err.msg);
 	assert_false(l->state.damaged);
 	assert_false(l->state.incomplete);
@@ -270,14 +218,14 @@ static void test_same_without_overflow(void **state)
 
 static void test_never_itself(void **state)
 {
-	char *argv[] = { known_path, (char *)"burn", (char *)"50", NULL };
+	char *argv[] = { one_prog("known"), (char *)"burn", (char *)"50", NULL };
 	struct record_options opts = { .what = RECORD_ALL, .argv = argv };
 	bool kernel_threads = false, command = false;
 	struct loaded *l;
 
 	(void)state;
 	need_bpf();
-	record(opts);
+	one_record(opts);
 	l = load();
 	assert_exact(l);
 	for (size_t i = 0; i < l->nr_threads; i++) {
@@ -324,7 +272,7 @@ static struct wakes count_wakes(uint64_t *ret_missed)
 	struct loaded *l = NULL;
 	struct err err = {};
 
-	if (load_open(trace_path, &l, &err) || load_run(l, count_wake, &w, &err))
+	if (load_open(one_trace, &l, &err) || load_run(l, count_wake, &w, &err))
 		fail_msg("%s", err.msg);
 	*ret_missed = l->missed_wakeups;
 	for (size_t i = 0; i < l->nr_threads; i++)
@@ -391,7 +339,7 @@ static void test_blocked_from_the_start(void **state)
 	}
 	usleep(50000);
 	opts.ids = &pid;
-	record(opts);
+	one_record(opts);
 	assert_int_equal(write(fds[1], "", 1), 1);
 	waitpid(pid, NULL, 0);
 	close(fds[0]);
@@ -428,7 +376,7 @@ static void test_running_from_the_start(void **state)
 			;
 	}
 	opts.ids = &pid;
-	record(opts);
+	one_record(opts);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	l = load();
@@ -455,5 +403,5 @@ int main(void)
 		cmocka_unit_test(test_running_from_the_start),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, one_trace_setup, one_trace_teardown);
 }

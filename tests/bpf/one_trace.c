@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The fixture of the tests that record: see one_trace.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/bpf/one_trace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probes/probe.h"
+
+static char directory[] = "/tmp/whyscale-bpf-XXXXXX";
+char one_trace[64], one_facts[64];
+
+int one_trace_setup(void **state)
+{
+	(void)state;
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(one_trace, sizeof(one_trace), "%s/trace", directory);
+	snprintf(one_facts, sizeof(one_facts), "%s/facts", directory);
+	return setenv("KNOWN_FACTS", one_facts, 1);
+}
+
+int one_trace_teardown(void **state)
+{
+	char old[80];
+
+	(void)state;
+	snprintf(old, sizeof(old), "%s.old", one_trace);
+	unlink(old);
+	unlink(one_trace);
+	unlink(one_facts);
+	return rmdir(directory);
+}
+
+char *one_prog(const char *name)
+{
+	static char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
+
+	assert_true(n > 0);
+	path[n] = '\0';
+	sprintf(strrchr(path, '/'), "/progs/%.40s", name);
+	return path;
+}
+
+void need_bpf(void)
+{
+	const struct probe *sched = probe_by_name("sched");
+	struct err why = {};
+
+	assert_non_null(sched);
+	if (sched->check(&why)) {
+		print_message("SKIP: %s\n", why.msg);
+		skip();
+	}
+}
+
+struct record_result one_record(struct record_options opts)
+{
+	struct record_result result;
+	struct err err = {};
+
+	opts.output = one_trace;
+	opts.stdout_fd = -1;
+	unlink(one_facts);
+	if (record_run(&opts, &result, &err))
+		fail_msg("record_run: %s", err.msg);
+	assert_true(result.bpf);
+	return result;
+}
+
+struct record_result one_command(char *const *argv)
+{
+	struct record_result result =
+		one_record((struct record_options){ .what = RECORD_COMMAND, .argv = argv });
+
+	assert_int_equal(result.exit_status, 0);
+	return result;
+}
