@@ -296,6 +296,47 @@ static void test_dwz(void **state)
 	help_dir_remove(d);
 }
 
+/*
+ * Two units have a function that the linker keeps once; as both are of one size, it lets the other's debug information point to what was
+ * kept. That is of the first file.
+ */
+static void test_kept_once(void **state)
+{
+	char buf[64], *d = help_dir_new(buf), path[128];
+	struct elf_dwarf_frame f[MAX_FRAMES];
+	struct elf_symbol symbol;
+	struct elf_symbols *s;
+	struct elf_dwarf *dwarf;
+
+	(void)state;
+	if (!source_have("g++")) {
+		help_dir_remove(d);
+		skip();
+	}
+	source_write(
+		d, "unit.cc",
+		"#line LINE \"unit.h\"\n"
+		"template <typename T> __attribute__((noinline)) T twice(T x) { asm(\"\"); return 2 * x; }\n"
+		"#line 1 \"unit.cc\"\n"
+		"int USER(int x) { return twice(x) + 1; }\n");
+	source_write(d, "main.cc",
+		     "int first(int), second(int);\n"
+		     "int main(int c, char **) { return first(c) + second(c); }\n");
+	snprintf(path, sizeof(path), "%s/kept", d);
+	help_run("cd %s && g++ -O2 -g -DLINE=100 -DUSER=first -c unit.cc -o first.o && "
+		 "g++ -O2 -g -DLINE=200 -DUSER=second -c unit.cc -o second.o && "
+		 "g++ -O2 -g main.cc first.o second.o -o kept",
+		 d);
+	s = help_open(path);
+	assert_int_equal(elf_dwarf_open(s, &dwarf), 0);
+	assert_true(elf_symbols_find_function(s, "_Z5twiceIiET_S0_", &symbol));
+	assert_int_equal(elf_dwarf_at(dwarf, symbol.address, true, f, MAX_FRAMES), 1);
+	assert_int_equal(f[0].line, 100);
+	elf_dwarf_close(dwarf);
+	elf_symbols_close(s);
+	help_dir_remove(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_rust_as_addr2line),
 		cmocka_unit_test(test_separate_files),
 		cmocka_unit_test(test_dwz),
+		cmocka_unit_test(test_kept_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,15 +31,17 @@ int dwarf_spans_add(struct elf_dwarf *d, struct dwarf_spans *s, Dwarf_Die *die, 
 	return 0;
 }
 
+/*
+ * Of spans that begin at one address the first in the file is found first (the search goes backwards): a template's instances of which
+ * the linker kept one, the first, may all claim its code.
+ */
 static int by_start(const void *left, const void *right)
 {
 	const struct dwarf_span *a = left, *b = right;
 
 	if (a->start != b->start)
 		return a->start < b->start ? -1 : 1;
-	if (a->end != b->end)
-		return a->end > b->end ? -1 : 1;
-	return a->die < b->die ? -1 : a->die > b->die;
+	return a->die > b->die ? -1 : a->die < b->die;
 }
 
 void dwarf_spans_sort(struct dwarf_spans *s)
