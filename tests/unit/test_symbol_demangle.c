@@ -235,12 +235,48 @@ static void test_kept_names(void **state)
 	names_free(&n);
 }
 
+/* So many words of the stack below are this number. */
+static __attribute__((noinline)) void fill_stack(int number)
+{
+	volatile int area[1 << 14];
+
+	for (size_t i = 0; i < ARRAY_SIZE(area); i++)
+		area[i] = number;
+}
+
+/* Names that libiberty understands or not by what is on the stack; by c++filt -p they are these. */
+static void test_whatever_was_there(void **state)
+{
+	static const struct {
+		const char *mangled, *expected;
+	} cases[] = {
+		{ "_ZN4llvm7hashing6detail23hash_combine_range_implIKPKNS_4SCEVEEENSt9enable_ifIXsr16is_hashable_dataIT_EE"
+		  "5valueENS_9hash_codeEE4typeEPS8_SC_",
+		  "llvm::hashing::detail::hash_combine_range_impl<llvm::SCEV const* const>" },
+		{ "_ZSt4swapIN4llvm15FunctionSummary11ParamAccess4CallEENSt9enable_ifIXsr6__and_ISt6__not_ISt15__is_tuple_"
+		  "likeIT_EESt21is_move_constructibleIS7_ESt18is_move_assignableIS7_EEE5valueEvE4typeERS7_SG_",
+		  "std::swap<llvm::FunctionSummary::ParamAccess::Call>" },
+		{ "_Z1fIiENSt9enable_ifIXsr3std11is_integralIT_EE5valueEvE4typeES1_", "f<int>" },
+		{ "_Z1fIiEDTcl1gsrT_1xEES0_", "f<int>" },
+	};
+	static const int left[] = { 0, 1, -1, 2, INT_MAX, INT_MIN };
+	char got[DEMANGLE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(left); j++) {
+			fill_stack(left[j]);
+			assert_true(demangle(cases[i].mangled, got));
+			assert_string_equal(got, cases[i].expected);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),        cmocka_unit_test(test_as_cxxfilt),
 		cmocka_unit_test(test_costly_names), cmocka_unit_test(test_mangled_names),
-		cmocka_unit_test(test_kept_names),
+		cmocka_unit_test(test_kept_names),   cmocka_unit_test(test_whatever_was_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,11 +129,35 @@ static bool print_cpp(struct demangle_component *tree, struct out *out)
 	return cplus_demangle_print_callback(DMGL_ANSI, tree, put, out);
 }
 
+/*
+ * cplus_demangle_v3() tries two grammars for "sr" (what is looked up within a template's parameter): that of today's compilers, 1, and
+ * an older one, 0. cplus_demangle_v3_components() leaves the variable that says which unset (binutils 2.40), so that it understands
+ * a name or not by what was on the stack. This leaves the number there.
+ */
+enum { GRAMMAR_OLD, GRAMMAR_NEW };
+#define STACK_INTS 512
+
+static __attribute__((noinline)) void leave_on_stack(int number)
+{
+	volatile int left[STACK_INTS];
+
+	for (int i = 0; i < STACK_INTS; i++)
+		left[i] = number;
+	(void)left[0];
+}
+
+static __attribute__((noinline)) struct demangle_component *
+components(const char *name, int options, int grammar, void **ret_memory)
+{
+	leave_on_stack(grammar);
+	return cplus_demangle_v3_components(name, options, ret_memory);
+}
+
 /* With parameters libiberty demands that the whole name is understood; without, whatever follows would do. */
-static bool whole_is_cpp(const char *name)
+static bool whole_is_cpp(const char *name, int grammar)
 {
 	void *memory = NULL;
-	bool is = cplus_demangle_v3_components(name, DMGL_ANSI | DMGL_PARAMS, &memory) != NULL;
+	bool is = components(name, DMGL_ANSI | DMGL_PARAMS, grammar, &memory) != NULL;
 
 	free(memory);
 	return is;
@@ -141,13 +165,14 @@ static bool whole_is_cpp(const char *name)
 
 static bool demangle_cpp(const char *name, struct out *out)
 {
+	int grammar = whole_is_cpp(name, GRAMMAR_NEW) ? GRAMMAR_NEW : GRAMMAR_OLD;
 	struct demangle_component *tree;
 	void *memory = NULL;
 	bool done;
 
-	if (!whole_is_cpp(name))
+	if (grammar == GRAMMAR_OLD && !whole_is_cpp(name, grammar))
 		return false;
-	tree = cplus_demangle_v3_components(name, DMGL_ANSI, &memory);
+	tree = components(name, DMGL_ANSI, grammar, &memory);
 	done = tree && bounded(tree) && print_cpp(tree, out);
 	free(memory);
 	return done;
