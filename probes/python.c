@@ -249,6 +249,14 @@ static json_t *describe(const struct known *k)
 			 k->python->major ? version : NULL, "frames", k->frames);
 }
 
+static const char *why_no_frames(const struct python_file *f)
+{
+	if (f->before_37 || (f->major && (f->major < 3 || f->minor < 8)))
+		return "older than 3.8";
+	return f->major ? "that whyscale does not know (3.8 to 3.13)" :
+			  "whose version could not be told";
+}
+
 /* Which interpreters' frames could not be had, in a sentence; "" when all could. */
 static void sentence(const struct python *s, char *ret, size_t size)
 {
@@ -261,10 +269,7 @@ static void sentence(const struct python *s, char *ret, size_t size)
 		if (!k->python || k->frames || missing++)
 			continue;
 		snprintf(ret, size, "'%.200s' is a CPython %s: its functions are native frames",
-			 k->path,
-			 !k->python->major    ? "whose version could not be told" :
-			 k->python->minor < 8 ? "older than 3.8" :
-						"that whyscale does not know (3.8 to 3.13)");
+			 k->path, why_no_frames(k->python));
 	}
 	len = strlen(ret);
 	if (missing > 1)

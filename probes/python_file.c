@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * CPython's mark in an ELF file: see python_file.h. _PyRuntime is in the dynamic symbols of every CPython from 3.7 on, static or
- * shared, stripped or not; since 3.11 Py_Version is, too. Read with pread(2), as the file may change under our hands.
+ * shared, stripped or not; since 3.11 Py_Version is, too; the loop's function, PyEval_EvalFrameEx, since 2.5. Read with pread(2), as the
+ * file may change under our hands.
  */
 #include "probes/python_file.h"
 
@@ -29,8 +30,8 @@ static bool read_address(Elf *elf, int fd, uint64_t address, void *ret, size_t b
 	return false;
 }
 
-/* Calls for both symbols at once; their number is bounded by the section's size in the file, which libelf has checked. */
-static void find_symbols(Elf *elf, GElf_Sym *ret_runtime, GElf_Sym *ret_version)
+/* All symbols in one pass; their number is bounded by the section's size in the file, which libelf has checked. */
+static void find_symbols(Elf *elf, GElf_Sym *ret_runtime, GElf_Sym *ret_version, GElf_Sym *ret_loop)
 {
 	Elf_Scn *scn = NULL;
 	GElf_Shdr sh;
@@ -42,15 +43,18 @@ static void find_symbols(Elf *elf, GElf_Sym *ret_runtime, GElf_Sym *ret_version)
 			break;
 	data = scn ? elf_getdata(scn, NULL) : NULL;
 	for (int i = 0; data && gelf_getsym(data, i, &sym); i++) {
+		int type = GELF_ST_TYPE(sym.st_info);
 		const char *name;
 
-		if (GELF_ST_TYPE(sym.st_info) != STT_OBJECT || sym.st_shndx == SHN_UNDEF)
+		if ((type != STT_OBJECT && type != STT_FUNC) || sym.st_shndx == SHN_UNDEF)
 			continue;
 		name = elf_strptr(elf, sh.sh_link, sym.st_name);
-		if (name && !strcmp(name, "_PyRuntime"))
+		if (name && type == STT_OBJECT && !strcmp(name, "_PyRuntime"))
 			*ret_runtime = sym;
-		else if (name && !strcmp(name, "Py_Version"))
+		else if (name && type == STT_OBJECT && !strcmp(name, "Py_Version"))
 			*ret_version = sym;
+		else if (name && type == STT_FUNC && !strcmp(name, "PyEval_EvalFrameEx"))
+			*ret_loop = sym;
 	}
 }
 
@@ -80,17 +84,18 @@ static void find_segments(Elf *elf, struct python_file *ret)
 
 static void read_elf(Elf *elf, int fd, const char *path, struct python_file *ret)
 {
-	GElf_Sym runtime = {}, version = {};
+	GElf_Sym runtime = {}, version = {}, loop = {};
 	uint32_t hex; /* as PY_VERSION_HEX; it is an unsigned long */
 
 	/* the layouts are those of 64-bit machines with the low byte first */
 	if (elf_kind(elf) != ELF_K_ELF || gelf_getclass(elf) != ELFCLASS64 ||
 	    elf_getident(elf, NULL)[EI_DATA] != ELFDATA2LSB)
 		return;
-	find_symbols(elf, &runtime, &version);
-	if (!runtime.st_value)
+	find_symbols(elf, &runtime, &version, &loop);
+	if (!runtime.st_value && !loop.st_value)
 		return;
 	ret->is_python = true;
+	ret->before_37 = !runtime.st_value;
 	ret->runtime = runtime.st_value;
 	if (version.st_value && read_address(elf, fd, version.st_value, &hex, sizeof(hex))) {
 		ret->major = (int)(hex >> 24);
@@ -98,6 +103,8 @@ static void read_elf(Elf *elf, int fd, const char *path, struct python_file *ret
 	} else {
 		version_of_path(path, ret);
 	}
+	if (ret->before_37)
+		return;
 	ret->has_debug = read_address(elf, fd, runtime.st_value, ret->debug, sizeof(ret->debug));
 	find_segments(elf, ret);
 }

@@ -18,8 +18,9 @@ struct python_segment {
 };
 
 struct python_file {
-	bool is_python;   /* it has a _PyRuntime: CPython since 3.7 */
-	uint64_t runtime; /* its address, as the file has it */
+	bool is_python;
+	bool before_37;   /* a CPython without a _PyRuntime, which 3.7 was the first to have */
+	uint64_t runtime; /* the address of that, as the file has it */
 	int major, minor; /* 0, 0: it could not be told */
 	struct python_segment segment[PYTHON_SEGMENTS];
 	unsigned int nr_segments;

@@ -156,7 +156,7 @@ bool python_layout(const struct python_file *f, struct py_layout *ret)
 {
 	size_t i = (size_t)(f->minor - FIRST_MINOR);
 
-	if (f->major != 3 || f->minor < FIRST_MINOR)
+	if (f->before_37 || f->major != 3 || f->minor < FIRST_MINOR)
 		return false;
 	if (i >= sizeof(old_ones) / sizeof(*old_ones))
 		return told_by_itself(f, ret);

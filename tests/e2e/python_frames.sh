@@ -3,7 +3,7 @@
 #
 # The Python frames of `record --python`, for every CPython that is installed (Debian's, and those of pyenv), from 3.8 on: what
 # progs/frames.py says of its stacks is compared with what was recorded, by oracle_python.py. And what is said of a CPython that
-# is too old.
+# is too old, or too new.
 # shellcheck source=tests/lib.sh disable=SC2317 # functions are called through ok
 . "$(dirname "$0")/../lib.sh"
 
@@ -31,13 +31,56 @@ without() {
 	grep -q ' calls ' "$TMP/script" && ! grep -q ' py\(stack\|code\) \| python=' "$TMP/script"
 }
 
-# too_old PYTHON: native frames, and a sentence in both places.
-too_old() {
-	"$W" record --python -o "$TMP/old.data" -- "$1" -c 'import time; time.sleep(0.1)' 2>"$TMP/notes" || return 1
-	grep 'older than 3.8: its functions are native frames' "$TMP/notes" || return 1
-	"$W" report "$TMP/old.data" | tr -s ' \n' ' ' | grep -q 'older than 3.8: its functions are native frames' || return 1
+# native WHY PYTHON: native frames, and a sentence in all three places: when it is recorded, in the report, with the graph.
+native() {
+	local sentence="$1: its functions are native frames"
+	"$W" record -g --python -F 499 -o "$TMP/old.data" -- "$2" -c 'if True:
+		import time
+		def outer():
+			end = time.time() + 0.3
+			while time.time() < end: pass
+			time.sleep(0.1)
+		outer()' 2>"$TMP/notes" || { cat "$TMP/notes"; return 1; }
+	grep "$sentence" "$TMP/notes" || { cat "$TMP/notes"; return 1; }
+	"$W" report "$TMP/old.data" | tr -s ' \n' ' ' | grep -q "$sentence" || return 1
+	"$W" flame --python --on "$TMP/old.data" -o "$TMP/old.svg" 2>"$TMP/notes" || return 1
+	grep -q "$sentence" "$TMP/notes" && grep -q "$sentence" "$TMP/old.svg" || return 1
+	"$W" flame --python --on --folded "$TMP/old.data" >"$TMP/old.folded" 2>&1 || return 1
+	grep -q 'PyEval_EvalFrame' "$TMP/old.folded" && ! grep -q 'outer (' "$TMP/old.folded" || return 1
 	"$W" script "$TMP/old.data" >"$TMP/script" || return 1
 	grep -q ' calls ' "$TMP/script" && ! grep -q ' pystack ' "$TMP/script"
+}
+
+# made_up PYTHON LIBRARY: of a version that nobody has made yet, a 3.13 with other numbers where it says its version. The rest is
+# in its place, which whyscale must not rely upon.
+made_up() {
+	mkdir -p "$TMP/new/bin" "$TMP/new/lib" && cp "$1" "$TMP/new/bin/python3" && cp "$2" "$TMP/new/lib/libpython3.13.so.1.0" || return
+	"$PY" - "$TMP/new/lib/libpython3.13.so.1.0" <<'PYTHON' || return
+import subprocess, sys
+path = sys.argv[1]
+with open(path, "rb") as file:
+    data = bytearray(file.read())
+old, new = (0x030d00f0).to_bytes(4, "little"), (0x030f00f0).to_bytes(4, "little")
+sections = [line.split() for line in subprocess.run(["objdump", "-hw", path], capture_output=True, text=True).stdout.splitlines()]
+sections = [(int(s[3], 16), int(s[5], 16), int(s[2], 16)) for s in sections if len(s) > 6 and s[0].isdigit()]
+symbols = [line.split() for line in subprocess.run(["nm", "-D", path], capture_output=True, text=True).stdout.splitlines()]
+where = {s[2]: int(s[0], 16) for s in symbols if len(s) == 3 and s[2] in ("Py_Version", "_PyRuntime")}
+changed = 0
+for name, ahead in (("Py_Version", 0), ("_PyRuntime", 8)):
+    address = where[name] + ahead
+    offset = next(at + address - start for start, at, size in sections if start <= address < start + size)
+    if data[offset:offset + 4] == old:
+        data[offset:offset + 4] = new
+        changed += 1
+assert changed == 2, changed
+with open(path, "wb") as file:
+    file.write(data)
+PYTHON
+	cat >"$TMP/new/python" <<SH
+#!/bin/sh
+PYTHONHOME=${2%/lib/*} LD_LIBRARY_PATH=$TMP/new/lib exec $TMP/new/bin/python3 "\$@"
+SH
+	chmod +x "$TMP/new/python" && native "that whyscale does not know (3.8 to 3.13)" "$TMP/new/python"
 }
 
 # A process that ran before the recording.
@@ -83,14 +126,25 @@ case $(version_of "$PY") in
 	;;
 *) skip "$PY" "it is missing, or none of 3.8 to 3.13" ;;
 esac
-old=
-for python in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7.*/bin/python3.7; do
-	[ -x "$python" ] && old=$python
+for version in 2.7 3.6 3.7; do
+	old=
+	for python in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version".*/bin/python"$version"; do
+		[ -x "$python" ] && old=$python
+	done
+	if [ "$old" ]; then
+		ok_bpf "CPython $version is native frames, and that is said" native "older than 3.8" "$old"
+	else
+		skip "CPython $version is native frames, and that is said" "$version is not installed"
+	fi
 done
-if [ "$old" ]; then
-	ok_bpf "CPython 3.7 is native frames, and that is said" too_old "$old"
+new=
+for library in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.0/lib/libpython3.13.so.1.0; do
+	[ -f "$library" ] && new=$library
+done
+if [ "$new" ]; then
+	ok_bpf "a CPython of a version to come is native frames, and that is said" made_up "${new%/lib/*}/bin/python3.13" "$new"
 else
-	skip "a CPython that is too old" "3.7 is not installed"
+	skip "a CPython of a version to come is native frames, and that is said" "it is made of a shared 3.13.0, which is not installed"
 fi
 
 finish

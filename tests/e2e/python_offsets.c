@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Where a CPython's structures have what, by its own headers: "name offset" lines, for tests/unit/test_python_layout.c, which compiles
- * this with -I of each version that is installed.
+ * this with -I of each version that is installed. With a FILE as argument, into it what _PyRuntime begins with, if it is 3.13's.
  */
 #define Py_BUILD_CORE 1
 #include <Python.h>
@@ -22,6 +22,29 @@ typedef PyFrameObject Frame;
 #endif
 #if PY_VERSION_HEX >= 0x030d0000
 #define f_code f_executable
+#endif
+
+#if PY_VERSION_HEX >= 0x030d0000
+#include <internal/pycore_ceval.h>
+#include <internal/pycore_runtime_init.h>
+
+/* Whatever else it points to is left undefined: the linker is told so. */
+static _PyRuntimeState runtime = _PyRuntimeState_INIT(runtime, _Py_Debug_Cookie);
+
+static int write_debug(const char *path)
+{
+	FILE *file = fopen(path, "w");
+	size_t nr = file ? fwrite(&runtime.debug_offsets, sizeof(runtime.debug_offsets), 1, file) :
+			   0;
+
+	return !file || fclose(file) || nr != 1;
+}
+#else
+static int write_debug(const char *path)
+{
+	(void)path;
+	return 1;
+}
 #endif
 
 #define SHOW(name, type, member) printf(#name " %zu\n", offsetof(type, member))
@@ -70,8 +93,10 @@ static void show_frame(void)
 #endif
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		return write_debug(argv[1]);
 	SHOW(runtime_interpreters, _PyRuntimeState, interpreters.head);
 	SHOW(interp_next, PyInterpreterState, next);
 #if PY_VERSION_HEX >= 0x030b0000

@@ -104,25 +104,67 @@ static void check_address(const char *object, uint64_t address)
 	assert_int_equal(said, address);
 }
 
+/* Compiles what asks the headers below `include`, as the program, with an option more. */
+static void build_offsets(char *program, const char *include, const char *option)
+{
+	int to = mkstemp(program);
+	char command[1600];
+
+	assert_true(to >= 0);
+	close(to);
+	snprintf(command, sizeof(command),
+		 "gcc -w %s -I'%s' -I'%s/internal' -o %s tests/e2e/python_offsets.c "
+		 "-Wl,--unresolved-symbols=ignore-all",
+		 option, include, include, program);
+	assert_int_equal(system(command), 0);
+}
+
+/*
+ * A free-threaded 3.13 has longer objects, which its table tells. There need be none: its headers say what it would have, when they
+ * are asked with the macro that its compiler has.
+ */
+static void check_free_threaded(const char *include)
+{
+	char program[] = "/tmp/whyscale-offsets-XXXXXX", command[200], path[64];
+	struct python_file file = { .is_python = true, .major = 3, .minor = 13, .has_debug = true };
+	struct py_layout layout;
+	FILE *said;
+
+	build_offsets(program, include, "-DPy_GIL_DISABLED=1");
+	snprintf(path, sizeof(path), "%s.debug", program);
+	snprintf(command, sizeof(command), "%s %s", program, path);
+	assert_int_equal(system(command), 0);
+	said = fopen(path, "r");
+	assert_non_null(said);
+	assert_int_equal(fread(file.debug, 1, sizeof(file.debug), said), sizeof(file.debug));
+	fclose(said);
+	assert_int_equal(file.debug[16], 1); /* that it is free-threaded */
+	assert_true(python_layout(&file, &layout));
+	assert_int_equal(layout.text_ascii, 56); /* 40 in the others */
+	said = popen(program, "r");
+	assert_non_null(said);
+	compare(&layout, said);
+	assert_int_equal(pclose(said), 0);
+	unlink(path);
+	unlink(program);
+}
+
 static void check_version(const char *object, const char *include)
 {
-	char program[] = "/tmp/whyscale-offsets-XXXXXX", command[1400];
-	int fd = open(object, O_RDONLY | O_CLOEXEC), to = mkstemp(program);
+	char program[] = "/tmp/whyscale-offsets-XXXXXX";
+	int fd = open(object, O_RDONLY | O_CLOEXEC);
 	struct py_layout layout;
 	struct python_file file;
 	FILE *said;
 
-	assert_true(fd >= 0 && to >= 0);
-	close(to);
+	assert_true(fd >= 0);
 	python_file_read(fd, object, &file);
 	close(fd);
 	assert_true(file.is_python);
 	check_address(object, file.runtime);
 	assert_true(python_layout(&file, &layout));
-	snprintf(command, sizeof(command),
-		 "gcc -w -I'%s' -I'%s/internal' -o %s tests/e2e/python_offsets.c && %s", include,
-		 include, program, program);
-	said = popen(command, "r");
+	build_offsets(program, include, "");
+	said = popen(program, "r");
 	assert_non_null(said);
 	compare(&layout, said);
 	assert_int_equal(pclose(said), 0);
@@ -152,6 +194,8 @@ static int check_all(const char *pattern, const char *to_include)
 				continue;
 			print_message("%s\n", object);
 			check_version(object, include);
+			if (minor == 13)
+				check_free_threaded(include);
 			nr++;
 		}
 	globfree(&found);
@@ -187,6 +231,49 @@ static void test_unknown(void **state)
 	file.minor = 8;
 	file.major = 2;
 	assert_false(python_layout(&file, &layout));
+	/* of the name alone it would be another one */
+	file.major = 3;
+	file.before_37 = true;
+	assert_false(python_layout(&file, &layout));
+}
+
+/* Files that are no CPython, one that is, and one of before 3.7, by the symbols that it defines. */
+static void test_marks(void **state)
+{
+	static const struct {
+		const char *source;
+		bool is_python, before_37;
+	} cases[] = {
+		{ "int x;", false, false },
+		{ "int PyEval_EvalFrameEx(void) { return 0; }", true, true },
+		{ "int _PyRuntime[200]; int PyEval_EvalFrameEx(void) { return 0; }", true, false },
+		{ "int _PyRuntime[200];", true, false },
+		{ "extern int _PyRuntime[]; int *x(void) { return _PyRuntime; }", false, false },
+		{ "int PyEval_EvalFrameEx(void); int x(void) { return PyEval_EvalFrameEx(); }",
+		  false, false },
+		{ "int PyEval_EvalFrameEx;", false, false },
+	};
+	char object[] = "/tmp/whyscale-mark-XXXXXX", command[400];
+	int fd = mkstemp(object);
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct python_file file;
+
+		snprintf(command, sizeof(command), "echo '%s' | gcc -w -shared -fPIC -x c - -o %s",
+			 cases[i].source, object);
+		assert_int_equal(system(command), 0);
+		close(fd);
+		fd = open(object, O_RDONLY | O_CLOEXEC);
+		python_file_read(fd, "/usr/lib/libpython3.11.so.1.0", &file);
+		assert_int_equal(file.is_python, cases[i].is_python);
+		assert_int_equal(file.before_37, cases[i].before_37);
+		if (file.before_37)
+			assert_int_equal(file.major, 3);
+	}
+	close(fd);
+	unlink(object);
 }
 
 /* What 3.13 tells is not believed where BPF would read beyond what it has. */
@@ -214,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_marks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
