@@ -4,7 +4,7 @@
  * that is its own. Where what lies comes from user space (struct py_layout of events.h), for each process that has a _PyRuntime.
  *
  *   py_thread()      the thread state whose thread_id is this thread's: kept in its `struct local`, and looked at again each time,
- *                    that it is still in the interpreter's list
+ *                    that it is still in the interpreter's list. Where there are subinterpreters: all of them, innermost first
  *   py_frame()       one frame: which code object, which instruction. The id of a code object is kept for (process, address) and
  *                    what is there, as the memory of one that is gone is soon another's
  *   py_new_code()    writes what a code object says, EV_PYCODE
@@ -51,6 +51,18 @@ static __always_inline bool py_is_cleanup(const struct py_scratch *s,
 
 enum { PY_MORE, PY_END, PY_UNREADABLE, PY_NEW_CODE };
 
+/* The next thread state's frames. False: there is none. */
+static __always_inline bool py_outwards(struct py_scratch *s)
+{
+	u32 top = s->top;
+
+	if (top >= s->nr_tops || top >= PY_NESTED)
+		return false;
+	s->frame = s->tops[top & (PY_NESTED - 1)];
+	s->top = top + 1;
+	return s->frame;
+}
+
 /* Takes the frame at s->frame; with PY_NEW_CODE not yet. */
 __noinline int py_frame(void)
 {
@@ -60,7 +72,7 @@ __noinline int py_frame(void)
 	struct py_known *known;
 	u64 code, back, id;
 
-	if (!s || !s->frame)
+	if (!s || (!s->frame && !py_outwards(s)))
 		return PY_END;
 	layout = py_layout_of(s);
 	if (!layout)
@@ -203,8 +215,9 @@ static __always_inline u64 python_stack(struct task_struct *p, struct local *l, 
 	s->thread = l->py_thread;
 	r = py_thread();
 	l->py_thread = s->thread;
-	if (r == PY_NONE || (r == PY_FOUND && !s->frame))
+	if (r == PY_NONE || (r == PY_FOUND && !s->nr_tops))
 		return 0;
+	s->frame = 0;
 	s->nr = s->cut = 0;
 	for (u32 i = 0; r == PY_FOUND && i < PY_STEPS; i++) {
 		int what = py_frame();

@@ -22,6 +22,9 @@
 #define PY_SEEN 16384
 #define PY_NOBODY_SHIFT 27 /* 134 ms: for so long a thread is believed to have no thread state */
 
+#define PY_NESTED \
+	4 /* interpreters that a thread is in, one called from the other; a power of two */
+
 enum { PY_NONE, PY_FOUND, PY_FAILED };
 
 /* By process. Forks are copied here at once, the rest is user space's. */
@@ -68,6 +71,7 @@ struct py_scratch {
 	u64 frame;      /* the next one */
 	u64 interp, at; /* of py_step(), and whether some thread state has no frames */
 	u64 unborn;
+	u64 tops[PY_NESTED]; /* innermost frames of the thread's states, in the order of the interpreters */
 	u64 out, out_end; /* of py_text() */
 	u64 check;        /* what the code object in of_code will be found by */
 	u64 table;        /* bytes of its line table */
@@ -76,7 +80,8 @@ struct py_scratch {
 	u32 nr, cut;
 	u32 first_line;
 	u32 parts, bytes;
-	u32 pad;
+	u32 nr_tops, top; /* how many, and whose frames are taken */
+	u32 several;      /* there are more interpreters than one */
 	u8 of_frame[PY_FRAME_MASK + 1 + 8];
 	u8 of_thread[PY_MASK + 1 + 8];
 	u8 of_code[PY_MASK + 1 + 8];
@@ -196,8 +201,34 @@ static __always_inline bool py_thread_holds(struct py_scratch *s, const struct p
 }
 
 /*
- * A step through the thread states of all interpreters, newest first, from s->at of s->interp. A thread that has several (it uses
- * subinterpreters) is in the newest one that has frames; s->thread is one that has not, or 0. -1: not at the end yet.
+ * Whether there are subinterpreters. Then a thread may have several thread states with frames: the interpreter that was called is newer
+ * than its caller, which goes on to have the frames of the call. s->of_thread is the thread's state in one of them.
+ */
+static __always_inline bool py_several(const struct py_scratch *s, const struct py_layout *layout)
+{
+	u64 newest = 0, next = 0;
+
+	if (!py_read(&newest, 8, s->runtime + layout->runtime_interpreters))
+		return true;
+	return newest != PY_WORD(s->of_thread, layout->thread_interp, PY_MASK) ||
+	       !py_read(&next, 8, newest + layout->interp_next) || next;
+}
+
+/* The thread state that was just read is this thread's and has frames. Is it the last one? */
+static __always_inline bool py_take(struct py_scratch *s)
+{
+	u32 nr = s->nr_tops;
+
+	s->tops[nr & (PY_NESTED - 1)] = s->frame;
+	if (!nr)
+		s->thread = s->at;
+	s->nr_tops = nr + 1;
+	return !s->several || nr + 1 >= PY_NESTED;
+}
+
+/*
+ * A step through the thread states of all interpreters, newest first, from s->at of s->interp. What is found is in s->tops; s->thread is
+ * the first one, or one that has no frames, or 0. -1: not at the end yet.
  */
 __noinline int py_step(void)
 {
@@ -220,10 +251,11 @@ __noinline int py_step(void)
 	if (!py_read(s->of_thread, PYL_THREAD_BYTES, s->at))
 		return PY_FAILED;
 	if (py_is_mine(s, layout)) {
-		s->thread = s->at;
+		if (!s->nr_tops)
+			s->thread = s->at;
 		if (!py_top(s, layout))
 			return PY_FAILED;
-		if (s->frame)
+		if (s->frame && py_take(s))
 			return PY_FOUND;
 	}
 	/*
@@ -256,12 +288,12 @@ static __always_inline bool py_is_nobody(struct py_scratch *s, const struct py_l
 	       !py_is_mine(s, layout);
 }
 
-/* Sets s->thread, and s->frame to its innermost frame or 0. */
+/* Sets s->thread, and s->tops. */
 __noinline int py_thread(void)
 {
 	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
-	u64 interp = 0, head = 0, nobody;
+	u64 interp = 0, head = 0, next = 0, nobody;
 	int r;
 
 	if (!s)
@@ -269,10 +301,12 @@ __noinline int py_thread(void)
 	layout = py_layout_of(s);
 	if (!layout)
 		return PY_FAILED;
-	s->frame = 0;
-	if (s->thread && !(s->thread & 1) && py_thread_holds(s, layout))
+	s->nr_tops = s->top = s->several = 0;
+	if (s->thread && !(s->thread & 1) && py_thread_holds(s, layout) && !py_several(s, layout)) {
+		s->tops[0] = s->frame;
+		s->nr_tops = 1;
 		return PY_FOUND;
-	s->frame = 0;
+	}
 	if (!py_read(&interp, 8, s->runtime + layout->runtime_interpreters))
 		return PY_FAILED;
 	if (!interp)
@@ -282,6 +316,8 @@ __noinline int py_thread(void)
 	nobody = py_mix(py_mix(interp, head), s->now >> PY_NOBODY_SHIFT) | 1;
 	if (py_is_nobody(s, layout, head, nobody))
 		return PY_NONE;
+	if (py_read(&next, 8, interp + layout->interp_next) && next)
+		s->several = 1;
 	s->thread = s->unborn = 0;
 	s->interp = interp;
 	s->at = head;
