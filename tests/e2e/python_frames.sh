@@ -137,11 +137,8 @@ for version in 2.7 3.6 3.7; do
 		skip "CPython $version is native frames, and that is said" "$version is not installed"
 	fi
 done
-new=
-for library in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.0/lib/libpython3.13.so.1.0; do
-	[ -f "$library" ] && new=$library
-done
-if [ "$new" ]; then
+new=${PYENV_ROOT:-$HOME/.pyenv}/versions/3.13.0/lib/libpython3.13.so.1.0
+if [ -f "$new" ]; then
 	ok_bpf "a CPython of a version to come is native frames, and that is said" made_up "${new%/lib/*}/bin/python3.13" "$new"
 else
 	skip "a CPython of a version to come is native frames, and that is said" "it is made of a shared 3.13.0, which is not installed"
