@@ -23,7 +23,7 @@ shown() {
 shown_once() {
 	local asked words
 	timeout -k 5 60 "$W" record -F 1999 -o "$data" -- "$TMP/inlined" 1 2>"$TMP/notes" || { cat "$TMP/notes"; return 1; }
-	! grep -q 'events were lost' "$TMP/notes" || return 77
+	! grep -Eq 'events? (was|were) lost' "$TMP/notes" || return 77
 	timeout -k 5 60 "$W" script "$data" >"$TMP/script" || return 1
 	for asked; do
 		words=${asked:+--${asked//,/ --}}

@@ -90,6 +90,17 @@ printf 'one 1\nno count\nalso not\n' >some.folded
 is "lines that are none are left out" $? 0
 ok "... and it says so" grep -q '2 of 3 lines.*line 2' err
 ok "... in the graph, too" says '"2 of 3 lines" in text'
+printf 'one 1\nno count\n' >some.folded
+"$W" flame --from-folded some.folded -o out.svg 2>err
+ok "one line is one line" grep -q '1 of 2 lines is no folded stack and was left out; the first is line 2' err
+printf 'no count\n' >some.folded
+ok "... where nothing else is" refused 2 "among 1 line:" --from-folded some.folded
+printf 'one 1.6\n' >some.folded
+"$W" flame --from-folded some.folded -o out.svg 2>err
+ok "one number is rounded" grep -q '1 number was rounded' err
+printf 'one 1.6\ntwo 2.5\n' >some.folded
+"$W" flame --from-folded some.folded -o out.svg 2>err
+ok "two numbers are" grep -q '2 numbers were rounded' err
 
 is "a graph on standard output" "$("$W" flame --from-folded known.folded -o - | tail -n 1)" "</svg>"
 ok "the default is flame.svg" sh -c '"$1" flame --from-folded known.folded && test -s flame.svg' sh "$W"

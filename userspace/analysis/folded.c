@@ -288,8 +288,8 @@ static int check(const char *path, const struct folded_summary *sum, struct err 
 		return 0;
 	return err_set(err, -EINVAL,
 		       "'%.200s' has no folded stack among %" PRIu64
-		       " lines: a line is frames and a number, as in 'main;work;read 12'",
-		       path, sum->lines);
+		       " line%s: a line is frames and a number, as in 'main;work;read 12'",
+		       path, sum->lines, sum->lines == 1 ? "" : "s");
 }
 
 int folded_read(const char *path, uint64_t unit, struct flame_tree *t,

@@ -336,13 +336,14 @@ static void show_result(const struct options *o, const struct record_result *res
 	if (*result->no_samples)
 		cli_note("recorded without samples of what runs (%s)", result->no_samples);
 	if (result->lost)
-		cli_note("%" PRIu64 " events were lost: the report shows when; larger buffers: -m",
-			 result->lost);
+		cli_note("%" PRIu64 " event%s lost: the report shows when; larger buffers: -m",
+			 result->lost, result->lost == 1 ? " was" : "s were");
 	if (result->bpf && isatty(STDERR_FILENO))
 		cli_note("recorded %.3f s, %" PRIu64
-			 " events, %.1f kB, in '%s'; now: whyscale report%s%s",
-			 (double)result->wall_ns / 1e9, result->events, (double)result->bytes / 1e3,
-			 file, strcmp(file, CLI_DEFAULT_FILE) ? " -i " : "",
+			 " event%s, %.1f kB, in '%s'; now: whyscale report%s%s",
+			 (double)result->wall_ns / 1e9, result->events,
+			 result->events == 1 ? "" : "s", (double)result->bytes / 1e3, file,
+			 strcmp(file, CLI_DEFAULT_FILE) ? " -i " : "",
 			 strcmp(file, CLI_DEFAULT_FILE) ? file : "");
 }
 

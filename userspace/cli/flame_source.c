@@ -60,10 +60,22 @@ void flame_source_free(struct flame_source *s)
 	*s = (struct flame_source){};
 }
 
+/* "1 stack was SAYING", "2 stacks were SAYING", of a number that is not nothing. */
+static void note_count(struct flame_source *s, uint64_t nr, const char *one, const char *is,
+		       const char *are, const char *saying)
+{
+	char count[64];
+
+	if (nr)
+		flame_source_note(s, "%s %s %s", units_count(count, sizeof(count), nr, one),
+				  nr == 1 ? is : are, saying);
+}
+
 int flame_source_folded(const char *path, const struct flame_source_options *o,
 			struct flame_source *ret, struct err *err)
 {
 	struct folded_summary sum;
+	char lines[64];
 	int r;
 
 	*ret = (struct flame_source){ .counted = "sample" };
@@ -78,14 +90,13 @@ int flame_source_folded(const char *path, const struct flame_source_options *o,
 		     strcmp(path, "-") ? path : "standard input") < 0)
 		ret->subtitle = NULL;
 	if (sum.bad)
-		flame_source_note(
-			ret,
-			"%" PRIu64 " of %" PRIu64
-			" lines are no folded stack and were left out; the first is line %" PRIu64,
-			sum.bad, sum.lines, sum.bad_at);
-	if (sum.rounded)
-		flame_source_note(ret, "the numbers of %" PRIu64 " stacks were rounded",
-				  sum.rounded);
+		flame_source_note(ret,
+				  "%" PRIu64 " of %s %s no folded stack and %s left out; the first "
+				  "is line %" PRIu64,
+				  sum.bad, units_count(lines, sizeof(lines), sum.lines, "line"),
+				  sum.bad == 1 ? "is" : "are", sum.bad == 1 ? "was" : "were",
+				  sum.bad_at);
+	note_count(ret, sum.rounded, "number", "was", "were", "rounded");
 	return 0;
 }
 
@@ -101,7 +112,7 @@ static void note_part(struct flame_source *s, uint64_t part, uint64_t whole, con
 
 static void note_calls(struct flame_source *s, const struct calls_summary *sum)
 {
-	char time[UNITS_SIZE];
+	char time[UNITS_SIZE], nr[64];
 
 	note_part(s, sum->missing_ns, sum->total_ns,
 		  "has no stack: it is shown as " CALLS_NOT_CAPTURED);
@@ -115,32 +126,27 @@ static void note_calls(struct flame_source *s, const struct calls_summary *sum)
 				  units_time(time, sum->untracked_ns));
 	if (sum->no_python)
 		flame_source_note(s,
-				  "Python's frames could not be read for %" PRIu64 " of %" PRIu64
-				  " stacks: native frames are shown there",
-				  sum->no_python, sum->count);
+				  "Python's frames could not be read for %" PRIu64
+				  " of %s: native frames are shown there",
+				  sum->no_python, units_count(nr, sizeof(nr), sum->count, "stack"));
 	if (sum->kernel_changed)
-		flame_source_note(s,
-				  "%" PRIu64 " of %" PRIu64
-				  " kernel stacks that were known again without "
-				  "a walk, and were walked to check that, were others",
-				  sum->kernel_changed, sum->kernel_checks);
-	if (sum->absent)
-		flame_source_note(s, "%" PRIu64 " stacks are not in the trace, or not whole",
-				  sum->absent);
-	if (sum->refused)
-		flame_source_note(s,
-				  "%" PRIu64 " records of stacks were left out: there are too many "
-				  "to keep",
-				  sum->refused);
-	if (sum->lost_events)
-		flame_source_note(s, "%" PRIu64 " events were lost while recording",
-				  sum->lost_events);
+		flame_source_note(
+			s,
+			"kernel stacks that are known again without a walk are walked now and then to "
+			"check that: %" PRIu64 " of %s had changed",
+			sum->kernel_changed,
+			units_count(nr, sizeof(nr), sum->kernel_checks, "check"));
+	note_count(s, sum->absent, "stack", "is", "are", "not in the trace, or not whole");
+	note_count(s, sum->refused, "stack record", "was", "were",
+		   "left out: there are too many to keep");
+	note_count(s, sum->lost_events, "event", "was", "were", "lost while recording");
 	for (size_t i = 0; i < sum->nr_problems && i < PROBLEMS_SHOWN; i++)
 		flame_source_note(s, "%s: %s", sum->problem[i].path ? sum->problem[i].path : "",
 				  sum->problem[i].reason ? sum->problem[i].reason : "");
 	if (sum->nr_problems > PROBLEMS_SHOWN)
-		flame_source_note(s, "... and %zu more files with something to be said",
-				  sum->nr_problems - PROBLEMS_SHOWN);
+		flame_source_note(s, "... and %s with something to be said",
+				  units_count(nr, sizeof(nr), sum->nr_problems - PROBLEMS_SHOWN,
+					      "more file"));
 }
 
 static int read_mode(const char *path, const struct calls_options *o, struct flame_source *s,

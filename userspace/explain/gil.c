@@ -47,8 +47,8 @@ static const char *handed_over(char *buf, size_t size, const struct facts *f,
 	json_object_set_new(evidence, "gil_timeouts", json_integer((json_int_t)lock->gil_timeouts));
 	evidence_number(evidence, "handover_every_ms", every_ms);
 	if (times && f->run->waits.nr_locks[CLASS_GIL] == 1)
-		snprintf(buf, size, ", handed over %" PRIu64 " times, every %.1f ms", times,
-			 every_ms);
+		snprintf(buf, size, ", handed over %" PRIu64 " time%s, every %.1f ms", times,
+			 times == 1 ? "" : "s", every_ms);
 	return buf;
 }
 

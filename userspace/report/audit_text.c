@@ -108,10 +108,10 @@ static void write_missed(FILE *out, const struct audit_total *total)
 {
 	int64_t missed = total->sum.missed_switches;
 
-	fprintf(out, "%u differ by exactly the events that are known to be missed or lost",
-		total->threads[AUDIT_MISSED]);
+	fprintf(out, "%u differ%s by exactly the events that are known to be missed or lost",
+		total->threads[AUDIT_MISSED], total->threads[AUDIT_MISSED] == 1 ? "s" : "");
 	if (missed)
-		fprintf(out, " (%" PRId64 " switches)", missed);
+		fprintf(out, " (%" PRId64 " switch%s)", missed, missed == 1 ? "" : "es");
 }
 
 static void write_audit(FILE *out, const struct loaded *l)

@@ -111,7 +111,8 @@ static void rows(struct grid *g, const struct critical_path *path, const struct 
 		else
 			add(&rest, &list[i]);
 	}
-	snprintf(name, sizeof(name), "(%zu more threads)", nr > max ? nr - max : 0);
+	snprintf(name, sizeof(name), "(%zu more thread%s)", nr > max ? nr - max : 0,
+		 nr == max + 1 ? "" : "s");
 	if (nr > max)
 		sum_row(g, name, &rest, whole_ns, scale);
 	if (nr > 1)

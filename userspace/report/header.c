@@ -47,16 +47,17 @@ static void show_machine(const struct loaded *l, const struct report_options *o,
 
 static void show_file(const struct loaded *l, const struct report_options *o, FILE *out)
 {
-	char path[COMMAND_MAX], bytes[UNITS_SIZE], damage[160] = "";
+	char path[COMMAND_MAX], bytes[UNITS_SIZE], events[UNITS_SIZE], damage[160] = "";
 	const struct trace_state *s = &l->state;
 
 	if (s->damaged)
 		snprintf(damage, sizeof(damage),
 			 "; DAMAGED at byte %" PRIu64 ": only what lay before it was read",
 			 s->damaged_at);
-	text_field(out, o->width, "file", "%s, %s, %" PRIu64 " events%s%s",
+	text_field(out, o->width, "file", "%s, %s, %s%s%s",
 		   escape_terminal(path, sizeof(path), l->path, SIZE_MAX, false),
-		   units_bytes(bytes, s->bytes), l->events,
+		   units_bytes(bytes, s->bytes),
+		   units_count(events, sizeof(events), l->events, "event"),
 		   s->incomplete ? "; INCOMPLETE: the recorder was killed, or its disk was full" :
 				   "",
 		   damage);
@@ -65,6 +66,7 @@ static void show_file(const struct loaded *l, const struct report_options *o, FI
 /* "CPU 0 from 0.100000 to 0.200000 s (12)", the first few. */
 static void show_spans(const struct loaded *l, char *buf, size_t size)
 {
+	char more[UNITS_SIZE + 16];
 	size_t nr, len = 0;
 	const struct lost_span *span = ledger_lost(l->ledger, &nr);
 
@@ -77,13 +79,14 @@ static void show_spans(const struct loaded *l, char *buf, size_t size)
 					(double)span[i].last_ns / 1e9,
 					span[i].count[DROP_FULL] + span[i].count[DROP_STORAGE]);
 	if (nr > SPANS_MAX && len < size)
-		snprintf(buf + len, size - len, " and %zu more spans", nr - SPANS_MAX);
+		snprintf(buf + len, size - len, " and %s",
+			 units_count(more, sizeof(more), nr - SPANS_MAX, "more span"));
 }
 
 static void show_lost(const struct loaded *l, const struct report_options *o, FILE *out)
 {
 	const struct load_meta *m = &l->meta;
-	char spans[640], causes[200] = "";
+	char spans[640], causes[200] = "", nr[2][UNITS_SIZE + 16];
 
 	if (!l->lost_events) {
 		text_field(
@@ -98,17 +101,17 @@ static void show_lost(const struct loaded *l, const struct report_options *o, FI
 				 ", a CPU without buffer %" PRIu64 ")",
 				 m->dropped_full, m->dropped_storage, m->dropped_no_buffer);
 		show_spans(l, spans, sizeof(spans));
-		text_field(out, o->width, "lost",
-			   "%" PRIu64 " events%s%s; what they would have told is `untracked`",
-			   l->lost_events, causes, spans);
+		text_field(out, o->width, "lost", "%s%s%s; what %s would have told is `untracked`",
+			   units_count(nr[0], sizeof(nr[0]), l->lost_events, "event"), causes,
+			   spans, l->lost_events == 1 ? "it" : "they");
 	}
 	if (l->missed_switches || l->missed_wakeups || l->missed_migrations)
-		text_field(
-			out, o->width, "missed",
-			"%" PRIu64 " switches, %" PRIu64 " wake-ups and %" PRIu64
-			" migrations never reached a probe; found from the kernel's books and from "
-			"what followed",
-			l->missed_switches, l->missed_wakeups, l->missed_migrations);
+		text_field(out, o->width, "missed",
+			   "%" PRIu64 " switch%s, %s and %s never reached a probe; found from the "
+			   "kernel's books and from what followed",
+			   l->missed_switches, l->missed_switches == 1 ? "" : "es",
+			   units_count(nr[0], sizeof(nr[0]), l->missed_wakeups, "wake-up"),
+			   units_count(nr[1], sizeof(nr[1]), l->missed_migrations, "migration"));
 }
 
 static void show_audit(const struct loaded *l, const struct report_options *o, FILE *out)
@@ -130,12 +133,12 @@ static void show_cost(const struct loaded *l, const struct report_options *o, FI
 		return;
 	}
 	if (c->recursion_misses)
-		snprintf(misses, sizeof(misses), "; %" PRIu64 " runs skipped (nested)",
-			 c->recursion_misses);
+		snprintf(misses, sizeof(misses), "; %" PRIu64 " run%s skipped (nested)",
+			 c->recursion_misses, c->recursion_misses == 1 ? "" : "s");
 	if (c->bpf_known)
 		snprintf(programs, sizeof(programs),
-			 "BPF programs %s in %" PRIu64 " runs (%s each%s); ",
-			 units_time(bpf, c->bpf_ns), c->bpf_runs,
+			 "BPF programs %s in %" PRIu64 " run%s (%s each%s); ",
+			 units_time(bpf, c->bpf_ns), c->bpf_runs, c->bpf_runs == 1 ? "" : "s",
 			 units_time(each, c->bpf_runs ? c->bpf_ns / c->bpf_runs : 0),
 			 c->bpf_estimated ? ", estimated from a sample" : "");
 	else if (l->meta.bpf)

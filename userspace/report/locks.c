@@ -223,32 +223,34 @@ static void tell_causes(const struct loaded *l, const struct lock *lock, FILE *o
 
 static void tell_kind(const struct lock *lock, FILE *out, int width)
 {
-	char mean[UNITS_SIZE];
-	uint64_t given = lock->gil_handovers;
+	char mean[UNITS_SIZE], nr[2][UNITS_SIZE], inside[UNITS_SIZE + 8];
+	uint64_t given = lock->gil_handovers, mutex = lock->gil_mutex_waits;
 
+	snprintf(inside, sizeof(inside), "%" PRIu64 " wait%s", mutex,
+		 mutex == 1 ? " was" : "s were");
 	if (lock->kind == LOCK_GIL)
 		text_item(
 			out, width, "GIL",
-			"%" PRIu64
-			" times a waiter was given it, after %s of waiting on average; %" PRIu64
-			" times a waiter's time limit (the switch interval, 5 ms by default) ran out first, and it "
-			"asked for the lock; %" PRIu64 " waits were for the mutex inside",
-			given, given ? units_time(mean, lock->wait_ns / given) : "-",
-			lock->gil_timeouts, lock->gil_mutex_waits);
+			"%s a waiter was given it, after %s of waiting on average; "
+			"%s a waiter's time limit (the switch interval, 5 ms by default) ran out first, and it "
+			"asked for the lock; %s for the mutex inside",
+			units_count(nr[0], sizeof(nr[0]), given, "time"),
+			given ? units_time(mean, lock->wait_ns / given) : "-",
+			units_count(nr[1], sizeof(nr[1]), lock->gil_timeouts, "time"), inside);
 }
 
 static void tell_pathologies(const struct lock *lock, FILE *out, int width)
 {
-	char text[UNITS_SIZE], share[UNITS_SIZE];
+	char text[UNITS_SIZE], share[UNITS_SIZE], nr[UNITS_SIZE];
 	uint64_t preempted = lock->doing_ns[LOCK_PREEMPTED] - lock->handed_ns;
 
 	if (lock->convoys && worth_telling(lock, lock->handed_ns))
 		text_item(
 			out, width, "convoy",
-			"%" PRIu64
-			" times the lock was given to a waiter while others waited on; that waiter had to get a "
+			"%s the lock was given to a waiter while others waited on; that waiter had to get a "
 			"CPU first, and all stood still: %s of waiting (%s)",
-			lock->convoys, units_time(text, lock->handed_ns),
+			units_count(nr, sizeof(nr), lock->convoys, "time"),
+			units_time(text, lock->handed_ns),
 			units_percent(share, lock->handed_ns, lock->wait_ns));
 	if (worth_telling(lock, preempted) && lock_kind_class(lock->kind) != CLASS_SYNC)
 		text_item(out, width, "preempted",
@@ -272,7 +274,7 @@ static void tell(const struct loaded *l, const struct lock *lock, FILE *out, int
 /* Spinning is on-CPU time, not waiting: one line for all of it. */
 static void tell_spins(const struct lock *const *list, size_t nr, FILE *out, int width)
 {
-	char text[UNITS_SIZE];
+	char text[UNITS_SIZE], times[UNITS_SIZE];
 	uint64_t spins = 0, ns = 0;
 	size_t locks = 0;
 
@@ -284,10 +286,10 @@ static void tell_spins(const struct lock *const *list, size_t nr, FILE *out, int
 	if (!spins)
 		return;
 	fputc('\n', out);
-	text_line(out, width,
-		  "Locks of the kernel that were spun for: %zu, %" PRIu64
-		  " times, %s in all. That is on-CPU time.",
-		  locks, spins, units_time(text, ns));
+	text_line(
+		out, width,
+		"Locks of the kernel that were spun for: %zu, %s, %s in all. That is on-CPU time.",
+		locks, units_count(times, sizeof(times), spins, "time"), units_time(text, ns));
 }
 
 static int print_locks(const struct loaded *l, const struct report_options *o, FILE *out,

@@ -235,19 +235,19 @@ static void audits(const struct run_report *r, const struct report_options *o, F
 	}
 	text_field(
 		out, o->width, "audit",
-		"%u of %u threads agree with the kernel's own books: %" PRIu64
+		"%u of %u thread%s agree%s with the kernel's own books: %" PRIu64
 		" voluntary, %" PRIu64 " involuntary switches and %" PRIu64
 		" migrations here, %" PRIu64 ", %" PRIu64 " and %" PRIu64
 		" there; on-CPU and run-queue time %s here (%s of it stolen by the host), %s there.",
-		agree, threads, sum.voluntary[0], sum.involuntary[0], sum.migrated[0],
-		sum.voluntary[1], sum.involuntary[1], sum.migrated[1],
-		units_time(a, sum.oncpu_ns[0]), units_time(b, sum.steal_ns),
+		agree, threads, threads == 1 ? "" : "s", agree == 1 ? "s" : "", sum.voluntary[0],
+		sum.involuntary[0], sum.migrated[0], sum.voluntary[1], sum.involuntary[1],
+		sum.migrated[1], units_time(a, sum.oncpu_ns[0]), units_time(b, sum.steal_ns),
 		units_time(c, sum.oncpu_ns[1]));
 	text_field(
 		out, o->width, "cost",
 		"BPF programs %s (estimated from timed samples), recorder %s of CPU time, its starts and ends "
-		"included; %" PRIu64 " events lost.",
-		units_time(a, bpf_ns), units_time(d, cpu_ns), lost);
+		"included; %" PRIu64 " event%s lost.",
+		units_time(a, bpf_ns), units_time(d, cpu_ns), lost, lost == 1 ? "" : "s");
 }
 
 int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out,
