@@ -38,7 +38,7 @@ void lock_run_end(struct lock_run *run, uint64_t end_ns)
 {
 	assert_int_equal(passes_end(run->passes, end_ns), 0);
 	ledger_finish(run->ledger, end_ns);
-	passes_finish(run->passes);
+	assert_int_equal(passes_finish(run->passes), 0);
 	assert_int_equal(locks_finish(run->locks), 0);
 }
 

@@ -21,7 +21,7 @@ struct runq_check runq_check_run(const char *text, uint64_t end_ns)
 	trace_text_feed_passes(a.l, a.p, text);
 	assert_int_equal(passes_end(a.p, end_ns), 0);
 	ledger_finish(a.l, end_ns);
-	passes_finish(a.p);
+	assert_int_equal(passes_finish(a.p), 0);
 	return a;
 }
 

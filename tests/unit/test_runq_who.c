@@ -186,7 +186,7 @@ static void test_cases(void **state)
 		trace_text_feed_passes(l, p, cases[i].text);
 		assert_int_equal(passes_end(p, END_NS), 0);
 		ledger_finish(l, END_NS);
-		passes_finish(p);
+		assert_int_equal(passes_finish(p), 0);
 		text = show(p);
 		if (strcmp(text, cases[i].expected))
 			fail_msg("%s:\n%s\nexpected:\n%s", cases[i].name, text, cases[i].expected);
@@ -392,7 +392,7 @@ static void run(struct sim_options opt)
 	}
 	assert_int_equal(passes_end(p, sim.end_ns), 0);
 	ledger_finish(l, sim.end_ns);
-	passes_finish(p);
+	assert_int_equal(passes_finish(p), 0);
 	for (uint32_t serial = 1; serial <= sim.nr_serials; serial++)
 		check_split(&s, runq_who_thread(p->runq_who, serial), serial, exact);
 	check_others(&s, p, exact);
@@ -453,7 +453,7 @@ static void test_long_wait(void **state)
 	}
 	assert_int_equal(passes_end(p, time + 7), 0);
 	ledger_finish(l, time + 7);
-	passes_finish(p);
+	assert_int_equal(passes_finish(p), 0);
 	all = runq_who_all(p->runq_who);
 	assert_true(all->wait_ns == 7ull * 3 * RUNQ_PIECES_MAX);
 	assert_true(all->part_ns[RUNQ_FOREIGN] == all->wait_ns);
@@ -509,7 +509,7 @@ static void test_hostile(void **state)
 	}
 	assert_int_equal(passes_end(p, time), 0);
 	ledger_finish(l, time);
-	passes_finish(p);
+	assert_int_equal(passes_finish(p), 0);
 	for (size_t i = 0; i < ledger_nr_threads(l); i++) {
 		const struct thread *t = ledger_thread(l, i);
 

@@ -161,8 +161,8 @@ int load_run(struct loaded *l, trace_event_fn also, void *arg, struct err *err)
 	if (l->passes && passes_end(l->passes, l->meta.ended_ns))
 		return out_of_memory(l, err);
 	ledger_finish(l->ledger, l->meta.ended_ns);
-	if (l->passes)
-		passes_finish(l->passes);
+	if (l->passes && passes_finish(l->passes))
+		return out_of_memory(l, err);
 	if (locks_finish(l->locks))
 		return out_of_memory(l, err);
 	r = l->events || l->meta.bpf ? collect_threads(l) : load_book_threads(l);

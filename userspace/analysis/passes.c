@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "analysis/history.h"
+#include "analysis/parallelism.h"
 #include "analysis/runq_who.h"
 #include "analysis/wakeups.h"
 #include "trace/kinds.h"
@@ -26,6 +27,8 @@ int passes_new(struct ledger *l, unsigned int nr_cpus, unsigned int which,
 		r = runq_who_new(l, nr_cpus, &p->foreign, &p->runq_who);
 	if (!r && which & PASS_HISTORY)
 		r = history_new(l, HISTORY_DEFAULT, &p->history);
+	if (!r && which & PASS_PARALLELISM)
+		r = parallelism_new(l, &p->parallelism);
 	if (r) {
 		passes_free(p);
 		return err_set(err, r, "not enough memory to analyse the events");
@@ -69,10 +72,11 @@ int passes_end(struct passes *p, uint64_t end_ns)
 	return p->runq_who ? runq_who_end(p->runq_who, p->now_ns) : 0;
 }
 
-void passes_finish(struct passes *p)
+int passes_finish(struct passes *p)
 {
 	if (p->runq_who)
 		runq_who_finish(p->runq_who);
+	return p->parallelism ? parallelism_finish(p->parallelism) : 0;
 }
 
 void passes_free(struct passes *p)
@@ -82,6 +86,7 @@ void passes_free(struct passes *p)
 	wakeups_free(p->wakeups);
 	runq_who_free(p->runq_who);
 	history_free(p->history);
+	parallelism_free(p->parallelism);
 	foreign_free(&p->foreign);
 	free(p);
 }

@@ -18,14 +18,16 @@ enum pass_kind {
 	PASS_RUNQ_WHO = 2, /* who had the CPU while threads waited for it: runq_who.h */
 	PASS_HISTORY =
 		4, /* what each thread did and who woke it, for the critical path: history.h, path.h */
+	PASS_PARALLELISM = 16, /* how many threads ran at once: parallelism.h */
 	PASS_LOCKS = 8, /* an account of each lock: locks.h; needs the history, made by load.c */
 };
 
 struct passes {
 	struct foreigners foreign;
-	struct wakeups *wakeups;   /* NULL: not asked for; so are the others */
-	struct runq_who *runq_who; /* " */
-	struct history *history;   /* " */
+	struct wakeups *wakeups;         /* NULL: not asked for; so are the others */
+	struct runq_who *runq_who;       /* " */
+	struct history *history;         /* " */
+	struct parallelism *parallelism; /* " */
 	struct ledger *ledger;
 	uint64_t now_ns;
 	unsigned int nr_cpus;
@@ -41,8 +43,8 @@ int passes_event(struct passes *p, const struct trace_event *ev);
 /* After the last event, before ledger_finish() with the same time. */
 int passes_end(struct passes *p, uint64_t end_ns);
 
-/* After ledger_finish(), before results are asked for. */
-void passes_finish(struct passes *p);
+/* After ledger_finish(), before results are asked for. 0 or -ENOMEM. */
+int passes_finish(struct passes *p);
 
 /* NULL is fine. */
 void passes_free(struct passes *p);

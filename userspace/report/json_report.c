@@ -187,7 +187,8 @@ static int add_passes(const struct loaded *l, json_t *whole)
 		return 0;
 	return json_object_set_new(whole, "wakeups", json_wakeups(l)) ||
 	       json_object_set_new(whole, "runq_by", json_runq_by(l)) ||
-	       json_object_set_new(whole, "critical_path", json_critical_path(l));
+	       json_object_set_new(whole, "critical_path", json_critical_path(l)) ||
+	       json_object_set_new(whole, "parallelism", json_parallelism(l));
 }
 
 static json_t *report(const struct loaded *l)
@@ -228,7 +229,8 @@ static int print_json(const struct loaded *l, const struct report_options *o, FI
 const struct report_form form_json = {
 	.name = "json",
 	.help = "everything, for programs (schema " SCHEMA ")",
-	.passes = PASS_WAKEUPS | PASS_RUNQ_WHO | PASS_HISTORY | PASS_LOCKS,
+	.passes = PASS_WAKEUPS | PASS_RUNQ_WHO | PASS_HISTORY | PASS_LOCKS |
+		  PASS_PARALLELISM,
 	.alone = true,
 	.print = print_json,
 };

@@ -20,6 +20,9 @@ json_t *json_runq_by(const struct loaded *l);
 /* {"wall_ns", "by_thread":[...], "by_class":{...}, "outside":[...], "steps", ...} */
 json_t *json_critical_path(const struct loaded *l);
 
+/* {"wall_ns", "busy_ns", "running_ns":[ns with 0, 1, ... at once], "threads":[...], "pop":{...}, ...} */
+json_t *json_parallelism(const struct loaded *l);
+
 /* [{"kind", "class", "name", "wait_ns", "holders":[...], ...}]: each lock, the longest wait first; empty without PASS_LOCKS. */
 json_t *json_locks(const struct loaded *l);
 

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The parallelism of a recording: see parallelism.h.
+ *
+ * Criticality without a walk over the running threads at each event: `clock` advances by dt / r while r threads run, and a thread's
+ * criticality grows by as much as the clock did while it ran. In whole nanoseconds: what dt / r leaves over goes into the next
+ * step, and what is left at the very end (less than one ns for each thread) to the one that ran last.
+ */
+#include "analysis/parallelism.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "analysis/serial_map.h"
+#include "base/vec.h"
+
+enum doing { DOING_OTHER, DOING_READY, DOING_RUNNING };
+
+struct one {
+	const struct thread *thread;
+	uint64_t since_ns;    /* running: since when */
+	uint64_t since_clock; /* and the clock then */
+	uint64_t running_ns, criticality_ns;
+	uint8_t doing;    /* enum doing */
+	bool made_others; /* threads of the recording */
+};
+
+struct listening {
+	struct parallelism result; /* what the caller sees */
+	struct serial_map threads; /* struct one */
+	size_t caps[3];            /* of running_ns, ready_ns, active_ns */
+	uint64_t now_ns, clock, left_ns;
+	size_t running, ready;
+	struct one *last; /* who ran last */
+	bool begun;
+	int error;
+};
+
+/* Makes room for level k, zeros in what is new. */
+static int level_room(uint64_t **levels, size_t *cap, size_t k)
+{
+	size_t had = *cap;
+	int r = vec_room(levels, cap, k + 1);
+
+	if (!r && *cap > had)
+		memset(*levels + had, 0, (*cap - had) * sizeof(**levels));
+	return r;
+}
+
+static int add_level(struct listening *s, uint64_t dt)
+{
+	struct parallelism *p = &s->result;
+	size_t active = s->running + s->ready;
+	int r = level_room(&p->running_ns, &s->caps[0], active);
+
+	if (!r)
+		r = level_room(&p->ready_ns, &s->caps[1], active);
+	if (!r)
+		r = level_room(&p->active_ns, &s->caps[2], active);
+	if (r)
+		return r;
+	p->running_ns[s->running] += dt;
+	p->ready_ns[s->ready] += dt;
+	p->active_ns[active] += dt;
+	if (active >= p->levels)
+		p->levels = active + 1;
+	return 0;
+}
+
+static void advance(struct listening *s, uint64_t time_ns)
+{
+	uint64_t dt;
+
+	if (time_ns <= s->now_ns)
+		return;
+	dt = time_ns - s->now_ns;
+	s->now_ns = time_ns;
+	s->error = s->error ?: add_level(s, dt);
+	if (!s->running)
+		return;
+	s->result.busy_ns += dt;
+	s->left_ns += dt;
+	s->clock += s->left_ns / s->running;
+	s->left_ns %= s->running;
+}
+
+static void stop_running(struct listening *s, struct one *one)
+{
+	uint64_t since_ns = one->since_ns < s->result.begin_ns ? s->result.begin_ns : one->since_ns;
+
+	one->running_ns += s->now_ns - since_ns;
+	one->criticality_ns += s->clock - one->since_clock;
+	s->last = one;
+}
+
+static enum doing doing_of(enum thread_state state, enum ledger_class class)
+{
+	if (state == ST_ONCPU)
+		return DOING_RUNNING;
+	if ((state == ST_RUNQ && class != CLASS_THROTTLED) || state == ST_NEW)
+		return DOING_READY;
+	return DOING_OTHER;
+}
+
+/*
+ * A command's first thread is known before its life begins (with its exec), and changes its state then: nothing is counted
+ * before the first life has begun.
+ */
+static void begin(struct listening *s)
+{
+	uint32_t serial = 0;
+	struct one *one;
+
+	while ((one = serial_map_next(&s->threads, &serial))) {
+		if (!one->thread || !one->thread->started)
+			continue;
+		if (!s->begun || one->thread->start_ns < s->now_ns)
+			s->now_ns = one->thread->start_ns;
+		s->begun = true;
+	}
+	s->result.begin_ns = s->now_ns;
+}
+
+static void on_state(void *arg, const struct thread *t, uint64_t time_ns, enum thread_state state,
+		     enum ledger_class class)
+{
+	enum doing now = doing_of(state, class);
+	struct listening *s = arg;
+	struct one *one = serial_map_make(&s->threads, t->serial);
+
+	if (!one) {
+		s->error = -ENOMEM;
+		return;
+	}
+	one->thread = t;
+	if (!s->begun)
+		begin(s);
+	if (one->doing == now)
+		return;
+	if (s->begun)
+		advance(s, time_ns);
+	if (one->doing == DOING_RUNNING)
+		stop_running(s, one);
+	s->running -= one->doing == DOING_RUNNING;
+	s->ready -= one->doing == DOING_READY;
+	s->running += now == DOING_RUNNING;
+	s->ready += now == DOING_READY;
+	one->doing = (uint8_t)now;
+	one->since_ns = s->now_ns;
+	one->since_clock = s->clock;
+}
+
+int parallelism_new(struct ledger *l, struct parallelism **ret_parallelism)
+{
+	struct listening *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->threads.bytes = sizeof(struct one);
+	ledger_on_state(l, on_state, s);
+	*ret_parallelism = &s->result;
+	return 0;
+}
+
+static int by_criticality(const void *a, const void *b)
+{
+	const struct parallelism_thread *x = a, *y = b;
+
+	if (x->criticality_ns != y->criticality_ns)
+		return x->criticality_ns > y->criticality_ns ? -1 : 1;
+	return (x->thread->serial > y->thread->serial) - (x->thread->serial < y->thread->serial);
+}
+
+/* Marks who made a thread, and finds how long the busiest one ran. */
+static uint64_t look_at_all(struct listening *s)
+{
+	uint64_t most = 0;
+	uint32_t serial = 0;
+	struct one *one, *parent;
+
+	while ((one = serial_map_next(&s->threads, &serial))) {
+		if (!one->thread)
+			continue;
+		parent = serial_map_find(&s->threads, one->thread->parent);
+		if (parent)
+			parent->made_others = true;
+		if (one->running_ns > most)
+			most = one->running_ns;
+	}
+	return most;
+}
+
+static int list_threads(struct listening *s)
+{
+	struct parallelism *p = &s->result;
+	double few = COORDINATOR_SHARE * (double)look_at_all(s);
+	uint32_t serial = 0;
+	struct one *one;
+	size_t cap = 0;
+
+	while ((one = serial_map_next(&s->threads, &serial))) {
+		if (!one->thread || !one->thread->started)
+			continue;
+		if (vec_room(&p->thread, &cap, p->nr + 1))
+			return -ENOMEM;
+		p->thread[p->nr++] = (struct parallelism_thread){
+			.thread = one->thread,
+			.running_ns = one->running_ns,
+			.criticality_ns = one->criticality_ns,
+			.coordinator = one->made_others && (double)one->running_ns < few,
+		};
+		p->work_ns += one->running_ns;
+	}
+	if (p->nr)
+		qsort(p->thread, p->nr, sizeof(*p->thread), by_criticality);
+	return 0;
+}
+
+/* The end of the last thread: what lies beyond is nobody's. */
+static uint64_t last_end(struct listening *s)
+{
+	uint64_t end = s->now_ns;
+	uint32_t serial = 0;
+	struct one *one;
+
+	while ((one = serial_map_next(&s->threads, &serial)))
+		if (one->thread && one->thread->started && one->thread->end_ns > end)
+			end = one->thread->end_ns;
+	return end;
+}
+
+int parallelism_finish(struct parallelism *p)
+{
+	struct listening *s = (struct listening *)p;
+	uint32_t serial = 0;
+	struct one *one;
+
+	if (!s->begun)
+		begin(s);
+	if (s->begun)
+		advance(s, last_end(s));
+	p->end_ns = s->now_ns;
+	while ((one = serial_map_next(&s->threads, &serial)))
+		if (one->doing == DOING_RUNNING)
+			stop_running(s, one);
+	if (s->last)
+		s->last->criticality_ns += s->left_ns;
+	return s->error ?: list_threads(s);
+}
+
+void parallelism_free(struct parallelism *p)
+{
+	struct listening *s = (struct listening *)p;
+
+	if (!p)
+		return;
+	serial_map_free(&s->threads);
+	free(p->running_ns);
+	free(p->ready_ns);
+	free(p->active_ns);
+	free(p->thread);
+	free(s);
+}
+
+void parallelism_pop(const struct parallelism *p, struct parallelism_pop *ret_pop)
+{
+	uint64_t wall = p->end_ns - p->begin_ns, sum = 0;
+	struct parallelism_pop *pop = ret_pop;
+
+	*pop = (struct parallelism_pop){};
+	for (size_t i = 0; i < p->nr; i++) {
+		const struct parallelism_thread *one = &p->thread[i];
+
+		pop->coordinators += one->coordinator;
+		if (one->coordinator || one->thread->kthread || !one->running_ns)
+			continue;
+		pop->workers++;
+		sum += one->running_ns;
+		if (one->running_ns > pop->maximum_ns)
+			pop->maximum_ns = one->running_ns;
+	}
+	if (!pop->workers || !wall)
+		return;
+	pop->average_ns = sum / pop->workers;
+	pop->load_balance = (double)sum / (double)pop->workers / (double)pop->maximum_ns;
+	pop->communication = (double)pop->maximum_ns / (double)wall;
+	pop->parallel = pop->load_balance * pop->communication;
+}
