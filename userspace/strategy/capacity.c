@@ -13,9 +13,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "strategy/count_loop.h"
+#include "strategy/median.h"
+#include "strategy/pinned.h"
 
 #define ROUNDS 4
-#define MAX_CPUS 8192
+#define MAX_ROUNDS 64
 #define TURNS 100000 /* between two looks at the clock: 10 to 80 us, so the looks cost nothing */
 
 /* One pinned loop: told where and for how long, it tells how fast. */
@@ -49,17 +51,8 @@ static void count_for(struct loop *loop)
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
-	size_t size = CPU_ALLOC_SIZE(MAX_CPUS);
-	cpu_set_t *set = CPU_ALLOC(MAX_CPUS);
 
-	if (set) {
-		CPU_ZERO_S(size, set);
-		CPU_SET_S(loop->cpu, size, set);
-		loop->error = pthread_setaffinity_np(pthread_self(), size, set);
-		CPU_FREE(set);
-	} else {
-		loop->error = ENOMEM;
-	}
+	loop->error = pinned_to(loop->cpu);
 	atomic_fetch_add(loop->ready, 1);
 	/* Spinning, not sleeping, keeps the CPU awake, so that all begin at once and at speed. */
 	while (!atomic_load(loop->gate))
@@ -100,18 +93,17 @@ static int run_together(struct loop *loops, const int *cpus, unsigned int nr, in
 	return rc ? err_sys(err, -rc, "cannot measure what %u CPUs are worth", nr) : 0;
 }
 
-/* The CPUs that this process may use, at most `max` of them. The caller frees *ret_cpus. */
-static int allowed_cpus(unsigned int max, int **ret_cpus, unsigned int *ret_nr, struct err *err)
+int capacity_cpus(unsigned int max, int **ret_cpus, unsigned int *ret_nr, struct err *err)
 {
-	size_t size = CPU_ALLOC_SIZE(MAX_CPUS);
-	cpu_set_t *set = CPU_ALLOC(MAX_CPUS);
-	int *cpus = calloc(MAX_CPUS, sizeof(*cpus));
+	size_t size = CPU_ALLOC_SIZE(PINNED_MAX_CPUS);
+	cpu_set_t *set = CPU_ALLOC(PINNED_MAX_CPUS);
+	int *cpus = calloc(PINNED_MAX_CPUS, sizeof(*cpus));
 	int rc = set && cpus ? 0 : -ENOMEM;
 
 	*ret_nr = 0;
 	if (!rc && sched_getaffinity(0, size, set))
 		rc = -errno;
-	for (int cpu = 0; !rc && cpu < MAX_CPUS && (!max || *ret_nr < max); cpu++)
+	for (int cpu = 0; !rc && cpu < PINNED_MAX_CPUS && (!max || *ret_nr < max); cpu++)
 		if (CPU_ISSET_S(cpu, size, set))
 			cpus[(*ret_nr)++] = cpu;
 	if (set)
@@ -138,60 +130,107 @@ static int64_t steal_now_ns(void)
 	return ticks * (1000000000 / sysconf(_SC_CLK_TCK));
 }
 
-static int compare_doubles(const void *a, const void *b)
+/* What the rounds gave for one set of CPUs. */
+struct rounds {
+	double together[MAX_ROUNDS], worth[MAX_ROUNDS], inflation[MAX_ROUNDS];
+};
+
+static int measure_round(const struct capacity_plan *plan, unsigned int round, struct loop *loops,
+			 double *ret_alone, struct rounds *sets, struct err *err)
 {
-	double x = *(const double *)a, y = *(const double *)b;
+	double cpu_alone, cpu_together;
 
-	return (x > y) - (x < y);
-}
+	if (run_together(loops, &plan->cpus[round % plan->nr_cpus], 1, (int64_t)plan->slice_ns,
+			 ret_alone, &cpu_alone, err))
+		return err->code;
+	for (unsigned int i = 0; i < plan->nr_sets; i++) {
+		const struct capacity_set *set = &plan->set[i];
 
-/* Sorts the values of the rounds; their number is even. */
-static double median(double values[ROUNDS])
-{
-	qsort(values, ROUNDS, sizeof(*values), compare_doubles);
-	return (values[ROUNDS / 2 - 1] + values[ROUNDS / 2]) / 2;
-}
-
-static int measure_rounds(const int *cpus, int64_t duration_ns, struct loop *loops,
-			  struct capacity *ret, struct err *err)
-{
-	double alone[ROUNDS], together[ROUNDS], worth[ROUNDS], inflation[ROUNDS], cpu_alone,
-		cpu_together;
-
-	for (unsigned int i = 0; i < ROUNDS; i++) {
-		if (run_together(loops, &cpus[i % ret->cpus], 1, duration_ns, &alone[i], &cpu_alone,
-				 err) ||
-		    run_together(loops, cpus, ret->cpus, duration_ns, &together[i], &cpu_together,
-				 err))
+		if (run_together(loops, set->cpus, set->nr, (int64_t)plan->slice_ns,
+				 &sets[i].together[round], &cpu_together, err))
 			return err->code;
-		worth[i] = together[i] / alone[i];
-		inflation[i] = cpu_alone * ret->cpus / cpu_together;
+		sets[i].worth[round] = sets[i].together[round] / *ret_alone;
+		sets[i].inflation[round] = cpu_alone * set->nr / cpu_together;
 	}
-	ret->rate_alone = median(alone);
-	ret->rate_together = median(together);
-	ret->worth = median(worth);
-	ret->worth_min = worth[0]; /* median() has sorted them */
-	ret->worth_max = worth[ROUNDS - 1];
-	ret->inflation = median(inflation);
+	return 0;
+}
+
+static void conclude(const struct capacity_plan *plan, double *alone, struct rounds *sets,
+		     int64_t steal_ns, struct capacity *ret)
+{
+	double rate = median_of(alone, plan->rounds).value;
+
+	for (unsigned int i = 0; i < plan->nr_sets; i++) {
+		struct rounds *r = &sets[i]; /* median_of() sorts them */
+
+		ret[i] = (struct capacity){
+			.cpus = plan->set[i].nr,
+			.rate_alone = rate,
+			.rate_together = median_of(r->together, plan->rounds).value,
+			.worth = median_of(r->worth, plan->rounds).value,
+			.worth_min = r->worth[0],
+			.worth_max = r->worth[plan->rounds - 1],
+			.inflation = median_of(r->inflation, plan->rounds).value,
+			.inflation_min = r->inflation[0],
+			.inflation_max = r->inflation[plan->rounds - 1],
+			.steal_ns = steal_ns,
+		};
+	}
+}
+
+int capacity_measure_sets(const struct capacity_plan *plan, struct capacity *ret, struct err *err)
+{
+	_cleanup_(free_p) struct rounds *sets = calloc(plan->nr_sets + 1, sizeof(*sets));
+	_cleanup_(free_p) struct loop *loops = NULL;
+	int64_t before_ns = steal_now_ns(), steal_ns = -1;
+	double alone[MAX_ROUNDS];
+	unsigned int most = 1;
+	int r = 0;
+
+	for (unsigned int i = 0; i < plan->nr_sets; i++)
+		most = plan->set[i].nr > most ? plan->set[i].nr : most;
+	loops = calloc(most, sizeof(*loops));
+	if (!loops || !sets || !plan->nr_cpus || !plan->rounds || plan->rounds > MAX_ROUNDS)
+		return err_sys(err, loops && sets ? -EINVAL : -ENOMEM,
+			       "cannot measure what %u CPUs are worth", most);
+	for (unsigned int round = 0; round < plan->rounds && !r; round++)
+		r = measure_round(plan, round, loops, &alone[round], sets, err);
+	if (r)
+		return r;
+	if (before_ns >= 0)
+		steal_ns = steal_now_ns() - before_ns;
+	conclude(plan, alone, sets, steal_ns, ret);
 	return 0;
 }
 
 int capacity_measure(unsigned int nr, uint64_t budget_ns, struct capacity *ret, struct err *err)
 {
-	_cleanup_(free_p) struct loop *loops = NULL;
 	_cleanup_(free_p) int *cpus = NULL;
-	int64_t steal_ns = steal_now_ns();
+	struct capacity_plan plan = { .nr_sets = 1,
+				      .rounds = ROUNDS,
+				      .slice_ns = budget_ns / (2 * ROUNDS) };
+	struct capacity_set set;
 
 	*ret = (struct capacity){ .steal_ns = -1 };
-	if (allowed_cpus(nr, &cpus, &ret->cpus, err))
+	if (capacity_cpus(nr, &cpus, &plan.nr_cpus, err))
 		return err->code;
-	if (ret->cpus)
-		loops = calloc(ret->cpus, sizeof(*loops));
-	if (!loops)
-		return err_sys(err, -ENOMEM, "cannot measure what %u CPUs are worth", ret->cpus);
-	if (measure_rounds(cpus, (int64_t)(budget_ns / (2 * ROUNDS)), loops, ret, err))
-		return err->code;
-	if (steal_ns >= 0)
-		ret->steal_ns = steal_now_ns() - steal_ns;
-	return 0;
+	plan.cpus = cpus;
+	set = (struct capacity_set){ .cpus = cpus, .nr = plan.nr_cpus };
+	plan.set = &set;
+	return capacity_measure_sets(&plan, ret, err);
+}
+
+void capacity_merge(struct capacity *a, const struct capacity *b)
+{
+	a->rate_alone = (a->rate_alone + b->rate_alone) / 2;
+	a->rate_together = (a->rate_together + b->rate_together) / 2;
+	a->worth = (a->worth + b->worth) / 2;
+	a->worth_min = b->worth_min < a->worth_min ? b->worth_min : a->worth_min;
+	a->worth_max = b->worth_max > a->worth_max ? b->worth_max : a->worth_max;
+	a->inflation = (a->inflation + b->inflation) / 2;
+	if (b->inflation_min < a->inflation_min)
+		a->inflation_min = b->inflation_min;
+	if (b->inflation_max > a->inflation_max)
+		a->inflation_max = b->inflation_max;
+	a->steal_ns = a->steal_ns < 0 || b->steal_ns < 0 ? -1 : a->steal_ns + b->steal_ns;
 }
