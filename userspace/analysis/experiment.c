@@ -51,6 +51,43 @@ static void take_workers(struct experiment *e, const struct ledger_window *windo
 	}
 }
 
+static bool met_before(const struct ledger_window *windows, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (windows[k].owner == windows[i].owner)
+			return true;
+	return false;
+}
+
+/* What the kernel's books and the events say of each worker's thread. */
+static void take_counts(struct experiment *e, const struct ledger_window *windows)
+{
+	for (size_t i = 0; i < e->nr; i++) {
+		const struct thread *t = windows[i].owner;
+		struct audit audit;
+
+		if (!t)
+			continue;
+		e->worker[i].steal_known = t->has_first && t->has_last &&
+					   EV_FLAGS(t->last.w0) & BK_STEAL;
+		if (met_before(windows, i))
+			continue;
+		audit_thread(t, &audit);
+		e->worker[i].switches = t->voluntary + t->involuntary;
+		e->worker[i].migrations = t->migrations;
+		e->worker[i].steal_ns = audit.steal_ns;
+	}
+}
+
+/* A counter that counted all the time; 0 where there is none. META is untrusted. */
+static uint64_t counter_of(const struct loaded *l, const char *name)
+{
+	const json_t *one = json_object_get(json_object_get(l->raw_meta, "counters"), name);
+	json_int_t value = json_integer_value(json_object_get(one, "value"));
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
 static void take_totals(struct experiment *e, const struct loaded *l)
 {
 	memcpy(e->ledger_ns, l->ledger_ns, sizeof(e->ledger_ns));
@@ -64,6 +101,8 @@ static void take_totals(struct experiment *e, const struct loaded *l)
 	e->lost_events = l->lost_events;
 	e->cost = l->meta.cost;
 	e->bpf = l->meta.bpf;
+	e->instructions = counter_of(l, "instructions");
+	e->cycles = counter_of(l, "cycles");
 }
 
 static int take_concurrency(struct experiment *e, const struct concurrency *c)
@@ -121,6 +160,7 @@ int experiment_load(struct experiment *e, const char *trace_path, struct err *er
 		return r;
 	concurrency_finish(s.concurrency);
 	take_workers(e, windows);
+	take_counts(e, windows);
 	take_totals(e, l);
 	r = worker_pass_finish(s.workers, &e->waits);
 	if (!r)

@@ -23,6 +23,9 @@ struct experiment_worker {
 	int64_t exec_ns, delay_ns; /* its own reading of /proc/thread-self/schedstat; -1: unknown */
 	bool from_proc;            /* ledger_ns comes from those two */
 	uint64_t ledger_ns[CLASS_NR]; /* between begin and end */
+	/* of its thread's whole life; 0 where an earlier worker was the same thread */
+	uint64_t switches, migrations, steal_ns;
+	bool steal_known; /* the kernel counts it, and its books were read */
 };
 
 struct experiment {
@@ -41,6 +44,7 @@ struct experiment {
 	struct worker_waits waits; /* all zeros without bpf */
 	uint64_t lost_events;
 	struct load_cost cost;
+	uint64_t instructions, cycles; /* of the whole run, by hardware counters; 0: not counted */
 };
 
 /* Loads the trace of this run and fills in the rest. t0, t1 and the workers' times are set before. */

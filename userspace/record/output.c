@@ -88,11 +88,21 @@ void output_end(struct output *o)
 	free(take_ptr(o->temporary));
 }
 
-int output_give(const char *path)
+bool output_caller(uid_t *ret_uid, gid_t *ret_gid)
 {
 	long uid = sudo_id("SUDO_UID"), gid = sudo_id("SUDO_GID");
 
-	if (uid < 0 || gid < 0)
+	*ret_uid = uid < 0 || gid < 0 ? geteuid() : (uid_t)uid;
+	*ret_gid = uid < 0 || gid < 0 ? getegid() : (gid_t)gid;
+	return uid >= 0 && gid >= 0;
+}
+
+int output_give(const char *path)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (!output_caller(&uid, &gid))
 		return 0;
-	return lchown(path, (uid_t)uid, (gid_t)gid) ? -errno : 0;
+	return lchown(path, uid, gid) ? -errno : 0;
 }

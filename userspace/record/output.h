@@ -6,6 +6,9 @@
 #ifndef WHYSCALE_RECORD_OUTPUT_H
 #define WHYSCALE_RECORD_OUTPUT_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "base/err.h"
 
 struct output {
@@ -24,5 +27,8 @@ void output_end(struct output *o);
 
 /* Gives a file or directory that we made to the user behind sudo. 0 or a negative errno; 0 without sudo. */
 int output_give(const char *path);
+
+/* Whose files are made: the user behind sudo (true), or the one that this process is. */
+bool output_caller(uid_t *ret_uid, gid_t *ret_gid);
 
 #endif
