@@ -43,6 +43,11 @@ const char *stack_part_name(enum stack_part part)
 	return (unsigned int)part < STACK_NR ? names[part] : "?";
 }
 
+enum stack_part stack_part_of(enum ledger_class class)
+{
+	return part_of[class];
+}
+
 static int64_t clamp(int64_t ns, int64_t low, int64_t high)
 {
 	return ns < low ? low : ns > high ? high : ns;

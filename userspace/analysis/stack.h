@@ -42,6 +42,9 @@ enum stack_part {
 /* The name in every output, e.g. "runq_wakeup". */
 const char *stack_part_name(enum stack_part part);
 
+/* The part that a class of the ledger belongs to; time on a CPU to STACK_USEFUL, as without a reference. */
+enum stack_part stack_part_of(enum ledger_class class);
+
 /* Times of a worker in ns on any common clock; ledger_ns sums to at most end - begin, what is missing is untracked. */
 struct stack_worker {
 	int64_t begin_ns, end_ns;

@@ -17,7 +17,9 @@
 
 /* Beside the kinds of locks: waits in CLASS_SYNC of which no futex is known (the end of a child, vfork). */
 #define WAIT_OTHER LOCK_KIND_NR
-#define WAIT_KINDS (LOCK_KIND_NR + 1)
+/* No wait: there was no thread that could have worked (lanes.h). */
+#define WAIT_ABSENT (LOCK_KIND_NR + 1)
+#define WAIT_KINDS (LOCK_KIND_NR + 2)
 
 #define WORKER_LOCK_NAME 96
 

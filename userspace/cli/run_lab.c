@@ -4,17 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "record/output.h"
+#include "cli/lab.h"
 #include "record/record.h"
 #include "strategy/capacity.h"
 #include "strategy/strategy_args.h"
@@ -40,38 +38,16 @@ struct state {
 	struct series series[LAB_MAX];
 	size_t nr;
 	char self[4096];
-	char dir[4096]; /* ours, removed at the end: results, and traces that are not kept */
+	char dir[LAB_DIR]; /* ours, removed at the end: results, and traces that are not kept */
 };
-
-/* Between two recordings (which take signals themselves) a signal is only noted. */
-static volatile sig_atomic_t signalled;
-
-static void note_signal(int number)
-{
-	(void)number;
-	signalled = 1;
-}
 
 /* ---- preparation ---- */
 
 static int make_directory(struct state *s, struct err *err)
 {
-	const char *tmp = getenv("TMPDIR");
-	ssize_t n = readlink("/proc/self/exe", s->self, sizeof(s->self) - 1);
-
-	if (n <= 0)
+	if (readlink("/proc/self/exe", s->self, sizeof(s->self) - 1) <= 0)
 		return err_sys(err, -errno, "cannot find the program file of whyscale");
-	if (s->o->keep && !mkdir(s->o->keep, 0700))
-		output_give(s->o->keep);
-	else if (s->o->keep && errno != EEXIST)
-		return err_set(err, -EINVAL, "cannot make the directory '%s' for the traces: %m",
-			       s->o->keep);
-	snprintf(s->dir, sizeof(s->dir), "%s/whyscale-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	if (mkdtemp(s->dir))
-		return 0;
-	s->dir[0] = '\0';
-	return err_sys(err, -errno, "cannot make a directory for the traces in '%s'",
-		       tmp && *tmp ? tmp : "/tmp");
+	return lab_directory(s->o->keep, s->dir, err);
 }
 
 static char *path_of(const char *dir, const struct series *one, const char *suffix)
@@ -264,7 +240,7 @@ static int run_rounds(struct state *s, struct err *err)
 
 			if (one->skipped)
 				continue;
-			if (signalled) {
+			if (lab_signalled()) {
 				s->lab->interrupted = true;
 				break;
 			}
@@ -431,14 +407,10 @@ static void release(struct state *s)
 		rmdir(s->dir);
 }
 
-static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-#define NR_SIGNALS (sizeof(signals) / sizeof(signals[0]))
-
 int lab_run(const struct lab_options *o, struct lab *ret_lab, struct err *err)
 {
 	_cleanup_(free_p) struct state *s = calloc(1, sizeof(*s));
-	const struct sigaction note = { .sa_handler = note_signal };
-	struct sigaction old[NR_SIGNALS];
+	struct lab_signals signals;
 	int r;
 
 	*ret_lab = (struct lab){};
@@ -446,8 +418,7 @@ int lab_run(const struct lab_options *o, struct lab *ret_lab, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot prepare the run");
 	s->o = o;
 	s->lab = ret_lab;
-	for (size_t i = 0; i < NR_SIGNALS; i++)
-		sigaction(signals[i], &note, &old[i]);
+	lab_signals_note(&signals);
 	r = add_all(s, err);
 	if (!r)
 		r = make_directory(s, err);
@@ -456,8 +427,7 @@ int lab_run(const struct lab_options *o, struct lab *ret_lab, struct err *err)
 	if (!r)
 		r = conclude(s, err);
 	release(s);
-	for (size_t i = 0; i < NR_SIGNALS; i++)
-		sigaction(signals[i], &old[i], NULL);
+	lab_signals_restore(&signals);
 	return r;
 }
 

@@ -141,6 +141,7 @@ const char *wait_words(char buf[WAIT_WORDS_SIZE], const struct facts *f, unsigne
 		[LOCK_PARK] = "parked, until another thread wakes them",
 		[LOCK_RUNTIME] = "inside their language's runtime",
 		[WAIT_OTHER] = "for something that no event names (such as a child's end)",
+		[WAIT_ABSENT] = "because there was no thread for them",
 	};
 
 	what = kind < WAIT_KINDS && words[kind] ? words[kind] : "for another thread";
@@ -157,6 +158,8 @@ const char *wait_words(char buf[WAIT_WORDS_SIZE], const struct facts *f, unsigne
 
 const char *wait_name(unsigned int kind)
 {
+	if (kind == WAIT_ABSENT)
+		return "no_thread";
 	return kind < LOCK_KIND_NR ? lock_kind_name((enum lock_kind)kind) : "other";
 }
 

@@ -17,7 +17,7 @@ static void what_is_left(const struct facts *f, bool serial, int64_t left[WAIT_K
 
 	for (unsigned int kind = 0; kind < WAIT_KINDS; kind++) {
 		uint64_t told = serial ? w->alone_kind_ns[kind] : 0;
-		bool sync = kind == WAIT_OTHER ||
+		bool sync = kind >= WAIT_OTHER ||
 			    lock_kind_class((enum lock_kind)kind) == CLASS_SYNC;
 
 		left[kind] = sync && w->kind_ns[kind] > told ? (int64_t)(w->kind_ns[kind] - told) :

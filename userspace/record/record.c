@@ -137,6 +137,8 @@ static int hold_command(struct recording *rec, struct err *err)
 	if (r)
 		return r;
 	rec->env.command = rec->target.pid;
+	if (opts->cpus && sched_setaffinity(rec->target.pid, opts->cpus_bytes, opts->cpus))
+		return err_sys(err, -errno, "cannot limit the command to some of the CPUs");
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef WHYSCALE_RECORD_RECORD_H
 #define WHYSCALE_RECORD_RECORD_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,9 @@ struct record_options {
 	bool counters;            /* open the perf counters too; without BPF they always are */
 	bool python;              /* frames of Python functions in stacks */
 	int stdout_fd;            /* the command's standard output; -1: ours */
+	const cpu_set_t
+		*cpus; /* RECORD_COMMAND: the CPUs that it may use, of cpus_bytes; NULL: as we */
+	size_t cpus_bytes;
 };
 
 /* What happened, for the line that `record` prints at its end. */

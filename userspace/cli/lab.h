@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the commands share that record several runs, one after the other: `run` and `sweep`. */
+#ifndef WHYSCALE_CLI_LAB_H
+#define WHYSCALE_CLI_LAB_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+
+#define LAB_DIR 4096
+
+/*
+ * Makes a directory of our own for the traces, below TMPDIR or /tmp: ret_dir, "" on an error; who asked removes it. Makes `keep` too, which
+ * is where the user wants the traces (NULL: nowhere), unless it is there.
+ */
+int lab_directory(const char *keep, char ret_dir[LAB_DIR], struct err *err);
+
+/* Between two recordings (which take signals themselves) a signal is only noted. */
+#define LAB_SIGNALS 3
+struct lab_signals {
+	struct sigaction old[LAB_SIGNALS];
+};
+void lab_signals_note(struct lab_signals *s);
+void lab_signals_restore(const struct lab_signals *s);
+bool lab_signalled(void);
+
+#endif

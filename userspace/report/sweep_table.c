@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `whyscale sweep` for people: the curve, where the workers' time went, the fits, and the sentences. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "report/escape.h"
+#include "report/grid.h"
+#include "report/sweep_report.h"
+#include "report/text.h"
+#include "report/units.h"
+
+#define COMMAND_SIZE 1024
+#define TELL_TOO 0.10 /* of the workers' time: a finding beside a point's largest */
+
+const char *sweep_report_command(const struct sweep_report *r, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	*buf = '\0';
+	for (char *const *word = r->argv; *word && len + 1 < size; word++) {
+		snprintf(buf + len, size - len, "%s%s", len ? " " : "", *word);
+		len = strlen(buf);
+	}
+	return buf;
+}
+
+static void head(const struct sweep_report *r, const struct report_options *o, FILE *out)
+{
+	char command[COMMAND_SIZE], shown[ESCAPE_SIZE(COMMAND_SIZE)];
+
+	sweep_report_command(r, command, sizeof(command));
+	text_field(out, o->width, "command", "%s",
+		   escape_terminal(shown, sizeof(shown), command, sizeof(command), false));
+	text_field(out, o->width, "n", "%s; %u CPU%s", r->how, r->sweep->cpus,
+		   r->sweep->cpus == 1 ? "" : "s");
+	if (r->repeats > 1)
+		text_field(
+			out, o->width, "repeats",
+			"%u of each, in turns; the run with the median wall time (of an even number, the faster of the two in the middle) is shown",
+			r->repeats);
+	if (!r->sweep->bpf && r->why_not && *r->why_not)
+		text_field(
+			out, o->width, "limits",
+			"no scheduler events: %s. On-CPU and run-queue time are the kernel's own counts of each thread; what the "
+			"workers waited for cannot be told, and stands in untracked.",
+			r->why_not);
+	fputc('\n', out);
+}
+
+static void point_cells(struct grid *g, const struct sweep_report *r, const struct sweep_point *p)
+{
+	char wall[UNITS_SIZE], low[UNITS_SIZE], high[UNITS_SIZE];
+	const struct experiment *run = &p->median.run;
+
+	grid_cell(g, "%s", units_time(wall, p->median.wall_ns));
+	if (r->repeats > 1)
+		grid_cell(g, "%s-%s", units_time(low, p->min_ns), units_time(high, p->max_ns));
+	else
+		grid_cell(g, "-");
+	grid_cell(g, "%.2f", p->speedup);
+	grid_cell(g, "%.0f %%", p->efficiency * 100);
+	if (isnan(p->karp_flatt))
+		grid_cell(g, "-");
+	else
+		grid_cell(g, "%.3f", p->karp_flatt);
+	if (p->capacity > 0)
+		grid_cell(g, "%.2f", p->capacity);
+	else
+		grid_cell(g, "-");
+	grid_cell(g, "%s", p->crowded ? "no" : "yes");
+	if (!run->bpf)
+		return;
+	grid_cell(g, "%" PRIu64, run->voluntary);
+	grid_cell(g, "%" PRIu64, run->involuntary);
+	grid_cell(g, "%" PRIu64, run->migrations);
+	grid_cell(g, "%s", report_audit_name(run->audit.sum.all));
+}
+
+static int times(const struct sweep_report *r, const struct report_options *o, FILE *out,
+		 struct err *err)
+{
+	_cleanup_(grid_free_p) struct grid *g = grid_new();
+
+	grid_column(g, "N", GRID_KEY | GRID_RIGHT);
+	grid_column(g, "WALL", GRID_RIGHT);
+	grid_column(g, "SPREAD", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "SPEEDUP", GRID_RIGHT);
+	grid_column(g, "EFFICIENCY", GRID_RIGHT);
+	grid_column(g, "KARP-FLATT", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "CAPACITY", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "FITTED", 0);
+	grid_column(g, "VOL", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "INVOL", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "MIGR", GRID_RIGHT | GRID_OPTIONAL);
+	grid_column(g, "AUDIT", GRID_OPTIONAL);
+	for (size_t i = 0; i < r->sweep->nr; i++) {
+		const struct sweep_point *p = &r->sweep->point[i];
+
+		grid_row(g, false);
+		grid_cell(g, "%u", p->n);
+		if (p->failed)
+			grid_cell(g, "failed");
+		else
+			point_cells(g, r, p);
+	}
+	return grid_print(g, o->width, o->colour, out, err);
+}
+
+static bool negligible(const struct stack *s, enum stack_part part)
+{
+	double share = stack_share(s, part);
+
+	return share > -0.0005 && share < 0.0005;
+}
+
+static bool shown(const struct sweep *s, enum stack_part part)
+{
+	for (size_t i = 0; i < s->nr; i++)
+		if (!s->point[i].failed && !negligible(&s->point[i].median.stack, part))
+			return true;
+	return part == STACK_USEFUL;
+}
+
+static int stacks(const struct sweep_report *r, const struct report_options *o, FILE *out,
+		  struct err *err)
+{
+	_cleanup_(grid_free_p) struct grid *g = grid_new();
+	char heads[STACK_NR][24];
+
+	grid_column(g, "N", GRID_KEY | GRID_RIGHT);
+	for (int part = 0; part < STACK_NR; part++) {
+		snprintf(heads[part], sizeof(heads[part]), "%s", stack_part_name(part));
+		for (char *c = heads[part]; *c; c++)
+			*c = (char)toupper((unsigned char)*c);
+		grid_column(g, heads[part],
+			    GRID_RIGHT | (part == STACK_USEFUL ? 0 : GRID_OPTIONAL));
+	}
+	for (size_t i = 0; i < r->sweep->nr; i++) {
+		const struct sweep_point *p = &r->sweep->point[i];
+
+		if (p->failed)
+			continue;
+		grid_row(g, false);
+		grid_cell(g, "%u", p->n);
+		for (int part = 0; part < STACK_NR; part++) {
+			if (negligible(&p->median.stack, part))
+				grid_cell(g, "-");
+			else
+				grid_cell(g, "%.3f", stack_share(&p->median.stack, part));
+		}
+	}
+	return grid_print(g, o->width, o->colour, out, err);
+}
+
+static void legend(const struct sweep_report *r, const struct report_options *o, FILE *out)
+{
+	static const char *const parts[STACK_NR] = {
+		[STACK_USEFUL] = "on a CPU, as long as the smallest n needed for the same work",
+		[STACK_INFLATION] =
+			"on a CPU beyond that: the same work took more CPU time (below 0: less)",
+		[STACK_SYNC] =
+			"waiting for another's work, or no thread there while just one worked",
+		[STACK_SPAWN] = "no thread there yet, while others worked",
+		[STACK_IMBALANCE] = "no thread there any more, while others still worked",
+		[STACK_TEARDOWN] = "no thread there any more, nothing was worked at",
+	};
+
+	for (int part = 0; part < STACK_NR; part++) {
+		const char *words = parts[part];
+
+		for (int class = 0; !words && class < CLASS_NR; class ++)
+			if (stack_part_of((enum ledger_class) class) == (enum stack_part)part)
+				words = class_meaning((enum ledger_class) class);
+		if (shown(r->sweep, (enum stack_part)part))
+			text_item(out, o->width, stack_part_name((enum stack_part)part), "%s",
+				  words ? words : "");
+	}
+	text_field(
+		out, o->width, "",
+		"SPEEDUP: how many times as fast as n=%u. EFFICIENCY: that for each of the n. KARP-FLATT: the share of "
+		"the work that could only be done by one, if the speedup were due to that alone. CAPACITY: what a bare counting "
+		"loop on as many CPUs at once was worth, right after. FITTED: whether the point is in the fits.",
+		r->sweep->base->n);
+}
+
+/* ---- the fits ---- */
+
+static void put_parameter(char *buf, size_t size, const char *name, const struct fit *f,
+			  enum fit_parameter p)
+{
+	double scale = fabs(f->value[p]) < 0.01 && f->value[p] > 0 ? 6 : 3;
+	int digits = (int)scale;
+
+	if (isnan(f->se[p]))
+		snprintf(buf, size, "%s %.*f", name, digits, f->value[p]);
+	else
+		snprintf(buf, size, "%s %.*f +-%.*f%s", name, digits, f->value[p], digits, f->se[p],
+			 f->bound[p] ? " (at its bound)" : "");
+}
+
+static void fit_line(const struct sweep *s, const struct report_options *o, FILE *out,
+		     enum sweep_law law)
+{
+	static const char *const labels[LAW_NR] = { "Amdahl", "USL" };
+	const struct fit *f = &s->fit[law], *d = &s->divided[law];
+	char sigma[80], kappa[80] = "", divided[160] = "", word[80];
+	double gamma;
+
+	if (!f->ok) {
+		text_field(out, o->width, labels[law], "not fitted: %s.", f->why);
+		return;
+	}
+	gamma = sweep_curve(s, f, 1);
+	put_parameter(sigma, sizeof(sigma), law == LAW_USL ? "sigma" : "serial share", f,
+		      FIT_SIGMA);
+	if (law == LAW_USL)
+		put_parameter(kappa, sizeof(kappa), ", kappa", f, FIT_KAPPA);
+	if (d->ok && fabs(d->value[FIT_SIGMA] - f->value[FIT_SIGMA]) >= 0.0005) {
+		put_parameter(word, sizeof(word), law == LAW_USL ? "sigma" : "serial share", d,
+			      FIT_SIGMA);
+		snprintf(divided, sizeof(divided),
+			 "; with what the CPUs were worth divided out: %s", word);
+	}
+	text_field(out, o->width, labels[law], "%s%s, gamma %.3f%s%s%s.", sigma, kappa, gamma,
+		   divided, *f->why ? "; " : "", f->why);
+}
+
+static void fits(const struct sweep_report *r, const struct report_options *o, FILE *out)
+{
+	if (!r->sweep->base)
+		return;
+	for (int law = 0; law < LAW_NR; law++)
+		fit_line(r->sweep, o, out, (enum sweep_law)law);
+	if (r->sweep->fit[LAW_AMDAHL].ok)
+		text_field(
+			out, o->width, "",
+			"Amdahl: speedup = gamma n / (1 + s (n-1)); USL: gamma n / (1 + sigma (n-1) + kappa n (n-1)); by least "
+			"squares of the logarithms, +- is one standard error; gamma: the speed of one worker.");
+}
+
+/* ---- sentences ---- */
+
+static void tell(const struct finding *f, const struct report_options *o, FILE *out)
+{
+	bool help = f->lost_ns > 0;
+
+	text_field(out, o->width, f->cause, "%s%s%s%s", f->sentence,
+		   help ? " What would help: " : "", help ? f->remedy : "", help ? "." : "");
+}
+
+static void sentences(const struct sweep_report *r, const struct report_options *o, FILE *out)
+{
+	const struct findings *curve = &r->findings->curve;
+
+	for (size_t i = 0; i < r->sweep->nr; i++) {
+		const struct sweep_point *p = &r->sweep->point[i];
+		const struct findings *all = &r->findings->point[i];
+		double whole = (double)p->median.stack.wall_ns * p->n;
+
+		if (p->failed)
+			text_field(out, o->width, "failed", "n=%u: %s", p->n, p->failed);
+		for (size_t k = 0; k < all->nr; k++)
+			if (!k || (double)all->finding[k].lost_ns >= TELL_TOO * whole)
+				tell(&all->finding[k], o, out);
+	}
+	if (curve->nr)
+		fprintf(out, "\nThe curve:\n");
+	for (size_t i = 0; i < curve->nr; i++)
+		tell(&curve->finding[i], o, out);
+}
+
+int sweep_report_table(const struct sweep_report *r, const struct report_options *o, FILE *out,
+		       struct err *err)
+{
+	int ret;
+
+	head(r, o, out);
+	ret = times(r, o, out, err);
+	if (ret)
+		return ret;
+	if (r->sweep->base) {
+		fprintf(out, "\nOf n workers, how many did what (they sum to n):\n");
+		ret = stacks(r, o, out, err);
+		if (ret)
+			return ret;
+		fputc('\n', out);
+		legend(r, o, out);
+		fputc('\n', out);
+		fits(r, o, out);
+		fputc('\n', out);
+	}
+	sentences(r, o, out);
+	return 0;
+}
