@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The run played again: small traces whose answer can be read off, and properties over random ones:
+ *
+ *   as it was     comes out at the time measured, to the nanosecond
+ *   without X     never takes longer; and no longer than `expected` is what no scheduler could beat
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/passes.h"
+#include "analysis/replay.h"
+#include "sched_sim.h"
+#include "trace_text.h"
+
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+struct made {
+	struct ledger *ledger;
+	struct passes *passes;
+	struct locks *locks;
+	struct replay_source *source;
+	struct replay replay;
+};
+
+static void make_begin(struct made *m)
+{
+	struct err err;
+
+	*m = (struct made){};
+	assert_int_equal(ledger_new(ARCH_X86_64, SIM_CPUS, &m->ledger, &err), 0);
+	assert_int_equal(passes_new(m->ledger, SIM_CPUS, PASS_HISTORY, &m->passes, &err), 0);
+	assert_int_equal(replay_listen(m->ledger, &m->source), 0);
+	assert_int_equal(locks_new(m->ledger, ARCH_X86_64, NULL, m->passes->history, &m->locks), 0);
+}
+
+static void make_end(struct made *m, uint64_t end_ns, unsigned int cpus)
+{
+	assert_int_equal(passes_end(m->passes, end_ns), 0);
+	ledger_finish(m->ledger, end_ns);
+	assert_int_equal(locks_finish(m->locks), 0);
+	assert_int_equal(replay_make(m->source, m->passes->history, m->locks, cpus, &m->replay), 0);
+}
+
+static void make_free(struct made *m)
+{
+	replay_source_free(m->source);
+	passes_free(m->passes);
+	locks_free(m->locks);
+	ledger_free(m->ledger);
+}
+
+#define MUTEX_A "addr=4096 owner=1,1,0\n"
+
+static const struct {
+	const char *name;
+	unsigned int cpus;
+	const char *text;
+	enum replay_what what;
+	uint64_t end_ns, measured_ns, expected_ns, least_ns;
+} cases[] = {
+	{ "two threads and a lock: the one waits no more, the other one's work is left", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "200 cpu1 futex B " MUTEX_A "200 cpu1 switch B/S:futex idle\n"
+	  "500 cpu0 wake B by A task why=1\n"
+	  "510 cpu1 switch idle B\n"
+	  "600 cpu0 switch A/X idle\n"
+	  "900 cpu1 switch B/X idle\n",
+	  REPLAY_LOCK, 900, 800, 500, 500 },
+	{ "the same without I/O: there was none", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "200 cpu1 futex B " MUTEX_A "200 cpu1 switch B/S:futex idle\n"
+	  "500 cpu0 wake B by A task why=1\n"
+	  "510 cpu1 switch idle B\n"
+	  "600 cpu0 switch A/X idle\n"
+	  "900 cpu1 switch B/X idle\n",
+	  REPLAY_IO, 900, 800, 800, 800 },
+	{ "Amdahl's law: 200 and 100 alone, 600 divided by two CPUs instead of one", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu0 task A cpus=1\n"
+	  "300 cpu0 fork A > B tid=2\n"
+	  "300 cpu0 task B cpus=1\n"
+	  "300 cpu0 wakeup B new\n"
+	  "400 cpu0 switch A/P B\n"
+	  "500 cpu0 switch B/P A\n"
+	  "600 cpu0 switch A/P B\n"
+	  "700 cpu0 switch B/P A\n"
+	  "800 cpu0 switch A/S:futex B\n"
+	  "900 cpu0 wake A by B task\n"
+	  "900 cpu0 switch B/X A\n"
+	  "1000 cpu0 switch A/X idle\n",
+	  REPLAY_ONE_MORE, 1000, 900, 600, 600 },
+	{ "the same with a CPU whenever one is wanted", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu0 task A cpus=1\n"
+	  "300 cpu0 fork A > B tid=2\n"
+	  "300 cpu0 task B cpus=1\n"
+	  "300 cpu0 wakeup B new\n"
+	  "400 cpu0 switch A/P B\n"
+	  "500 cpu0 switch B/P A\n"
+	  "600 cpu0 switch A/P B\n"
+	  "700 cpu0 switch B/P A\n"
+	  "800 cpu0 switch A/S:futex B\n"
+	  "900 cpu0 wake A by B task\n"
+	  "900 cpu0 switch B/X A\n"
+	  "1000 cpu0 switch A/X idle\n",
+	  REPLAY_RUNQUEUE, 1000, 900, 600, 600 },
+	{ "a chain of wake-ups moves as a whole: the disk's 200 and 20 of waiting for a CPU behind it",
+	  2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 blocked S:futex\n"
+	  "100 cpu1 snap C tid=3 blocked S:futex\n"
+	  "200 cpu0 switch A/I:read idle\n"
+	  "400 cpu0 wake A by idle hardirq\n"
+	  "420 cpu0 switch idle A\n"
+	  "500 cpu0 wake B by A task\n"
+	  "500 cpu0 switch A/X idle\n"
+	  "510 cpu1 switch idle B\n"
+	  "600 cpu1 wake C by B task\n"
+	  "600 cpu1 switch B/X idle\n"
+	  "620 cpu1 switch idle C\n"
+	  "900 cpu1 switch C/X idle\n",
+	  REPLAY_IO, 900, 800, 580, 580 },
+	{ "who is woken before it waits does not wait: B's lock is free 290 earlier, A still works for 350",
+	  3,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "100 cpu2 snap C tid=3 oncpu\n"
+	  "110 cpu1 futex B addr=4096 owner=3,1,0\n"
+	  "110 cpu1 switch B/S:futex idle\n"
+	  "400 cpu2 wake B by C task why=1\n"
+	  "400 cpu1 switch idle B\n"
+	  "400 cpu2 switch C/X idle\n"
+	  "450 cpu0 switch A/S:futex idle\n"
+	  "500 cpu1 wake A by B task\n"
+	  "500 cpu0 switch idle A\n"
+	  "500 cpu1 switch B/X idle\n"
+	  "600 cpu0 switch A/X idle\n",
+	  REPLAY_LOCK, 600, 500, 450, 450 },
+	{ "one CPU less: the work of two is done by one", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "500 cpu0 switch A/X idle\n"
+	  "500 cpu1 switch B/X idle\n",
+	  REPLAY_ONE_LESS, 500, 400, 800, 800 },
+	{ "one CPU more does not help against a program that is not recorded", 1,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "200 cpu0 switch A/P u9\n"
+	  "300 cpu0 switch u9 A\n"
+	  "500 cpu0 switch A/X idle\n",
+	  REPLAY_ONE_MORE, 500, 400, 400, 400 },
+	{ "a CPU at once does", 1,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "200 cpu0 switch A/P u9\n"
+	  "300 cpu0 switch u9 A\n"
+	  "500 cpu0 switch A/X idle\n",
+	  REPLAY_RUNQUEUE, 500, 400, 300, 300 },
+	{ "a timer takes its time", 1,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "200 cpu0 switch A/S:nanosleep idle\n"
+	  "300 cpu0 wake A by idle hardirq\n"
+	  "310 cpu0 switch idle A\n"
+	  "400 cpu0 switch A/I:read idle\n"
+	  "450 cpu0 wake A by idle hardirq\n"
+	  "450 cpu0 switch idle A\n"
+	  "500 cpu0 switch A/X idle\n",
+	  REPLAY_IO, 500, 400, 350, 350 },
+	{ "what it waits for when the recording ends is no part of it, the time until then is", 1,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "200 cpu0 switch A/I:read idle\n"
+	  "300 cpu0 wake A by idle hardirq\n"
+	  "300 cpu0 switch idle A\n"
+	  "400 cpu0 switch A/I:read idle\n",
+	  REPLAY_IO, 700, 600, 500, 500 },
+};
+
+static void test_cases(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		const struct replay_time *got;
+		struct made m;
+
+		make_begin(&m);
+		trace_text_feed_locks(m.ledger, m.passes, m.locks, cases[i].text);
+		make_end(&m, cases[i].end_ns, cases[i].cpus);
+		got = &m.replay.without[cases[i].what];
+		if (!m.replay.good)
+			fail_msg("%s: %s", cases[i].name, m.replay.why);
+		if (m.replay.measured_ns != cases[i].measured_ns ||
+		    m.replay.as_is_ns != cases[i].measured_ns ||
+		    got->expected_ns != cases[i].expected_ns ||
+		    got->least_ns != cases[i].least_ns || !got->made)
+			fail_msg("%s: measured %" PRIu64 ", as it was %" PRIu64 ", without %" PRIu64
+				 ", at least %" PRIu64,
+				 cases[i].name, m.replay.measured_ns, m.replay.as_is_ns,
+				 got->expected_ns, got->least_ns);
+		make_free(&m);
+	}
+}
+
+/* Two locks: without the one the other one's waits stay. */
+static void test_one_lock(void **state)
+{
+	struct made m;
+
+	(void)state;
+	make_begin(&m);
+	trace_text_feed_locks(m.ledger, m.passes, m.locks,
+			      "100 cpu0 snap A tid=1 oncpu\n"
+			      "100 cpu1 snap B tid=2 oncpu\n"
+			      "200 cpu1 futex B " MUTEX_A "200 cpu1 switch B/S:futex idle\n"
+			      "500 cpu0 wake B by A task why=1\n"
+			      "500 cpu1 switch idle B\n"
+			      "600 cpu1 futex B addr=8192 owner=1,1,0\n"
+			      "600 cpu1 switch B/S:futex idle\n"
+			      "700 cpu0 wake B by A task why=1\n"
+			      "700 cpu1 switch idle B\n"
+			      "700 cpu0 switch A/X idle\n"
+			      "900 cpu1 switch B/X idle\n");
+	make_end(&m, 900, 2);
+	assert_true(m.replay.good);
+	assert_int_equal(m.replay.nr_locks, 2);
+	assert_int_equal(m.replay.lock[0].wait_ns, 300);
+	/* 200 of B, then the second lock, which A keeps until 600 after the beginning */
+	assert_int_equal(m.replay.lock[0].without.expected_ns, 800);
+	assert_int_equal(m.replay.lock[1].without.expected_ns, 700);
+	assert_int_equal(m.replay.without[REPLAY_LOCK].expected_ns, 600);
+	assert_int_equal(m.replay.edges, 2);
+	make_free(&m);
+}
+
+static const struct {
+	const char *text, *why;
+} refused[] = {
+	{ "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "500 cpu0 switch A/X idle\n"
+	  "500 cpu1 switch B/X idle\n",
+	  "played again as it was" }, /* two at once on what is told to be one CPU */
+	{ "100 cpu0 snap A tid=1 oncpu\n"
+	  "!200 cpu0 switch A/S:futex idle\n"
+	  "!300 cpu0 wake A by u9 task\n"
+	  "!300 cpu0 switch idle A\n"
+	  "400 cpu0 lost 200 300 3\n"
+	  "450 cpu0 switch A/P u9\n"
+	  "500 cpu0 switch u9 A\n",
+	  "untracked" },
+	{ "", "no scheduler events" },
+};
+
+static void test_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(refused); i++) {
+		struct made m;
+
+		make_begin(&m);
+		trace_text_feed_locks(m.ledger, m.passes, m.locks, refused[i].text);
+		make_end(&m, 500, 1);
+		if (m.replay.good)
+			fail_msg("case %zu was replayed: %" PRIu64 " of %" PRIu64, i,
+				 m.replay.as_is_ns, m.replay.measured_ns);
+		if (!strstr(m.replay.why, refused[i].why))
+			fail_msg("\"%s\" is not about: %s", m.replay.why, refused[i].why);
+		make_free(&m);
+	}
+}
+
+static unsigned int nr_good, nr_shorter;
+
+static void run_random(struct sim_options opt)
+{
+	bool known = !opt.drops && !opt.ties && !opt.holes;
+	struct sim_result sim;
+	struct made m;
+
+	sim_run(&opt, &sim);
+	make_begin(&m);
+	for (size_t i = 0; i < sim.nr; i++) {
+		struct trace_event ev = { sim.event[i].time_ns, sim.event[i].cpu,
+					  sim.event[i].rec };
+
+		assert_int_equal(locks_before(m.locks, &ev), 0);
+		assert_int_equal(passes_event(m.passes, &ev), 0);
+		assert_int_equal(ledger_event(m.ledger, &ev), 0);
+		assert_int_equal(locks_after(m.locks, &ev), 0);
+	}
+	make_end(&m, sim.end_ns, SIM_CPUS);
+	if (known && (!m.replay.good || m.replay.as_is_ns != m.replay.measured_ns))
+		fail_msg("seed %" PRIu64 ": %" PRIu64 " of %" PRIu64 " %s", opt.seed,
+			 m.replay.as_is_ns, m.replay.measured_ns, m.replay.why);
+	assert_true(m.replay.good == !*m.replay.why);
+	nr_good += m.replay.good;
+	for (int what = 0; m.replay.good && what < REPLAY_NR; what++) {
+		const struct replay_time *t = &m.replay.without[what];
+
+		assert_true(t->made && t->least_ns <= t->expected_ns);
+		if (what != REPLAY_ONE_LESS)
+			assert_true(t->expected_ns <= m.replay.as_is_ns);
+		nr_shorter += t->expected_ns < m.replay.as_is_ns;
+	}
+	make_free(&m);
+	sim_free(&sim);
+}
+
+static void test_random(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 300; seed++) {
+		run_random((struct sim_options){ .seed = seed, .steps = 800, .locks = true });
+		run_random((struct sim_options){ .seed = seed, .steps = 800, .holes = true });
+		run_random((struct sim_options){
+			.seed = seed, .steps = 800, .drops = true, .ties = true, .locks = true });
+	}
+	assert_true(nr_good >= 300);
+	assert_true(nr_shorter > 300);
+	print_message("           %u replayed, %u times something was shorter\n", nr_good,
+		      nr_shorter);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_one_lock),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_random),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is left out of the run, and what comes out: see replay.h. */
+#include "analysis/replay.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/replay_impl.h"
+
+static const struct replay_cut cuts[REPLAY_NR] = {
+	[REPLAY_GIL] = { .classes = 1u << CLASS_GIL },
+	[REPLAY_LOCK] = { .classes = 1u << CLASS_LOCK },
+	[REPLAY_KLOCK] = { .classes = 1u << CLASS_KLOCK },
+	[REPLAY_RUNQUEUE] = { .no_queue = true },
+	[REPLAY_THROTTLED] = { .classes = 1u << CLASS_THROTTLED },
+	[REPLAY_IO] = { .classes = 1u << CLASS_IO },
+	[REPLAY_ONE_MORE] = { .more = 1 },
+	[REPLAY_ONE_LESS] = { .more = -1 },
+};
+
+/* The work of each group, divided by its CPUs. */
+static uint64_t least_by_work(const struct replay_model *m, const struct replay_cut *cut)
+{
+	uint64_t least = 0;
+
+	for (size_t i = 0; i < m->nr_groups && !cut->no_queue; i++) {
+		int cpus = (int)m->group[i].cpus + cut->more;
+		uint64_t ns = m->group[i].work_ns / (uint64_t)(cpus > 0 ? cpus : 1);
+
+		if (!m->group[i].merged && ns > least)
+			least = ns;
+	}
+	return least;
+}
+
+static int run_without(const struct replay_model *m, const struct replay_cut *cut,
+		       uint64_t as_is_ns, struct replay_time *ret)
+{
+	struct replay_cut unlimited = *cut;
+	uint64_t chain_ns, expected_ns, work_ns = least_by_work(m, cut);
+	int r = model_run(m, cut, &expected_ns);
+
+	unlimited.unlimited = true;
+	r = r ?: model_run(m, &unlimited, &chain_ns);
+	if (r)
+		return r;
+	/* less than before is always possible, but fewer CPUs may take longer */
+	if (cut->more >= 0 && expected_ns > as_is_ns)
+		expected_ns = as_is_ns;
+	*ret = (struct replay_time){ .made = true,
+				     .expected_ns = expected_ns + m->tail_ns,
+				     .least_ns = chain_ns > work_ns ? chain_ns : work_ns };
+	if (ret->least_ns > expected_ns)
+		ret->least_ns = expected_ns;
+	ret->least_ns += m->tail_ns;
+	return 0;
+}
+
+static unsigned int nr_cpus_of(const struct replay_model *m)
+{
+	unsigned int nr = 0;
+
+	for (size_t i = 0; i < m->nr_groups; i++)
+		nr += m->group[i].merged ? 0 : m->group[i].cpus;
+	return nr;
+}
+
+/* ---- one lock at a time ---- */
+
+static void copy_name(char *to, size_t size, const char *from)
+{
+	size_t i = 0;
+
+	for (; from[i] && i < size - 1; i++)
+		to[i] = from[i] >= ' ' && from[i] < 0x7f ? from[i] : '?';
+	to[i] = '\0';
+}
+
+static int run_locks(const struct replay_model *m, const struct locks *locks, struct replay *ret)
+{
+	size_t nr = 0;
+	const struct lock *const *list = locks ? locks_list(locks, &nr) : NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < nr && !r && ret->nr_locks < REPLAY_LOCKS; i++) {
+		struct replay_cut cut = { .lock = list[i]->index + 1 };
+		struct replay_lock *lock = &ret->lock[ret->nr_locks];
+		enum ledger_class class = lock_kind_class(list[i]->kind);
+
+		if ((class != CLASS_LOCK && class != CLASS_GIL) || list[i]->overflow)
+			continue;
+		lock->kind = list[i]->kind;
+		lock->wait_ns = list[i]->wait_ns;
+		copy_name(lock->name, sizeof(lock->name), list[i]->name ?: "");
+		r = run_without(m, &cut, ret->as_is_ns - m->tail_ns, &lock->without);
+		ret->nr_locks += !r;
+	}
+	return r;
+}
+
+/* ---- whether it is to be believed ---- */
+
+static int check(const struct replay_model *m, struct replay *ret)
+{
+	const struct replay_cut nothing = {};
+	uint64_t ns;
+	int r;
+
+	ret->measured_ns = m->end_ns - m->begin_ns + m->tail_ns;
+	ret->cpus = nr_cpus_of(m);
+	ret->threads = m->nr_threads;
+	ret->waits = m->waits;
+	ret->edges = m->edges;
+	if ((double)m->untracked_ns > REPLAY_UNTRACKED_MAX * (double)m->total_ns) {
+		snprintf(ret->why, sizeof(ret->why),
+			 "%.1f %% of the threads' time is untracked, more than %.0f %%",
+			 100.0 * (double)m->untracked_ns / (double)m->total_ns,
+			 REPLAY_UNTRACKED_MAX * 100);
+		return -ENODATA;
+	}
+	r = model_run(m, &nothing, &ns);
+	if (r == -ENODATA)
+		snprintf(ret->why, sizeof(ret->why), "its waits wait for one another");
+	if (r)
+		return r;
+	ret->as_is_ns = ns + m->tail_ns;
+	if (fabs((double)ret->as_is_ns - (double)ret->measured_ns) <=
+	    REPLAY_OFF_MAX * (double)ret->measured_ns)
+		return 0;
+	snprintf(
+		ret->why, sizeof(ret->why),
+		"played again as it was it takes %.1f ms, and %.1f ms were measured, more than %.0f %% apart",
+		(double)ret->as_is_ns / 1e6, (double)ret->measured_ns / 1e6, REPLAY_OFF_MAX * 100);
+	return -ENODATA;
+}
+
+static bool worth_it(const struct replay_model *m, enum replay_what what)
+{
+	return what != REPLAY_ONE_LESS || nr_cpus_of(m) > 1;
+}
+
+int replay_make(struct replay_source *source, const struct history *history,
+		const struct locks *locks, unsigned int nr_cpus, struct replay *ret_replay)
+{
+	struct replay_model m;
+	int r;
+
+	*ret_replay = (struct replay){};
+	r = model_make(source, history, nr_cpus, &m, ret_replay->why);
+	r = r ?: check(&m, ret_replay);
+	for (int what = 0; what < REPLAY_NR && !r; what++)
+		if (worth_it(&m, what))
+			r = run_without(&m, &cuts[what], ret_replay->as_is_ns - m.tail_ns,
+					&ret_replay->without[what]);
+	r = r ?: run_locks(&m, locks, ret_replay);
+	model_free(&m);
+	ret_replay->good = !r;
+	return r == -ENODATA ? 0 : r;
+}
+
+uint64_t replay_of_run(const struct replay *r, uint64_t run_ns, uint64_t time_ns)
+{
+	uint64_t saved;
+
+	if (time_ns >= r->as_is_ns)
+		return run_ns + (time_ns - r->as_is_ns);
+	saved = r->as_is_ns - time_ns;
+	return saved < run_ns ? run_ns - saved : 1;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What replay_take.c (the lists), replay_run.c (playing them) and replay.c (what is asked) share; nobody else includes it. */
+#ifndef WHYSCALE_ANALYSIS_REPLAY_IMPL_H
+#define WHYSCALE_ANALYSIS_REPLAY_IMPL_H
+
+#include "analysis/replay.h"
+
+enum op_kind {
+	OP_RUN,    /* ns on a CPU */
+	OP_SIGNAL, /* sets the token, which counts ns later */
+	OP_WAIT,   /* until the token counts */
+	OP_FIXED,  /* ns, whatever happens */
+	OP_QUEUE,  /* for a CPU: ns of it while one was free */
+};
+
+struct op {
+	uint64_t ns;
+	uint64_t at_ns; /* OP_QUEUE: when it got the CPU in the recording */
+	uint32_t token;
+	uint32_t lock; /* OP_WAIT, OP_FIXED: its index + 1, 0: none */
+	uint8_t kind, class;
+};
+
+struct replay_thread {
+	size_t first, end; /* its ops */
+	uint32_t serial, group;
+};
+
+/* Threads that may use the same CPUs. */
+struct replay_group {
+	uint64_t allowed[EV_CPUS_WORDS];
+	bool any;    /* all CPUs */
+	bool merged; /* into another one: no thread is left in it */
+	unsigned int cpus;
+	uint64_t work_ns;
+	/* while recorded threads left one of its CPUs free: moments, and how much of that was before */
+	struct replay_free {
+		uint64_t time_ns, free_ns;
+		bool free;
+	} * free;
+	size_t nr_free, cap_free;
+};
+
+#define REPLAY_GROUPS 64 /* what does not fit is put together with the last one */
+
+struct replay_model {
+	struct op *op;
+	size_t nr_ops, cap_ops;
+	struct replay_thread *thread;
+	size_t nr_threads;
+	uint32_t nr_tokens;
+	uint64_t begin_ns, end_ns; /* the first moment; the last one at which anything was done */
+	uint64_t tail_ns;          /* and to the end of the recording */
+	uint64_t total_ns, untracked_ns;
+	size_t waits, edges;
+	struct replay_group group[REPLAY_GROUPS];
+	size_t nr_groups;
+};
+
+/* What is left out. */
+struct replay_cut {
+	uint32_t classes; /* 1 << class: waits that take no time */
+	uint32_t lock;    /* index + 1: so do those for this lock; 0: none */
+	bool no_queue;    /* a CPU at once, and as many as wanted */
+	bool unlimited;   /* as many as wanted */
+	int more;         /* CPUs, added to each group's */
+};
+
+struct replay_wait {
+	uint64_t to_ns;
+	const struct lock *lock;
+};
+
+struct replay_waits {
+	struct replay_wait *at;
+	size_t nr, cap;
+};
+
+struct replay_source {
+	struct ledger *ledger;
+	struct serial_map *waits; /* struct replay_waits */
+	int failed;
+};
+
+/* replay_take.c. 0, -ENOMEM, or -ENODATA with why (a half sentence). model_free() in any case. */
+int model_make(struct replay_source *source, const struct history *history, unsigned int nr_cpus,
+	       struct replay_model *ret_model, char why[160]);
+void model_free(struct replay_model *m);
+
+/* replay_cpus.c. Puts the threads into groups; CPU masks that overlap are one. */
+void groups_make(struct replay_model *m, const struct ledger *l, unsigned int nr_cpus);
+/* When each group had a CPU free; then each OP_QUEUE's ns, which was the whole wait, becomes what of it was then. 0 or -ENOMEM. */
+int groups_take_out(struct replay_model *m);
+
+/* replay_run.c. From begin_ns to the last op's end. 0, -ENOMEM, or -ENODATA: the waits wait for one another. */
+int model_run(const struct replay_model *m, const struct replay_cut *cut, uint64_t *ret_ns);
+
+#endif
