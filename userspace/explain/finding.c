@@ -27,21 +27,32 @@ static int by_loss(const void *a, const void *b)
 {
 	const struct finding *x = a, *y = b;
 
-	return x->lost_ns > y->lost_ns ? -1 : x->lost_ns < y->lost_ns;
+	if (x->lost_ns != y->lost_ns)
+		return x->lost_ns > y->lost_ns ? -1 : 1;
+	/* of those that cost nothing known: first that nothing was lost */
+	return (strcmp(x->cause, "none") != 0) - (strcmp(y->cause, "none") != 0);
+}
+
+static bool any_loss(const struct findings *all)
+{
+	for (size_t i = 0; i < all->nr; i++)
+		if (all->finding[i].lost_ns > 0)
+			return true;
+	return false;
 }
 
 int findings_make(const struct facts *f, struct findings *ret_findings)
 {
-	struct findings all = { .finding = calloc(NR_CAUSES + 1, sizeof(struct finding)) };
+	struct findings all = { .finding = calloc(NR_CAUSES + 2, sizeof(struct finding)) };
 	int r = all.finding ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r >= 0 && i < NR_CAUSES; i++) {
 		r = causes[i]->find(f, &all.finding[all.nr]);
 		all.nr += r > 0;
 	}
-	if (r >= 0 && !all.nr) {
-		r = cause_none.find(f, &all.finding[0]);
-		all.nr = r > 0;
+	if (r >= 0 && !any_loss(&all)) {
+		r = cause_none.find(f, &all.finding[all.nr]);
+		all.nr += r > 0;
 	}
 	if (r < 0) {
 		findings_free(&all);
@@ -121,6 +132,73 @@ double finding_bound(const struct facts *f, int64_t lost_ns)
 	return bound > now ? bound : now;
 }
 
+double finding_bound_replayed(const struct facts *f, const struct replay_time *without)
+{
+	uint64_t wall_ns = (uint64_t)f->stack->wall_ns;
+	double now = facts_speedup(f), bound;
+
+	if (!f->replay || !f->replay->good || !without->made || f->stack->wall_ns <= 0)
+		return 0;
+	bound = now * (double)wall_ns /
+		(double)replay_of_run(f->replay, wall_ns, without->least_ns);
+	return bound > now ? bound : now;
+}
+
+/* The replay without this cause; NULL: it cannot be left out. */
+static const struct replay_time *without(const struct facts *f, const char *cause)
+{
+	static const char *const causes_of[REPLAY_NR] = {
+		[REPLAY_GIL] = "gil",
+		[REPLAY_LOCK] = "lock",
+		[REPLAY_KLOCK] = "klock",
+		[REPLAY_RUNQUEUE] = "runqueue",
+		[REPLAY_THROTTLED] = "throttled",
+		[REPLAY_IO] = "io",
+	};
+
+	for (int what = 0; f->replay && what < REPLAY_NR; what++)
+		if (causes_of[what] && !strcmp(causes_of[what], cause))
+			return &f->replay->without[what];
+	return NULL;
+}
+
+/* What the bound rests on, into the evidence. */
+static void tell_replay(const struct facts *f, const struct replay_time *t, json_t *evidence)
+{
+	const struct replay *r = f->replay;
+	uint64_t wall_ns = (uint64_t)f->stack->wall_ns;
+
+	if (!r->good) {
+		json_object_set_new(evidence, "replay_withheld", json_string(r->why));
+		return;
+	}
+	json_object_set_new(
+		evidence, "replay",
+		json_pack("{s:I,s:I,s:I,s:I,s:f,s:i,s:I,s:s}", "measured_ns",
+			  (json_int_t)r->measured_ns, "as_it_was_ns", (json_int_t)r->as_is_ns,
+			  "expected_ns", (json_int_t)t->expected_ns, "least_ns",
+			  (json_int_t)t->least_ns, "expected_speedup",
+			  facts_speedup(f) * (double)wall_ns /
+				  (double)replay_of_run(r, wall_ns, t->expected_ns),
+			  "cpus", (int)r->cpus, "wake_ups", (json_int_t)r->edges, "assumes",
+			  "who waits for whom stays as recorded; each thread keeps its time on a "
+			  "CPU; other waits take as long as they took"));
+}
+
+/* The bound, and by what it was found. */
+static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence)
+{
+	const struct replay_time *t = without(f, cause);
+	double bound = t ? finding_bound_replayed(f, t) : 0;
+
+	if (evidence && t && lost_ns > 0)
+		tell_replay(f, t, evidence);
+	if (evidence && lost_ns > 0)
+		json_object_set_new(evidence, "bound_by",
+				    json_string(bound > 0 ? "replay" : "shares"));
+	return bound > 0 ? bound : finding_bound(f, lost_ns);
+}
+
 static int give_up(struct finding *f)
 {
 	finding_free(f);
@@ -172,7 +250,7 @@ int finding_make(struct finding *ret, const struct facts *f, const char *cause, 
 	int n;
 
 	*ret = (struct finding){ .cause = cause, .lost_ns = lost_ns, .evidence = evidence };
-	ret->bound = finding_bound(f, lost_ns);
+	ret->bound = bound_of(f, cause, lost_ns, evidence);
 	ret->lost_speedup = ret->bound - facts_speedup(f);
 	va_start(ap, fmt);
 	n = vasprintf(&ret->sentence, fmt, ap);

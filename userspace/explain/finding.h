@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "analysis/experiment.h"
+#include "analysis/replay.h"
 #include "analysis/stack.h"
 
 /*
@@ -23,6 +24,7 @@
  *   runqueue          both run-queue parts  sync    the rest of it
  *   imbalance         its own part          spawn   spawn and teardown      io, throttled, inflation  their own parts
  *   none              what is left
+ *   switching, migration  nothing: counts, whose price the trace does not tell
  *
  * Every number that stands in a sentence stands in its evidence too, as it is printed there (percent, ms, times), beside the exact
  * values (ns, shares).
@@ -46,6 +48,9 @@ struct facts {
 	unsigned int capacity_cpus; /* so many at once: */
 	double capacity; /* what they were worth together, in CPUs, measured close in time; 0: unknown */
 	double capacity_min, capacity_max;
+	const struct replay *replay; /* the run played again without a cause; NULL: not tried */
+	/* Of the part sync: lanes that were empty while only coordinators worked (work.h); and for how long, on the clock. */
+	uint64_t coordinator_alone_ns, coordinator_alone_wall_ns;
 };
 
 struct finding {
@@ -102,8 +107,12 @@ double finding_ratio(uint64_t part, uint64_t whole);
  */
 double finding_bound(const struct facts *f, int64_t lost_ns);
 
+/* Where the replay has played the run without this cause (replay.h: its `least`), the speedup then; 0: it has not. */
+double finding_bound_replayed(const struct facts *f, const struct replay_time *without);
+
 /*
- * Fills in a finding; cause, lost_ns, bound and lost_speedup follow from the arguments. Takes over `evidence`. The sentence is made
+ * Fills in a finding; cause, lost_ns, bound and lost_speedup follow from the arguments. The bound is the replay's where there is one, else
+ * finding_bound(); which, and on what it rests, goes into the evidence. Takes over `evidence`. The sentence is made
  * from fmt; where something was lost, "Without it at most 1.97x." follows, and its number goes into the evidence. Returns 1, or
  * -ENOMEM with everything released.
  */

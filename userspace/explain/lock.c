@@ -51,6 +51,26 @@ static void name_it(char *buf, size_t size, const struct facts *f, const struct 
 		 kind_words(lock->kind), lock->name, lock_waits(waits, lock, evidence));
 }
 
+/* What each of the longest waited for would bring by itself, where that was replayed. */
+static void tell_each(const struct facts *f, json_t *evidence)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; f->replay && f->replay->good && i < f->replay->nr_locks; i++) {
+		const struct replay_lock *lock = &f->replay->lock[i];
+
+		if (lock_kind_class(lock->kind) == CLASS_LOCK)
+			json_array_append_new(
+				list, json_pack("{s:s,s:s,s:I,s:f}", "lock", lock->name, "kind",
+						lock_kind_name(lock->kind), "wait_ns",
+						(json_int_t)lock->wait_ns, "bound",
+						finding_bound_replayed(f, &lock->without)));
+	}
+	if (json_array_size(list))
+		json_object_set(evidence, "without_this_lock_alone", list);
+	json_decref(list);
+}
+
 static int find(const struct facts *f, struct finding *ret)
 {
 	const struct worker_lock *lock = lock_longest(f, CLASS_LOCK);
@@ -64,6 +84,8 @@ static int find(const struct facts *f, struct finding *ret)
 	evidence = json_pack("{s:I,s:f,s:f,s:i}", "lock_ns", (json_int_t)ns,
 			     "share_of_workers_time", share, "percent_of_workers_time",
 			     finding_percent(share), "workers", (int)f->stack->workers);
+	if (evidence)
+		tell_each(f, evidence);
 	if (lock) {
 		name_it(which, sizeof(which), f, lock, evidence);
 		lock_story(story, lock, evidence);

@@ -166,7 +166,7 @@ const char *wait_name(unsigned int kind)
 int64_t serial_ns(const struct facts *f)
 {
 	int64_t sync = f->stack->part_ns[STACK_SYNC];
-	uint64_t sum = 0;
+	uint64_t sum = f->coordinator_alone_ns;
 
 	for (int kind = 0; kind < WAIT_KINDS; kind++)
 		sum += f->run->waits.alone_kind_ns[kind];

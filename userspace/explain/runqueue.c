@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The workers were ready to run and had no CPU. */
-#include "explain/finding.h"
+#include "explain/lock_words.h"
 
 /* Where only /proc was read, how a wait began is not known. */
 static int find_unsplit(const struct facts *f, int64_t ns, double share, json_t *evidence,
@@ -12,6 +12,19 @@ static int find_unsplit(const struct facts *f, int64_t ns, double share, json_t 
 		f->name, f->stack->workers > 1 ? "its workers were" : "its worker was",
 		finding_percent(share), f->stack->workers > 1 ? "their" : "its", f->stack->workers,
 		f->cpus);
+}
+
+/* What a single CPU more would bring, where that was replayed. */
+static int add_one_more(const struct facts *f, struct finding *ret)
+{
+	double bound = f->replay ? finding_bound_replayed(f, &f->replay->without[REPLAY_ONE_MORE]) :
+				   0;
+
+	if (bound <= 0)
+		return 1;
+	bound = finding_hundredths(bound);
+	evidence_number(ret->evidence, "one_cpu_more", bound);
+	return finding_add(ret, "; with one CPU more at most %.2fx", bound);
 }
 
 static int find(const struct facts *f, struct finding *ret)
@@ -29,6 +42,7 @@ static int find(const struct facts *f, struct finding *ret)
 	double after_other = finding_percent(facts_share(f, preempted)),
 	       after_wakeup = finding_percent(facts_share(f, wakeup));
 	json_t *evidence;
+	int r;
 
 	if (share < FINDING_MIN_SHARE)
 		return 0;
@@ -40,7 +54,7 @@ static int find(const struct facts *f, struct finding *ret)
 			     "cpus", (int)f->cpus);
 	if (!f->run->bpf)
 		return find_unsplit(f, ns, share, evidence, remedy, ret);
-	return finding_make(
+	r = finding_make(
 		ret, f, "runqueue", ns, evidence, remedy,
 		"%s: %s ready to run and waited for a CPU for %.1f %% of %s time (%.1f %% after another "
 		"thread was given it, %.1f %% after a wake-up): %zu on %u CPUs%s.",
@@ -49,6 +63,7 @@ static int find(const struct facts *f, struct finding *ret)
 		crowded ?
 			"" :
 			"; so others had a CPU meanwhile, or workers stood in one queue while a CPU was free");
+	return r > 0 ? add_one_more(f, ret) : r;
 }
 
 const struct cause cause_runqueue = { .name = "runqueue", .find = find };

@@ -34,6 +34,27 @@ static void name_it(char *buf, size_t size, const struct worker_waits *w, json_t
 		snprintf(buf, size, " (%s for %.1f %% of that)", who, finding_percent(share));
 }
 
+/* Most of it is what the coordinators do while none of the workers lives. */
+static int find_coordinator(const struct facts *f, int64_t ns, struct finding *ret)
+{
+	double alone = finding_percent(
+		finding_ratio(f->coordinator_alone_wall_ns, (uint64_t)f->stack->wall_ns));
+	double share = facts_share(f, ns);
+
+	return finding_make(
+		ret, f, "serial", ns,
+		json_pack("{s:I,s:f,s:f,s:i,s:I,s:f,s:I}", "serial_ns", (json_int_t)ns,
+			  "share_of_workers_time", share, "percent_of_workers_time",
+			  finding_percent(share), "workers", (int)f->stack->workers,
+			  "coordinator_alone_ns", (json_int_t)f->coordinator_alone_wall_ns,
+			  "coordinator_alone_percent_of_run", alone, "one_alone_ns",
+			  (json_int_t)f->run->waits.alone_ns),
+		"divide that among the workers too, or do it while they work",
+		"%s: for %.1f %% of the run only what starts the workers runs, before they have begun, "
+		"between two groups of them or after they have ended: %.1f %% of the time of %zu workers.",
+		f->name, alone, finding_percent(share), f->stack->workers);
+}
+
 static int find(const struct facts *f, struct finding *ret)
 {
 	const struct worker_waits *w = &f->run->waits;
@@ -45,6 +66,8 @@ static int find(const struct facts *f, struct finding *ret)
 
 	if (!ns)
 		return 0;
+	if (2 * (int64_t)f->coordinator_alone_ns > ns)
+		return find_coordinator(f, ns, ret);
 	alone = finding_percent(finding_ratio(w->alone_ns, (uint64_t)f->stack->wall_ns));
 	evidence = json_pack("{s:I,s:f,s:f,s:i,s:I,s:f,s:s}", "serial_ns", (json_int_t)ns,
 			     "share_of_workers_time", share, "percent_of_workers_time",
