@@ -74,6 +74,7 @@ __noinline int py_text(u64 from, u32 max)
 	s->out_end = s->out + max;
 	if (state & 1 << 6) {
 		bytes = length < max ? length : max;
+		barrier_var(bytes); /* the compiler knows this bound, the verifier only since 6.8 */
 		bytes &= PY_FILE_MAX;
 		if (!py_read(s->text + (s->out & (PY_HEAD - 1)), bytes, from + layout->text_ascii))
 			return 1;
@@ -83,13 +84,15 @@ __noinline int py_text(u64 from, u32 max)
 			return 1;
 		if (length > PY_WIDE_MAX)
 			length = PY_WIDE_MAX;
-		bytes = length * kind;
-		if (bytes > sizeof(s->wide))
+		length *= kind;
+		barrier_var(length); /* likewise */
+		if (length > sizeof(s->wide))
 			return 1;
+		bytes = length;
 		if (!py_read(s->wide, bytes, from + layout->text_wide))
 			return 1;
 		for (u32 i = 0; i < PY_WIDE_MAX; i++)
-			if (i >= length || py_put_wide(i, kind))
+			if (i * kind >= bytes || py_put_wide(i, kind))
 				break;
 	}
 	s->text[s->out & (PY_HEAD - 1)] = 0;

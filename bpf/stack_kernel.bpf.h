@@ -119,9 +119,11 @@ __noinline int kernel_note_addresses(struct stack_scratch *s, u32 exact)
 	u32 how = exact ? ADDRESS_EXACT : ADDRESS_RETURN;
 
 	for (u32 i = 0; s && i < KSTACK_FRAMES; i++) {
-		if (!s->frames[i])
+		u64 address = s->frames[i]; /* 6.1 takes no key from an argument's memory */
+
+		if (!address)
 			break;
-		if (bpf_map_update_elem(&kernel_addresses, &s->frames[i], &how, BPF_ANY))
+		if (bpf_map_update_elem(&kernel_addresses, &address, &how, BPF_ANY))
 			stack_count(STACK_NO_NAME, 1);
 		how = ADDRESS_RETURN;
 	}
