@@ -36,6 +36,8 @@ const volatile struct {
 	bool nmi_writers;   /* some program writes records from an NMI */
 	bool python;        /* stacks of Python frames are wanted: python.bpf.h */
 	__u8 stacks;        /* STACKS_*: stack.bpf.h */
+	__u8 counters; /* how many are read at each switch, up to COUNTERS_MAX: counter.bpf.h */
+	__u32 counter_cpus; /* the counter_events of a counter are so many, by CPU */
 	__u32 stack_bytes; /* of a user stack, copied at most; a multiple of 8, up to STACK_LIMIT */
 	__u32 stack_rate;  /* bytes a second of new user stacks on a CPU */
 	__u32 moves_size; /* stack_kernel.bpf.h: the code that moves the kernel's stack; 0: not known */

@@ -82,6 +82,7 @@ enum ev_kind {
 	EV_UFRAMES, /* a user stack found by frame pointers, likewise */
 	EV_PYSTACK, /* the frames of a Python thread, likewise */
 	EV_PYCODE, /* a part of what a Python code object says, in front of the first EV_PYSTACK that names it */
+	EV_COUNTS, /* what the counters counted while a thread had the CPU, in front of the EV_SWITCH that ends it */
 	EV_KIND_NR
 };
 
@@ -504,6 +505,33 @@ struct py_process {
 	ev_u32 layout;  /* which of PY_LAYOUTS */
 	ev_u32 pad;
 };
+
+/*
+ * EV_COUNTS, 3 words or more: what each of the recording's n counters (META's `counters`, by their index) has counted. A counter counts
+ * for its CPU; it is read at the thread's own switches, and the difference is the thread's:
+ *
+ *   switch to A      switch to B                        without CT_SHARED     with it
+ *   ---|-----------------|-----------> CPU              w0                    w0
+ *      ^ values here     ^ and here: EV_COUNTS of A     who seq missed        who seq missed
+ *                                                       value[n]              value[n] enabled_ns[n] running_ns[n]
+ *
+ * With CT_SHARED a counter had to share the hardware with others: it counted in running_ns out of enabled_ns. What happens between
+ * the tracepoint and the switch itself belongs to the thread that gets the CPU.
+ */
+#define CT_TOTAL 0x01  /* of all of the thread's slices so far, lost records included */
+#define CT_EXEC 0x02   /* with CT_TOTAL: a program begins, in the middle of a slice */
+#define CT_SHARED 0x04 /* see above */
+#define CT_UNKNOWN \
+	0x08 /* it was not seen to get the CPU: what this slice counted is not known, values are 0; with CT_TOTAL: nothing is known */
+#define COUNTERS_MAX 8
+struct ev_counts {
+	ev_u64 w0;
+	ev_u32 who;
+	ev_u16 seq;     /* of the switch-out that follows; CT_TOTAL: of the last one */
+	ev_u16 unknown; /* CT_TOTAL: slices with CT_UNKNOWN so far, saturated */
+	ev_u64 value[]; /* at least one */
+};
+#define COUNTS_WORDS(n, shared) (2 + (n) * ((shared) ? 3 : 1))
 
 #define EV_WORDS_OF(type) (sizeof(type) / 8)
 

@@ -34,6 +34,10 @@ typedef u32 __wsum;
 
 enum { BPF_ANY, BPF_NOEXIST };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+/* As in <linux/bpf.h>. */
+struct bpf_perf_event_value {
+	u64 counter, enabled, running;
+};
 enum {
 	BPF_F_NO_PREALLOC = 1U << 0,
 	BPF_F_MMAPABLE = 1U << 10,
@@ -41,6 +45,7 @@ enum {
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERF_EVENT_ARRAY = 4,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,

@@ -3,6 +3,7 @@
 #ifndef WHYSCALE_LIFE_BPF_H
 #define WHYSCALE_LIFE_BPF_H
 
+#include "counter.bpf.h"
 #include "python.bpf.h"
 #include "thread.bpf.h"
 
@@ -16,6 +17,7 @@ static __always_inline struct local *track(struct buf *b, struct task_struct *p)
 	first.serial = __sync_fetch_and_add(&last_serial, 1) + 1;
 	first.kthread = p->flags & PF_KTHREAD;
 	l = bpf_task_storage_get(&locals, p, &first, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	counters_track(p);
 	if (!l) {
 		__sync_fetch_and_add(&dropped_no_storage, 1);
 		drop(b, DROP_STORAGE);
@@ -102,6 +104,7 @@ int BPF_PROG(process_exec, struct task_struct *p, int old_pid, struct linux_binp
 	__builtin_memset(rec->file, 0, sizeof(rec->file));
 	bpf_probe_read_kernel_str(rec->file, sizeof(rec->file), bprm->filename);
 	COMMIT(rec, record_time(b), EV_EXEC, 0);
+	counters_exec(b, p, l);
 	return 0;
 }
 

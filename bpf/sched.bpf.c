@@ -112,11 +112,14 @@ static __always_inline void after_switch(struct buf *b, struct task_struct *p, s
 {
 	if (unlikely(state & TASK_DEAD)) {
 		write_books(b, p, l, BK_DEAD, now);
+		counters_total(b, p, l, now);
 		wait_end(l, b, bpf_get_smp_processor_id());
 		return;
 	}
 	if (unlikely(l->books)) {
 		write_books(b, p, l, l->books, now);
+		if (l->books & BK_END)
+			counters_total(b, p, l, now);
 		l->books = 0;
 	}
 	check_task(b, p, l, now);
@@ -172,6 +175,7 @@ static __noinline int switch_with_other(struct switching *s)
 		name_untracked(s->b, s->next, s->now);
 	if (from)
 		stacks_at_switch(s->ctx, s->prev, from, s->now, 3);
+	counters_at_switch(s->b, s->prev, from, to ? s->next : NULL, s->now);
 	write_switch(s, &out);
 	if (from)
 		after_switch(s->b, s->prev, from, s->state, s->now);
@@ -204,6 +208,7 @@ static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct
 			out = leave_cpu(s.b, preempt, prev, s.from, state, steal, s.now);
 			get_cpu(s.b, next, s.to, steal, s.now);
 			stacks_at_switch(ctx, prev, s.from, s.now, 2);
+			counters_at_switch(s.b, prev, s.from, next, s.now);
 			write_switch(&s, &out);
 			after_switch(s.b, prev, s.from, state, s.now);
 			return 0;

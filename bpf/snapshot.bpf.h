@@ -116,10 +116,12 @@ int final_books(struct bpf_iter__task *ctx)
 	b = buf_here();
 	if (!b)
 		return 0;
-	if (p->on_cpu || l->books)
+	if (p->on_cpu || l->books) {
 		l->books |= BK_END;
-	else
+	} else {
 		write_books(b, p, l, BK_END, record_time(b));
+		counters_total(b, p, l, record_time(b));
+	}
 	return 0;
 }
 

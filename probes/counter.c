@@ -1,157 +1,95 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The counter probe: the kernel's software counters and, where the machine has them, the processor's, through libperf.
+ * The counter probe: opens the counters that were asked for on every CPU, through libperf. The scheduler's programs read them at each
+ * switch of a tracked thread (bpf/counter.bpf.h), so that each thread and each of its slices on a CPU has its own values.
  *
- * Every event is opened, and fails, alone: no groups, so that one missing counter does not take the others with it. What a thread
- * starts later inherits its events. A held command's events begin at its exec. A child's counts join its parent's when it exits, so
- * processes that outlive the recording are missing from the sums.
- * Into the trace go
+ * Every counter is opened, and fails, alone: a machine that lacks one still has the others, and the trace says which are missing, and
+ * why. Into META go
  *
- *   "counters": {"cycles": {"value": N, "unit": "cycles", "user_only": true, "scaled": true, "enabled_ns": N, "running_ns": N},
- *                "instructions": {"unavailable": "why not"}}
+ *   "counters": {"page-faults": {"index": 0, "unit": "faults", "enabled_ns": N, "running_ns": N},
+ *                "cycles": {"unavailable": "why not"}}
+ *
+ * index is a counter's place in EV_COUNTS; enabled and running are sums over the CPUs: where they differ it had to share the hardware.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <perf/cpumap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
-#include "base/vec.h"
-#include "probes/counter_event.h"
+#include "probes/counter_names.h"
 #include "probes/probe.h"
 
-static const struct event_kind kinds[] = {
-	{ "task-clock", "ns", PERF_COUNT_SW_TASK_CLOCK, PERF_TYPE_SOFTWARE, USER_ALL },
-	{ "context-switches", "switches", PERF_COUNT_SW_CONTEXT_SWITCHES, PERF_TYPE_SOFTWARE,
-	  USER_NONE },
-	{ "cpu-migrations", "migrations", PERF_COUNT_SW_CPU_MIGRATIONS, PERF_TYPE_SOFTWARE,
-	  USER_NONE },
-	{ "page-faults", "faults", PERF_COUNT_SW_PAGE_FAULTS, PERF_TYPE_SOFTWARE, USER_PART },
-	{ "cycles", "cycles", PERF_COUNT_HW_CPU_CYCLES, PERF_TYPE_HARDWARE, USER_PART },
-	{ "instructions", "instructions", PERF_COUNT_HW_INSTRUCTIONS, PERF_TYPE_HARDWARE,
-	  USER_PART },
-	{ "cache-misses", "misses", PERF_COUNT_HW_CACHE_MISSES, PERF_TYPE_HARDWARE, USER_PART },
-	{ "branch-misses", "misses", PERF_COUNT_HW_BRANCH_MISSES, PERF_TYPE_HARDWARE, USER_PART },
-};
-#define NR_EVENTS (sizeof(kinds) / sizeof(kinds[0]))
 #define WHY_SIZE 200 /* room for a reason */
 
 struct counter {
-	const struct probe_env *env;
-	struct event events[NR_EVENTS];
-	bool have_hardware; /* one hardware event opened */
+	struct probe_env *env;
+	struct counter_list list;
+	struct event events[COUNTERS_MAX];
+	bool have_hardware; /* one of the processor's opened */
 	bool was_read;
 };
 
-/* ---- opening ---- */
-
-static void events_add(struct counter *c, const struct subject *on)
+/* One CPU after the other, so that the i-th subject of the event is the i-th CPU that is online. */
+static void open_event(struct counter *c, size_t i)
 {
-	for (size_t i = 0; i < NR_EVENTS; i++) {
-		struct event *e = &c->events[i];
+	struct event *e = &c->events[i];
 
-		if (e->code)
+	for (unsigned int cpu = 0; cpu < c->env->nr_cpus && !e->code; cpu++) {
+		struct subject on = {};
+		char number[16];
+
+		if (!c->env->online[cpu])
 			continue;
-		/* on a CPU it counts the idle time too: no information */
-		if (on->cpus && kinds[i].view == USER_ALL)
-			e->code = -EDOM;
-		else
-			e->code = event_add(e, &kinds[i], on);
-		if (e->code)
-			event_close(e);
+		snprintf(number, sizeof(number), "%u", cpu);
+		on.cpus = perf_cpu_map__new(number);
+		e->code = on.cpus ? event_add(e, &c->list.kind[i], &on) : -ENOMEM;
+		perf_cpu_map__put(on.cpus);
 	}
+	if (e->code)
+		event_close(e);
+	else
+		c->have_hardware |= event_is_hardware(&c->list.kind[i]);
 }
 
-/* The threads are listed first: one that is started by a thread already opened is inherited, and must not be opened again. */
-static void add_process(struct counter *c, pid_t pid)
+/* Gives the descriptors to the scheduler's probe: those of the counters that opened, one behind the other. */
+static int offer(struct counter *c)
 {
-	_cleanup_(closedir_p) DIR *dir = NULL;
-	_cleanup_(free_p) pid_t *tids = NULL;
-	const struct dirent *entry;
-	size_t nr = 0, cap = 0;
-	char path[32];
+	struct probe_env *env = c->env;
+	int *fds = calloc((size_t)COUNTERS_MAX * env->nr_cpus, sizeof(*fds)), *at = fds;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir)) && !vec_room(&tids, &cap, nr + 1)) {
-		tids[nr] = (pid_t)strtol(entry->d_name, NULL, 10);
-		nr += tids[nr] > 0;
+	if (!fds)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->list.nr; i++) {
+		size_t nth = 0;
+
+		if (c->events[i].code)
+			continue;
+		for (unsigned int cpu = 0; cpu < env->nr_cpus; cpu++)
+			*at++ = env->online[cpu] ? event_fd(&c->events[i], nth++) : -1;
+		env->nr_counters++;
 	}
-	for (size_t i = 0; i < nr; i++) {
-		struct subject thread = { .tid = tids[i], .inherit = true };
-
-		events_add(c, &thread);
-	}
-}
-
-static void add_everything(struct counter *c)
-{
-	const struct probe_env *env = c->env;
-	struct subject command = { .tid = env->command, .from_exec = true, .inherit = true };
-
-	if (env->mode == PROBE_ALL) {
-		struct subject machine = { .cpus = perf_cpu_map__default_new() };
-
-		if (machine.cpus)
-			events_add(c, &machine);
-		perf_cpu_map__put(machine.cpus);
-		return;
-	}
-	for (size_t i = 0; i < env->nr_ids && env->mode != PROBE_COMMAND; i++) {
-		struct subject thread = { .tid = env->ids[i] };
-
-		if (env->mode == PROBE_PIDS)
-			add_process(c, env->ids[i]);
-		else
-			events_add(c, &thread);
-	}
-	if (command.tid)
-		events_add(c, &command);
+	env->counter_fds = fds;
+	return 0;
 }
 
 static int counter_open(struct probe_env *env, void **ret_state, struct err *err)
 {
 	struct counter *c = calloc(1, sizeof(*c));
+	int r;
 
 	*ret_state = c;
 	if (!c)
 		return err_sys(err, -ENOMEM, "cannot open the counters");
 	c->env = env;
-	return 0;
+	r = counter_list_parse(&c->list, env->counters ? env->counters : "", err);
+	if (r)
+		return r;
+	for (size_t i = 0; i < c->list.nr; i++)
+		open_event(c, i);
+	return offer(c) ? err_sys(err, -ENOMEM, "cannot open the counters") : 0;
 }
-
-/* Never an error: what cannot be counted says so in the trace. Each thread takes a file descriptor an event. */
-static int counter_start(void *state, struct err *err)
-{
-	struct counter *c = state;
-	struct rlimit old, more;
-	bool limited = !getrlimit(RLIMIT_NOFILE, &old);
-
-	(void)err;
-	if (limited) {
-		more = (struct rlimit){ .rlim_cur = old.rlim_max, .rlim_max = old.rlim_max };
-		limited = !setrlimit(RLIMIT_NOFILE, &more);
-	}
-	add_everything(c);
-	if (limited)
-		setrlimit(RLIMIT_NOFILE, &old);
-	for (size_t i = 0; i < NR_EVENTS; i++) {
-		struct event *e = &c->events[i];
-
-		if (!e->code && !e->nr)
-			e->code = -ESRCH;
-		c->have_hardware |= !e->code && kinds[i].type == PERF_TYPE_HARDWARE;
-	}
-	return 0;
-}
-
-/* ---- reading ---- */
 
 static int counter_stop(void *state, struct err *err)
 {
@@ -159,12 +97,9 @@ static int counter_stop(void *state, struct err *err)
 
 	(void)err;
 	c->was_read = true;
-	for (size_t i = 0; i < NR_EVENTS; i++) {
-		struct event *e = &c->events[i];
-
-		if (!e->code)
-			e->code = event_read(e);
-	}
+	for (size_t i = 0; i < c->list.nr; i++)
+		if (!c->events[i].code)
+			event_read(&c->events[i]);
 	return 0;
 }
 
@@ -172,81 +107,33 @@ static void counter_close(void *state)
 {
 	struct counter *c = state;
 
-	for (size_t i = 0; c && i < NR_EVENTS; i++)
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->list.nr; i++)
 		event_close(&c->events[i]);
+	free(c->env->counter_fds);
+	c->env->counter_fds = NULL;
+	c->env->nr_counters = 0;
 	free(c);
 }
 
 /* ---- what it says ---- */
 
-static void say_refused(const struct event_kind *kind, char *text, size_t size)
-{
-	_cleanup_(free_p) char *paranoid = NULL;
-	struct err none;
-	int level = -1;
-
-	if (!file_read_text("/proc/sys/kernel/perf_event_paranoid", &paranoid, &none))
-		level = atoi(paranoid);
-	if (level >= 2 && kind->view == USER_NONE)
-		snprintf(text, size,
-			 "it happens in the kernel, which with kernel.perf_event_paranoid=%d only "
-			 "root (CAP_PERFMON) may look into",
-			 level);
-	else if (level >= 3)
-		snprintf(text, size,
-			 "kernel.perf_event_paranoid is %d: only root (CAP_PERFMON) may count",
-			 level);
-	else
-		snprintf(text, size,
-			 "the kernel refuses it: the process is another user's, or a security "
-			 "policy (a container's?) forbids perf_event_open");
-}
-
-static void say_why_not(const struct counter *c, size_t i, char *text, size_t size)
-{
-	int code = c->events[i].code;
-	bool hardware = kinds[i].type == PERF_TYPE_HARDWARE;
-
-	if (event_refused(code))
-		say_refused(&kinds[i], text, size);
-	else if (code == -EDOM)
-		snprintf(text, size, "counted for each CPU it would include the idle time");
-	else if (code == -ESRCH)
-		snprintf(text, size, "there was no thread left to count");
-	else if (code == -EBUSY)
-		snprintf(text, size, "other events had the hardware counters all the time");
-	else if (code == -EMFILE)
-		snprintf(text, size, "too many threads for the limit of open files (ulimit -n)");
-	else if (code == -ENOSYS)
-		snprintf(text, size, "this kernel was built without CONFIG_PERF_EVENTS");
-	else if (hardware && !c->have_hardware &&
-		 (code == -ENOENT || code == -EOPNOTSUPP || code == -ENODEV))
-		snprintf(text, size,
-			 "this machine has no hardware counters (many virtual machines "
-			 "hide them)");
-	else if (hardware && code == -ENOENT)
-		snprintf(text, size, "this processor does not count it");
-	else
-		snprintf(text, size, "the kernel does not open it (%s)", strerror(-code));
-}
-
-static json_t *event_json(const struct counter *c, size_t i)
+static json_t *event_json(const struct counter *c, size_t i, int index)
 {
 	const struct event *e = &c->events[i];
-	json_t *into;
 	char why[WHY_SIZE];
+	json_t *into;
 
 	if (e->code) {
-		say_why_not(c, i, why, sizeof(why));
+		event_why_not(&c->list.kind[i], e->code, c->have_hardware, why, sizeof(why));
 		return json_pack("{s:s}", "unavailable", why);
 	}
-	into = json_pack("{s:I,s:s,s:I,s:I}", "value", (json_int_t)e->value, "unit", kinds[i].unit,
+	into = json_pack("{s:i,s:s,s:I,s:I}", "index", index, "unit", c->list.kind[i].unit,
 			 "enabled_ns", (json_int_t)e->enabled_ns, "running_ns",
 			 (json_int_t)e->running_ns);
-	if (into && e->no_kernel && kinds[i].view == USER_PART)
+	if (into && e->no_kernel && c->list.kind[i].view == USER_PART)
 		json_object_set_new(into, "user_only", json_true());
-	if (into && e->scaled)
-		json_object_set_new(into, "scaled", json_true());
 	return into;
 }
 
@@ -254,98 +141,82 @@ static int counter_meta(void *state, json_t *into)
 {
 	struct counter *c = state;
 	json_t *counters = json_object_get(into, "counters");
-	struct err none;
+	int index = 0;
 
+	/* without the scheduler's programs nobody reads them: counter_task.c counts then */
+	if (c->env->locals_fd < 0)
+		return 0;
 	if (!c->was_read)
-		counter_stop(c, &none);
+		counter_stop(c, NULL);
 	if (!counters) {
 		counters = json_object();
 		if (json_object_set_new(into, "counters", counters))
 			return -ENOMEM;
 	}
-	for (size_t i = 0; i < NR_EVENTS; i++)
-		if (json_object_set_new(counters, kinds[i].name, event_json(c, i)))
+	for (size_t i = 0; i < c->list.nr; i++) {
+		if (json_object_set_new(counters, c->list.name[i], event_json(c, i, index)))
 			return -ENOMEM;
+		index += !c->events[i].code;
+	}
 	return 0;
 }
 
-/* ---- the check ---- */
-
-/* Lists the events that `like` cannot be opened with, for the same reason. */
-static size_t list_like(const struct counter *c, size_t like, char *text, size_t size)
-{
-	char why[WHY_SIZE], other[WHY_SIZE];
-	size_t len = 0;
-
-	say_why_not(c, like, why, sizeof(why));
-	for (size_t i = 0; i < NR_EVENTS; i++) {
-		if (!c->events[i].code)
-			continue;
-		say_why_not(c, i, other, sizeof(other));
-		if (strcmp(why, other) != 0)
-			continue;
-		if (i < like)
-			return 0; /* listed with that one */
-		len += snprintf(text + len, size - len, "%s%s", len ? ", " : "", kinds[i].name);
-	}
-	return len + snprintf(text + len, size - len, ": %s", why);
-}
-
-/* "without A, B: a reason; C only in user space"; returns how many events do open. */
+/* "cycles, instructions: why not; page-faults only in user space" */
 static size_t describe(const struct counter *c, char *text, size_t size)
 {
+	char why[WHY_SIZE], last[WHY_SIZE] = "";
 	size_t opened = 0, len = 0;
-	char part[300];
 
 	*text = '\0';
-	for (size_t i = 0; i < NR_EVENTS; i++) {
-		const struct event *e = &c->events[i];
-
-		opened += !e->code;
-		if (!e->code && e->no_kernel && kinds[i].view == USER_PART)
-			snprintf(part, sizeof(part), "%s only in user space", kinds[i].name);
-		else if (!e->code || !list_like(c, i, part, sizeof(part)))
+	for (size_t i = 0; i < c->list.nr; i++) {
+		opened += !c->events[i].code;
+		if (!c->events[i].code || len >= size)
 			continue;
+		event_why_not(&c->list.kind[i], c->events[i].code, c->have_hardware, why,
+			      sizeof(why));
+		if (len && strcmp(why, last) != 0)
+			len += (size_t)snprintf(text + len, size - len, ": %s; ", last);
+		else if (len)
+			len += (size_t)snprintf(text + len, size - len, ", ");
 		if (len < size)
-			len += snprintf(text + len, size - len, "%s%s%s", len ? "; " : "",
-					e->code ? "without " : "", part);
+			len += (size_t)snprintf(text + len, size - len, "%s%s",
+						!*last ? "without " : "", c->list.name[i]);
+		snprintf(last, sizeof(last), "%s", why);
 	}
+	if (*last && len < size)
+		snprintf(text + len, size - len, ": %s", last);
 	return opened;
 }
 
-/* Opens all of them on this process. Where only some open, `why` names the others, and its code is 0. */
+/* Opens the default ones on CPU 0. Where only some open, `why` names the others, and its code is 0. */
 static int counter_check(struct err *why)
 {
-	pid_t self = getpid();
-	struct probe_env env = { .mode = PROBE_TIDS, .ids = &self, .nr_ids = 1 };
-	struct counter *c;
+	const bool online[1] = { true };
+	struct probe_env env = { .nr_cpus = 1, .online = online, .locals_fd = -1 };
 	char text[sizeof(why->msg)];
-	void *state;
-	int r;
+	void *state = NULL;
+	int r = counter_open(&env, &state, why);
 
-	r = counter_open(&env, &state, why);
-	if (r)
-		return r;
-	c = state;
-	counter_start(c, why);
-	if (!describe(c, text, sizeof(text))) {
-		r = c->events[0].code;
-		say_why_not(c, 0, text, sizeof(text));
+	if (!r) {
+		const struct counter *c = state;
+
+		if (!describe(c, text, sizeof(text)))
+			r = c->events[0].code;
+		err_set(why, r, "%s", text);
 	}
-	err_set(why, r, "%s", text);
-	counter_close(c);
+	counter_close(state);
 	return r;
 }
 
 const struct probe probe_counter = {
 	.name = "counter",
-	.gives = "CPU time, context switches, migrations and page faults; cycles, instructions and "
-		 "misses where the machine counts them",
-	.without = "page faults and whether the same work took more cycles; nothing of the ledger",
-	.cost = "about 0.2 us a context switch of the program",
+	.gives = "cycles, instructions, cache and branch misses, page faults ... of each thread, "
+		 "and of each time that it had a CPU (record -e, --counters)",
+	.without = "whether the same work took more instructions or more cycles; nothing of the "
+		   "ledger",
+	.cost = "about 0.1 us a switch and 0.04 us for each counter, only when asked for",
 	.check = counter_check,
 	.open = counter_open,
-	.start = counter_start,
 	.stop = counter_stop,
 	.meta = counter_meta,
 	.close = counter_close,

@@ -10,8 +10,12 @@
 #include <perf/cpumap.h>
 #include <perf/evsel.h>
 #include <perf/threadmap.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/cleanup.h"
+#include "base/file.h"
 #include "base/vec.h"
 
 void event_close(struct event *e)
@@ -25,7 +29,7 @@ void event_close(struct event *e)
 	e->nr = e->cap = 0;
 }
 
-static int *event_fd(struct perf_evsel *evsel, int cpu)
+static int *fd_of(const struct perf_evsel *evsel, int cpu)
 {
 	return (int *)xyarray__entry(evsel->fd, cpu, 0);
 }
@@ -34,7 +38,7 @@ static int *event_fd(struct perf_evsel *evsel, int cpu)
 static void close_on_exec(struct perf_evsel *evsel, int nr_cpus)
 {
 	for (int cpu = 0; cpu < nr_cpus; cpu++)
-		fcntl(*event_fd(evsel, cpu), F_SETFD, FD_CLOEXEC);
+		fcntl(*fd_of(evsel, cpu), F_SETFD, FD_CLOEXEC);
 }
 
 static int open_on(struct perf_evsel *evsel, const struct subject *on)
@@ -66,8 +70,9 @@ static int open_evsel(const struct event_kind *kind, const struct subject *on, b
 		.disabled = 1,
 		.inherit = on->inherit,
 		.enable_on_exec = on->from_exec,
-		.exclude_kernel = no_kernel,
-		.exclude_hv = no_kernel,
+		.exclude_user = kind->only == ONLY_KERNEL,
+		.exclude_kernel = no_kernel || kind->only == ONLY_USER,
+		.exclude_hv = no_kernel || kind->only != ONLY_ALL,
 	};
 	struct perf_evsel *evsel = perf_evsel__new(&attr);
 	int r = evsel ? open_on(evsel, on) : -ENOMEM;
@@ -105,6 +110,11 @@ int event_add(struct event *e, const struct event_kind *kind, const struct subje
 	return r == -ESRCH ? 0 : r;
 }
 
+int event_fd(const struct event *e, size_t i)
+{
+	return i < e->nr ? *fd_of(e->evsels[i], 0) : -1;
+}
+
 static int evsel_read(struct event *e, struct perf_evsel *evsel)
 {
 	int nr_cpus = xyarray__max_x(evsel->fd);
@@ -135,4 +145,63 @@ int event_read(struct event *e)
 			return r;
 	}
 	return e->enabled_ns && !e->running_ns ? -EBUSY : 0;
+}
+
+/* ---- why not ---- */
+
+bool event_is_hardware(const struct event_kind *kind)
+{
+	return kind->type == PERF_TYPE_HARDWARE || kind->type == PERF_TYPE_HW_CACHE ||
+	       kind->type == PERF_TYPE_RAW;
+}
+
+static void say_refused(const struct event_kind *kind, char *text, size_t size)
+{
+	_cleanup_(free_p) char *paranoid = NULL;
+	struct err none;
+	int level = -1;
+
+	if (!file_read_text("/proc/sys/kernel/perf_event_paranoid", &paranoid, &none))
+		level = atoi(paranoid);
+	if (level >= 2 && kind->view == USER_NONE)
+		snprintf(text, size,
+			 "it happens in the kernel, which with kernel.perf_event_paranoid=%d only "
+			 "root (CAP_PERFMON) may look into",
+			 level);
+	else if (level >= 3)
+		snprintf(text, size,
+			 "kernel.perf_event_paranoid is %d: only root (CAP_PERFMON) may count",
+			 level);
+	else
+		snprintf(text, size,
+			 "the kernel refuses it: the process is another user's, or a security "
+			 "policy (a container's?) forbids perf_event_open");
+}
+
+void event_why_not(const struct event_kind *kind, int code, bool have_hardware, char *text,
+		   size_t size)
+{
+	bool hardware = event_is_hardware(kind);
+
+	if (event_refused(code))
+		say_refused(kind, text, size);
+	else if (code == -EDOM)
+		snprintf(text, size, "counted for each CPU it would include the idle time");
+	else if (code == -ESRCH)
+		snprintf(text, size, "there was no thread left to count");
+	else if (code == -EBUSY)
+		snprintf(text, size, "other events had the hardware counters all the time");
+	else if (code == -EMFILE)
+		snprintf(text, size, "too many threads for the limit of open files (ulimit -n)");
+	else if (code == -ENOSYS)
+		snprintf(text, size, "this kernel was built without CONFIG_PERF_EVENTS");
+	else if (hardware && !have_hardware &&
+		 (code == -ENOENT || code == -EOPNOTSUPP || code == -ENODEV))
+		snprintf(text, size,
+			 "this machine has no hardware counters (many virtual machines "
+			 "hide them)");
+	else if (hardware && code == -ENOENT)
+		snprintf(text, size, "this processor does not count it");
+	else
+		snprintf(text, size, "the kernel does not open it (%s)", strerror(-code));
 }

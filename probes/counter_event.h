@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One event, counted over threads or CPUs, through libperf. For probes/counter.c only.
+ * One event, counted over threads or CPUs, through libperf. For probes/counter*.c only.
  *
  * Threads are opened one by one, as each may end meanwhile. Without the right to look into the kernel the event is opened with
  * exclude_kernel, where that leaves something to count.
@@ -23,11 +23,15 @@ enum user_view {
 	USER_NONE, /* nothing: it would always read 0, as the kernel does it */
 };
 
+/* What is asked for. */
+enum event_only { ONLY_ALL, ONLY_USER, ONLY_KERNEL };
+
 struct event_kind {
 	const char *name, *unit;
 	uint64_t config;
 	uint32_t type; /* PERF_TYPE_* */
 	enum user_view view;
+	enum event_only only;
 };
 
 struct event {
@@ -53,8 +57,21 @@ int event_add(struct event *e, const struct event_kind *kind, const struct subje
 /* Reads the sums over all subjects; 0, or a negative errno, -EBUSY when the hardware never had time for it. */
 int event_read(struct event *e);
 
+/* The file descriptor of the i-th subject (of a thread, or of one CPU); it stays the event's. */
+int event_fd(const struct event *e, size_t i);
+
 /* The caller may not look into the kernel, or not at this process. */
 bool event_refused(int code);
+
+/* It is the processor's, not the kernel's. */
+bool event_is_hardware(const struct event_kind *kind);
+
+/*
+ * Why an event does not count, by its code, as the end of a sentence. have_hardware: another event of the processor's does. Sizes of some
+ * 200 bytes hold all of it.
+ */
+void event_why_not(const struct event_kind *kind, int code, bool have_hardware, char *text,
+		   size_t size);
 
 void event_close(struct event *e);
 

@@ -48,14 +48,18 @@ struct probe_env {
 	int (*mapping)(void *arg, const struct mapping *m);
 	void *mapping_arg;
 	bool python; /* stacks of Python frames are wanted */
+	const char *
+		counters; /* perf's names of the counters wanted, "a,b"; "": this machine's; NULL: none */
 
-	int bufs_fd;          /* the mmapable array; -1: there is none */
-	unsigned int nr_bufs; /* its entries */
-	size_t buf_stride;    /* bytes from one entry to the next */
-	uint16_t *buf_cpu;    /* [nr_bufs]: whose buffer an entry is */
-	char *bufs;           /* the array, mapped */
-	int locals_fd;        /* the tracked threads' storage; -1: there is none */
-	char no_samples[256]; /* why STACKS_ON could not be had; "" */
+	unsigned int nr_counters; /* the counter probe, for sched: opened for each CPU */
+	int *counter_fds;         /* [nr_counters * nr_cpus]; -1: an offline CPU */
+	int bufs_fd;              /* the mmapable array; -1: there is none */
+	unsigned int nr_bufs;     /* its entries */
+	size_t buf_stride;        /* bytes from one entry to the next */
+	uint16_t *buf_cpu;        /* [nr_bufs]: whose buffer an entry is */
+	char *bufs;               /* the array, mapped */
+	int locals_fd;            /* the tracked threads' storage; -1: there is none */
+	char no_samples[256];     /* why STACKS_ON could not be had; "" */
 	int addresses_fd,
 		counts_fd, /* with stacks: kernel_addresses and stack_counts of bpf/stack.bpf.h */
 		seen_fd;   /* and its seen_ids */

@@ -88,6 +88,33 @@ static int configure_stacks(const struct probe_env *env, struct sched_bpf *skel)
 	return sample_size_maps(env, skel->obj);
 }
 
+/* The maps of bpf/counter.bpf.h are not made where no counter is asked for. */
+static int configure_counters(const struct probe_env *env, struct sched_bpf *skel)
+{
+	bool some = env->nr_counters;
+	int r;
+
+	skel->rodata->config.counters = env->nr_counters;
+	skel->rodata->config.counter_cpus = env->nr_cpus;
+	r = bpf_map__set_autocreate(skel->maps.counter_events, some) ||
+	    bpf_map__set_autocreate(skel->maps.counter_marks, some) ||
+	    bpf_map__set_autocreate(skel->maps.counted, some);
+	return r ? -EINVAL :
+		   bpf_map__set_max_entries(skel->maps.counter_events,
+					    some ? env->nr_counters * env->nr_cpus : 1);
+}
+
+static int fill_counters(const struct probe_env *env, const struct sched_bpf *skel, struct err *err)
+{
+	for (uint32_t i = 0; i < env->nr_counters * env->nr_cpus; i++)
+		if (env->counter_fds[i] >= 0 &&
+		    bpf_map__update_elem(skel->maps.counter_events, &i, sizeof(i),
+					 &env->counter_fds[i], sizeof(env->counter_fds[i]),
+					 BPF_ANY))
+			return err_sys(err, -errno, "cannot give the counters to the programs");
+	return 0;
+}
+
 static int configure(struct sched *s, struct err *err)
 {
 	struct probe_env *env = s->env;
@@ -118,6 +145,8 @@ static int configure(struct sched *s, struct err *err)
 	r = assign_buffers(env, s->skel, err);
 	if (!r && python_size_maps(env, s->skel->obj))
 		r = err_set(err, -EINVAL, "cannot size the maps for Python");
+	if (!r && configure_counters(env, s->skel))
+		r = err_set(err, -EINVAL, "cannot size the maps for counters");
 	if (!r && env->stacks && configure_stacks(env, s->skel))
 		r = err_set(err, -EINVAL, "cannot size the maps for call stacks");
 	return r;
@@ -221,7 +250,8 @@ static int load(struct sched *s, struct err *err)
 	if (r)
 		return load_error(err, r);
 	bpf_cost_init(&s->cost, s->skel->obj);
-	return map_buffers(s, err);
+	r = fill_counters(s->env, s->skel, err);
+	return r ? r : map_buffers(s, err);
 }
 
 /* Before 6.0 a map's value was at most 4 MiB (63b8ce77b15e): half of the buffer fits there. */
@@ -286,20 +316,10 @@ static int add_target(struct sched *s, pid_t id, uint32_t how, struct err *err)
 	return 0;
 }
 
-static int sched_start(void *state, struct err *err)
-{
-	struct sched *s = state;
-	uint32_t how = s->env->mode == PROBE_TIDS ? TARGET_TID : TARGET_TGID;
-	int r = 0;
-
-	for (size_t i = 0; i < s->env->nr_ids && !r; i++)
-		r = add_target(s, s->env->ids[i], how, err);
-	if (!r && s->env->command)
-		r = add_target(s, s->env->command, TARGET_COMMAND, err);
-	return r ? r : iterate(s->skel->progs.snapshot, "the snapshot", err);
-}
-
-/* Being run on a CPU switches out what ran there, and that switch writes its books. */
+/*
+ * Being run on a CPU switches out what ran there: at the start the slices that counters are read for begin with that, at the end it writes
+ * the books.
+ */
 static void visit_cpus(const struct probe_env *env)
 {
 	cpu_set_t *all = CPU_ALLOC(env->nr_cpus), *one = CPU_ALLOC(env->nr_cpus);
@@ -316,6 +336,23 @@ static void visit_cpus(const struct probe_env *env)
 	}
 	CPU_FREE(all);
 	CPU_FREE(one);
+}
+
+static int sched_start(void *state, struct err *err)
+{
+	struct sched *s = state;
+	uint32_t how = s->env->mode == PROBE_TIDS ? TARGET_TID : TARGET_TGID;
+	int r = 0;
+
+	for (size_t i = 0; i < s->env->nr_ids && !r; i++)
+		r = add_target(s, s->env->ids[i], how, err);
+	if (!r && s->env->command)
+		r = add_target(s, s->env->command, TARGET_COMMAND, err);
+	if (!r)
+		r = iterate(s->skel->progs.snapshot, "the snapshot", err);
+	if (!r && s->env->nr_counters)
+		visit_cpus(s->env);
+	return r;
 }
 
 static int sched_stop(void *state, struct err *err)

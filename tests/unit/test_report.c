@@ -332,7 +332,7 @@ static void test_script(void **state)
 	(void)state;
 	load_free(make(path, meta_of(true), add_events));
 	assert_int_equal(trace_open(path, &reader, &err), 0);
-	script = script_new(out, ARCH_X86_64, 0);
+	script = script_new(out, ARCH_X86_64, NULL, 0);
 	assert_int_equal(trace_each(reader, script_event, script, &err), 0);
 	script_free(script);
 	trace_close(reader);

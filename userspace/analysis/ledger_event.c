@@ -276,6 +276,7 @@ int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 	case EV_UFRAMES:
 	case EV_PYSTACK:
 	case EV_PYCODE:
+	case EV_COUNTS:
 		return 0;
 	default:
 		lost_add(l, ev->cpu, rec);

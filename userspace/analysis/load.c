@@ -40,6 +40,11 @@ int load_open(const char *path, struct loaded **ret_loaded, struct err *err)
 	r = ledger_new(syscall_arch_by_name(l->meta.arch), l->meta.nr_cpus, &l->ledger, err);
 	if (r)
 		goto fail;
+	r = counts_new(l->ledger, l->raw_meta, &l->counts);
+	if (r) {
+		out_of_memory(l, err);
+		goto fail;
+	}
 	*ret_loaded = l;
 	return 0;
 fail:
@@ -85,6 +90,8 @@ static int take_event(void *arg, const struct trace_event *ev)
 		r = locks_before(l->locks, ev);
 	if (!r && l->passes)
 		r = passes_event(l->passes, ev);
+	if (!r && l->counts)
+		r = counts_event(l->counts, ev);
 	if (!r)
 		r = ledger_event(l->ledger, ev);
 	if (!r)
@@ -161,6 +168,8 @@ int load_run(struct loaded *l, trace_event_fn also, void *arg, struct err *err)
 	if (l->passes && passes_end(l->passes, l->meta.ended_ns))
 		return out_of_memory(l, err);
 	ledger_finish(l->ledger, l->meta.ended_ns);
+	if (l->counts)
+		counts_finish(l->counts);
 	if (l->passes && passes_finish(l->passes))
 		return out_of_memory(l, err);
 	if (locks_finish(l->locks))
@@ -199,6 +208,7 @@ void load_free(struct loaded *l)
 	free(l->meta.command);
 	passes_free(l->passes);
 	locks_free(l->locks);
+	counts_free(l->counts);
 	ledger_free(l->ledger);
 	trace_close(l->reader);
 	free(l);

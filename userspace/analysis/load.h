@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "analysis/audit.h"
+#include "analysis/counts.h"
 #include "analysis/ledger.h"
 #include "analysis/locks.h"
 #include "analysis/passes.h"
@@ -63,6 +64,7 @@ struct loaded {
 	struct passes *passes; /* NULL: none was asked for */
 	struct locks *
 		locks; /* set by load_run(), NULL where there are no events; an account of each lock only with PASS_LOCKS */
+	struct counts *counts; /* counters of the threads; NULL: the trace has none */
 	bool account_locks;
 	trace_event_fn before; /* see load_before() */
 	void *before_arg;

@@ -12,7 +12,7 @@
 
 struct err {
 	int code;      /* negative errno; 0 while nothing failed */
-	char msg[480]; /* one sentence, no newline; context is added in front */
+	char msg[640]; /* one sentence, no newline; context is added in front */
 };
 
 /* Sets the sentence and returns `code` (a negative errno), so that a caller can write `return err_set(...)`. */

@@ -13,6 +13,7 @@
 #include "cli/cgroup.h"
 #include "cli/cli.h"
 #include "cli/cmd.h"
+#include "probes/counter_names.h"
 #include "record/record.h"
 
 #define BUFFER_MIN (64u << 10)
@@ -56,8 +57,9 @@ static const struct argp_option option_table[] = {
 	{ "stack-size", KEY_STACK_SIZE, "SIZE", 0,
 	  "copy at most this much of a user stack: 256 to 32K; default: 8K", 0 },
 	{ "user", KEY_USER, "NAME", 0, "run the command as this user", 0 },
-	{ "counters", KEY_COUNTERS, NULL, 0,
-	  "open the perf counters too (some 0.2 us more for each switch)", 0 },
+	{ "event", 'e', "NAME[,NAME]", 0,
+	  "count these for each thread: cycles, instructions, cache-misses, page-faults, ...", 0 },
+	{ "counters", KEY_COUNTERS, NULL, 0, "count what this machine can (-e chooses)", 0 },
 	{ "python", KEY_PYTHON, NULL, 0, "Python functions in stacks (CPython 3.8 to 3.13)", 0 },
 	{ "no-bpf", KEY_NO_BPF, NULL, 0, "only counters and /proc, as without privilege", 0 },
 	{},
@@ -217,6 +219,21 @@ static error_t parse_stack_option(int key, char *arg, struct options *o, struct 
 	}
 }
 
+/* The names are looked up now, so that a wrong one is refused before anything is done. */
+static error_t parse_events(struct options *o, struct argp_state *state, const char *names)
+{
+	struct counter_list list;
+	struct err err = {};
+
+	if (!*names)
+		return cli_refuse(state, "-e names no counter: give some as in cycles,page-faults");
+	if (counter_list_parse(&list, names, &err))
+		return cli_refuse_err(state, &err);
+	o->record.counters = true;
+	o->record.events = names;
+	return 0;
+}
+
 static error_t parse_buffer(struct options *o, struct argp_state *state, const char *arg)
 {
 	uint64_t bytes;
@@ -295,6 +312,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_COUNTERS:
 		o->record.counters = true;
 		return 0;
+	case 'e':
+		return parse_events(o, state, arg);
 	case KEY_PYTHON:
 		o->record.python = true;
 		return 0;

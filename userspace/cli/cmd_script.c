@@ -54,7 +54,7 @@ static int print_events(const char *file, struct trace_reader *reader, bool mono
 	const char *arch = json_string_value(json_object_get(meta, "arch"));
 	const json_t *clock = json_object_get(meta, "clock");
 	json_int_t epoch_ns = json_integer_value(json_object_get(clock, "epoch_ns"));
-	struct script *script = script_new(stdout, syscall_arch_by_name(arch ?: ""),
+	struct script *script = script_new(stdout, syscall_arch_by_name(arch ?: ""), meta,
 					   monotonic && epoch_ns > 0 ? (uint64_t)epoch_ns : 0);
 	int r;
 

@@ -20,7 +20,7 @@ struct parse {
 	const struct argp *argp;
 	void *input;
 	bool helped;
-	char msg[400]; /* the first complaint */
+	char msg[sizeof(((struct err *)NULL)->msg)]; /* the first complaint */
 };
 
 error_t cli_refuse(struct argp_state *state, const char *fmt, ...)

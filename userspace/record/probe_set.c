@@ -6,17 +6,16 @@
 
 #include "record/recording.h"
 
-/*
- * Per-task counters make every switch of the task dearer (perf's context is switched too: about 0.2 us), and the scheduler probe reads
- * the same numbers from the kernel's books for nothing. So they are opened when asked for, or in its stead.
- */
+/* Counters cost time at every switch: they are read when asked for. Without the scheduler's programs the threads have theirs. */
 static bool wanted(const struct recording *rec, const struct probe *probe)
 {
 	if (!strcmp(probe->name, "python"))
 		return rec->opts->python;
 	if (!strcmp(probe->name, "sample"))
 		return rec->opts->stacks;
-	return strcmp(probe->name, "counter") || rec->opts->counters || !rec->result->bpf;
+	if (!strcmp(probe->name, "counter"))
+		return rec->opts->counters && !rec->opts->no_bpf;
+	return strcmp(probe->name, "counter-task") || !rec->result->bpf;
 }
 
 int probe_set_open(struct recording *rec, struct err *err)

@@ -98,6 +98,7 @@ static int describe_target(struct recording *rec, struct err *err)
 		.mapping = store_mapping,
 		.mapping_arg = rec,
 		.python = opts->python,
+		.counters = opts->counters ? opts->events ?: "" : NULL,
 		.bufs_fd = -1,
 		.locals_fd = -1,
 		.addresses_fd = -1,

@@ -27,9 +27,11 @@ struct record_options {
 	unsigned int stacks;  /* STACKS_* of bpf/events.h; 0: no call stacks */
 	unsigned int stack_bytes; /* of a user stack, copied at most; 0: the default */
 	unsigned int sample_hz;   /* samples a second on each CPU; 0: the default */
-	bool counters;            /* open the perf counters too; without BPF they always are */
-	bool python;              /* frames of Python functions in stacks */
-	int stdout_fd;            /* the command's standard output; -1: ours */
+	bool counters; /* count for each thread and slice; without BPF it always is, for all together */
+	const char *
+		events; /* which counters, in perf's names: "cycles,page-faults"; NULL: this machine's */
+	bool python;   /* frames of Python functions in stacks */
+	int stdout_fd; /* the command's standard output; -1: ours */
 	const cpu_set_t
 		*cpus; /* RECORD_COMMAND: the CPUs that it may use, of cpus_bytes; NULL: as we */
 	size_t cpus_bytes;

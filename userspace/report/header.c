@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "report/escape.h"
+#include "report/json.h"
 #include "report/report.h"
 #include "report/text.h"
 #include "report/units.h"
@@ -152,12 +153,35 @@ static void show_cost(const struct loaded *l, const struct report_options *o, FI
 		   units_time(cpu, c->recorder_cpu_ns), whole, misses);
 }
 
-/* "task-clock 1234 ns, page-faults 12, cycles unavailable (reason)", of those that were opened. */
+/* One counter of all threads: "page-faults 12", "~cycles 1234" when scaled, "cycles unavailable". */
+static void show_counter(const char *name, const json_t *one, FILE *f)
+{
+	const json_t *value = json_object_get(one, "value");
+	const char *unit = json_string_value(json_object_get(one, "unit"));
+	char clean[64], number[UNITS_SIZE];
+	bool partial = json_is_true(json_object_get(one, "partial"));
+
+	fprintf(f, "%s%s ", ftell(f) ? ", " : "",
+		escape_terminal(clean, sizeof(clean), name, 48, true));
+	if (json_is_integer(value))
+		fprintf(f, "%s%s%s%s", json_is_true(json_object_get(one, "scaled")) ? "~" : "",
+			units_grouped(number, (uint64_t)json_integer_value(value)),
+			partial ? "+" : "", unit && !strcmp(unit, "ns") ? " ns" : "");
+	else
+		fputs(json_object_get(one, "index") ? "never had the hardware" : "unavailable", f);
+}
+
+static void json_p(json_t **json)
+{
+	json_decref(*json);
+}
+
 static void show_counters(const struct loaded *l, const struct report_options *o, FILE *out)
 {
-	const json_t *counters = json_object_get(l->raw_meta, "counters"), *one;
+	_cleanup_(json_p) json_t *counters = json_counters(l);
 	_cleanup_(free_p) char *text = NULL;
 	const char *name;
+	json_t *one;
 	size_t len;
 	FILE *f;
 
@@ -166,21 +190,11 @@ static void show_counters(const struct loaded *l, const struct report_options *o
 	f = open_memstream(&text, &len);
 	if (!f)
 		return;
-	json_object_foreach((json_t *)counters, name, one) {
-		const json_t *value = json_object_get(one, "value");
-		const char *unit = json_string_value(json_object_get(one, "unit"));
-		char clean[64];
-
-		escape_terminal(clean, sizeof(clean), name, 32, true);
-		if (json_is_integer(value))
-			fprintf(f, "%s%s %lld%s", ftell(f) ? ", " : "", clean,
-				(long long)json_integer_value(value),
-				unit && !strcmp(unit, "ns") ? " ns" : "");
-		else
-			fprintf(f, "%s%s unavailable", ftell(f) ? ", " : "", clean);
-	}
+	json_object_foreach(counters, name, one)
+		show_counter(name, one, f);
 	fclose(f);
-	text_field(out, o->width, "counters", "%s", text);
+	text_field(out, o->width, "counters", "%s%s", text,
+		   l->counts ? "; of each thread: --counters" : "");
 }
 
 /* What `record --python` could not have. */

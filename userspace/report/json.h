@@ -22,6 +22,12 @@ json_t *json_audit_total(const struct loaded *l);
 /* {"events", "missed", "spans":[...], causes}. */
 json_t *json_lost(const struct loaded *l);
 
+/* {"page-faults": {"value", "unit", "scaled", ...}, "cycles": {"unavailable": why}}: of all threads together; null without counters. */
+json_t *json_counters(const struct loaded *l);
+
+/* Gives `into` what these counters counted, "counters": {name: {"value", "scaled", ...}}, where the trace has any. 0 or -1. */
+int json_add_counted(const struct loaded *l, const struct counted *of, json_t *into);
+
 /* BPF run time, recorder CPU time; null when the recording was not closed. */
 json_t *json_cost(const struct loaded *l);
 

@@ -87,7 +87,8 @@ static json_t *thread(const struct loaded *l, const struct thread *t)
 		(json_int_t)t->yielded_ns, "waits", waits(t), "audit", thread_audit(l, t),
 		"scheduling", scheduling(l, t));
 
-	if (!identity || !rest || json_object_update(identity, rest)) {
+	if (!identity || !rest || json_object_update(identity, rest) ||
+	    json_add_counted(l, counts_of(l->counts, t->serial), identity)) {
 		json_decref(identity);
 		identity = NULL;
 	}
@@ -194,13 +195,12 @@ static int add_passes(const struct loaded *l, json_t *whole)
 static json_t *report(const struct loaded *l)
 {
 	json_t *whole = recording(l);
-	json_t *rest = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O?, s:o, s:{s:o, s:o}}",
+	json_t *rest = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}}",
 				 "ledger", json_ledger(l->ledger_ns), "threads", threads(l),
 				 "locks", json_locks(l), "klock_spins", json_spins(l), "lost",
 				 json_lost(l), "audit", json_audit_total(l), "cost", json_cost(l),
-				 "counters", json_object_get(l->raw_meta, "counters"), "per_cpu",
-				 per_cpu(l), "latency", "wakeup",
-				 latency(ledger_latency(l->ledger, true)), "preempted",
+				 "counters", json_counters(l), "per_cpu", per_cpu(l), "latency",
+				 "wakeup", latency(ledger_latency(l->ledger, true)), "preempted",
 				 latency(ledger_latency(l->ledger, false)));
 
 	if (!whole || !rest || json_object_update(whole, rest) || add_passes(l, whole)) {

@@ -124,12 +124,14 @@ static bool same_scheduling(const struct thread *a, const struct thread *b)
 	       a->cgroup == b->cgroup && !memcmp(a->allowed, b->allowed, sizeof(a->allowed));
 }
 
-static void add_thread(struct report_row *row, const struct thread *t, bool from_books)
+static void add_thread(struct report_row *row, const struct thread *t, const struct loaded *l)
 {
 	struct audit audit = { .all = AUDIT_NONE };
 
-	if (!from_books)
+	if (!l->from_books)
 		audit_thread(t, &audit);
+	if (l->counts)
+		counted_add(&row->counted, counts_of(l->counts, t->serial));
 	if (!row->nr_threads++)
 		row->same_scheduling = true;
 	if (row->thread && !same_scheduling(row->thread, t))
@@ -162,13 +164,14 @@ static const struct thread *leader(const struct maker *m, const struct process *
 
 static void add_process(struct maker *m, const struct process *p)
 {
-	bool from_books = m->loaded->from_books, single = p->nr == 1;
+	const struct loaded *l = m->loaded;
+	bool single = p->nr == 1;
 	struct report_row more = { .kind = ROW_MORE, .indented = true };
 	struct report_row sum = { .kind = single ? ROW_SINGLE : ROW_PROCESS,
 				  .thread = leader(m, p) };
 
 	for (size_t i = 0; i < p->nr; i++)
-		add_thread(&sum, m->entries[p->first + i].thread, from_books);
+		add_thread(&sum, m->entries[p->first + i].thread, l);
 	add_row(m, &sum);
 	if (single) {
 		m->left--;
@@ -179,11 +182,11 @@ static void add_process(struct maker *m, const struct process *p)
 		struct report_row row = { .kind = ROW_THREAD, .indented = true, .thread = t };
 
 		if (!m->left || (m->only_ran && !ran(t))) {
-			add_thread(&more, t, from_books);
+			add_thread(&more, t, l);
 			continue;
 		}
 		m->left--;
-		add_thread(&row, t, from_books);
+		add_thread(&row, t, l);
 		add_row(m, &row);
 	}
 	if (more.nr_threads)
@@ -203,9 +206,9 @@ static void add_processes(struct maker *m)
 		for (size_t j = 0; j < p->nr; j++) {
 			const struct thread *t = m->entries[p->first + j].thread;
 
-			add_thread(&total, t, m->loaded->from_books);
+			add_thread(&total, t, m->loaded);
 			if (!fits)
-				add_thread(&more, t, m->loaded->from_books);
+				add_thread(&more, t, m->loaded);
 		}
 	}
 	if (more.nr_threads)

@@ -28,6 +28,7 @@ struct report_row {
 	uint64_t voluntary, involuntary, yields, migrations;
 	uint64_t yielded_ns;     /* of runq_preempted, what followed a sched_yield */
 	enum audit_result audit; /* the worst */
+	struct counted counted;  /* what the counters counted */
 };
 
 struct report_rows {

@@ -363,6 +363,7 @@ static int (*const printers[EV_KIND_NR])(const struct line *l) = {
 	[EV_UFRAMES] = script_put_frames,
 	[EV_PYSTACK] = script_put_pystack,
 	[EV_PYCODE] = script_put_pycode,
+	[EV_COUNTS] = script_put_counts,
 };
 
 int script_event(void *arg, const struct trace_event *ev)
@@ -379,7 +380,7 @@ int script_event(void *arg, const struct trace_event *ev)
 	return r ? r : ferror(s->out) ? -EIO : 0;
 }
 
-struct script *script_new(FILE *out, enum syscall_arch arch, uint64_t base_ns)
+struct script *script_new(FILE *out, enum syscall_arch arch, const json_t *meta, uint64_t base_ns)
 {
 	struct script *s = calloc(1, sizeof(*s));
 
@@ -390,6 +391,7 @@ struct script *script_new(FILE *out, enum syscall_arch arch, uint64_t base_ns)
 		free(s);
 		return NULL;
 	}
+	s->nr_counters = counts_describe(meta, s->counters);
 	return s;
 }
 

@@ -18,8 +18,8 @@
 
 struct script;
 
-/* base_ns is added to every time: 0 for times since the recording began. NULL when out of memory. */
-struct script *script_new(FILE *out, enum syscall_arch arch, uint64_t base_ns);
+/* meta: the trace's, which must outlive it: it has the counters' names. base_ns is added to every time: 0 for times since the recording began. NULL when out of memory. */
+struct script *script_new(FILE *out, enum syscall_arch arch, const json_t *meta, uint64_t base_ns);
 void script_free(struct script *s);
 
 /* A trace_event_fn; arg is the struct script. 0, -ENOMEM, or -EIO when `out` takes no more. */

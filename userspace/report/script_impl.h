@@ -3,6 +3,7 @@
 #ifndef WHYSCALE_REPORT_SCRIPT_IMPL_H
 #define WHYSCALE_REPORT_SCRIPT_IMPL_H
 
+#include "analysis/counts.h"
 #include "report/script.h"
 
 struct script {
@@ -10,6 +11,8 @@ struct script {
 	enum syscall_arch arch;
 	uint64_t base_ns;
 	struct who_table *names;
+	struct counter_info counters[COUNTERS_MAX]; /* the names of EV_COUNTS's values */
+	unsigned int nr_counters;
 };
 
 /* One line in the making. */
@@ -25,6 +28,9 @@ void script_put_head(const struct line *l, uint32_t who);
 
 /* " name=1" if the event has the flag. */
 void script_put_flag(const struct line *l, unsigned int flag, const char *name);
+
+/* script_counts.c: 0 */
+int script_put_counts(const struct line *l);
 
 /* script_calls.c: 0 */
 int script_put_calls(const struct line *l);
