@@ -351,6 +351,35 @@ static void put_klock(const struct line *line, bool end)
 	    sizeof(rec));
 }
 
+/* As many values as "v=" has. enabled= and running= make it CT_SHARED; a total always is. */
+static void put_counts(const struct line *line)
+{
+	struct {
+		struct ev_counts head;
+		uint64_t value[3 * COUNTERS_MAX];
+	} rec = { .head = { .who = who_of(line->arg[0]),
+			    .unknown = (uint16_t)value(line, "slices", 0) } };
+	uint32_t v[3][COUNTERS_MAX] = {};
+	bool total = has(line, "total") || has(line, "exec");
+	bool shared = total || value(line, "enabled", 0);
+	unsigned int nr = 1;
+
+	for (unsigned int i = 0; i < line->nr; i++)
+		for (const char *c = strncmp(line->arg[i], "v=", 2) ? "" : line->arg[i]; *c; c++)
+			nr += *c == ',';
+	values(line, "v", v[0], nr);
+	values(line, "enabled", v[1], nr);
+	values(line, "running", v[2], nr);
+	for (unsigned int k = 0; k < 3; k++)
+		for (unsigned int i = 0; i < nr; i++)
+			rec.value[k * nr + i] = v[k][i];
+	rec.head.seq = (uint16_t)(*seq_of(line, rec.head.who) + !total);
+	put(line, &rec, EV_COUNTS,
+	    (total ? CT_TOTAL : 0) | (has(line, "exec") ? CT_EXEC : 0) | (shared ? CT_SHARED : 0) |
+		    (has(line, "unknown") ? CT_UNKNOWN : 0),
+	    8 * COUNTS_WORDS(nr, shared));
+}
+
 static void put_irq(const struct line *line)
 {
 	struct ev_irq rec = { .ns = number(line, 0) };
@@ -512,6 +541,8 @@ static void put_event(const struct line *line, const char *event)
 		put_task(line);
 	else if (!strcmp(event, "futex"))
 		put_futex(line);
+	else if (!strcmp(event, "counts"))
+		put_counts(line);
 	else if (!strcmp(event, "irq"))
 		put_irq(line);
 	else if (!strcmp(event, "klock") || !strcmp(event, "klockend"))

@@ -16,6 +16,7 @@
  *   100 cpu0 futex A addr=4096 op=128 val=2 word=2 owner=7,1,0 [pc=N] [timeout] [vector]	of the next switch-out
  *   100 cpu0 klock A addr=4096			of the next switch-out
  *   100 cpu0 klockend A addr=4096 for=30 [spin]
+ *   100 cpu0 counts A v=12,34 [enabled=9,9 running=9,3] [unknown] | counts A total|exec v=12,34 [slices=1]	of the next switch-out
  *   100 cpu0 irq 30 | irq before		it ends here
  *   100 cpu0 calls A sample|off|wake k=1 u=2 py=3 [nokernel] [nouser] [nopython]	off: of the next switch-out
  *   100 cpu0 kstack 1 0x10 0x20 ... [cut] [part=0 parts=2] | uframes 2 tgid=1 ...	addresses, innermost first
