@@ -129,6 +129,7 @@ static __always_inline u64 regs_sp(struct pt_regs *regs)
 	return regs->sp;
 }
 /* As EV_STACK orders them. */
+#define NR_VFORK 58 /* arch/x86/entry/syscalls/syscall_64.tbl, as those below */
 static __always_inline void save_regs(u64 *to, struct pt_regs *regs)
 {
 	to[0] = regs->ip;
@@ -139,7 +140,9 @@ static __always_inline void save_regs(u64 *to, struct pt_regs *regs)
 	to[5] = regs->r13;
 	to[6] = regs->r14;
 	to[7] = regs->r15;
-	for (int i = 8; i < STACK_REGS; i++)
+	/* the C library keeps its return address there: on the stack, which it shares with the child, it would be overwritten */
+	to[8] = regs->orig_ax == NR_VFORK ? regs->di : 0;
+	for (int i = 9; i < STACK_REGS; i++)
 		to[i] = 0;
 }
 /* What a perf_event program is given: bpf_user_pt_regs_t of include/uapi, the same for ever, which CO-RE must not touch. */
@@ -164,8 +167,9 @@ static __always_inline void save_sample_regs(u64 *to, const struct sample_regs *
 	for (int i = 8; i < STACK_REGS; i++)
 		to[i] = 0;
 }
-/* arch/x86/entry/syscalls/syscall_64.tbl */
 enum {
+	NR_EXECVE = 59,
+	NR_EXECVEAT = 322,
 	NR_FUTEX = 202,
 	NR_FUTEX_WAITV = 449,
 	NR_FUTEX_WAIT = 455,
@@ -240,6 +244,8 @@ static __always_inline void save_sample_regs(u64 *to, const struct sample_regs *
 }
 /* include/uapi/asm-generic/unistd.h */
 enum {
+	NR_EXECVE = 221,
+	NR_EXECVEAT = 281,
 	NR_FUTEX = 98,
 	NR_FUTEX_WAITV = 449,
 	NR_FUTEX_WAIT = 455,

@@ -301,7 +301,7 @@ struct ev_futex {
 
 /*
  * EV_STACK, 31 words. A stack sample is all parts of one thread with one seq, in order, the first beginning with the registers.
- * x86-64: ip sp bp bx r12 r13 r14 r15; arm64: pc sp x29 x30 x19 ... x28. Zeros fill what is missing.
+ * x86-64: ip sp bp bx r12 r13 r14 r15 di, the last only within vfork(), else 0; arm64: pc sp x29 x30 x19 ... x28. Zeros fill what is missing.
  */
 #define STACK_PARTS 4
 #define STACK_REGS 14
@@ -364,6 +364,8 @@ struct ev_irq {
 #define CL_USER_MODE 0x20 /* CL_SAMPLE: it was in user space: there is no kernel stack */
 #define CL2_KERNEL_AGAIN \
 	0x01 /* in `more`: the kernel stack was not walked, but known again by where its return addresses lie */
+#define CL2_EXEC \
+	0x02 /* likewise: it is within execve(), in which its program and the stack of that vanish */
 struct ev_calls {
 	ev_u64 w0;
 	ev_u32 who;                  /* may be WHO_UNTRACKED for CL_WAKE */

@@ -39,7 +39,7 @@ static __always_inline int take_sample(struct sample_regs *ctx, struct task_stru
 	if (!(p->flags & PF_KTHREAD)) {
 		barrier(); /* two kinds of pointer: the loads must stay apart */
 		if (!(s->flags & CL_USER_MODE))
-			save_regs(s->words, (struct pt_regs *)bpf_task_pt_regs(p));
+			user_registers(s, p);
 		user = user_stack(s, p);
 		flags = s->flags;
 		python = python_stack(p, l, s->now, &flags);

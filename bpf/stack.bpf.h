@@ -42,6 +42,17 @@ static __always_inline void write_calls(struct buf *b, const struct stack_scratc
 	stack_count(STACK_CALLS, 1);
 }
 
+/* The registers with which p, the current task, entered the kernel: where its user stack begins. */
+static __always_inline void user_registers(struct stack_scratch *s, struct task_struct *p)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(p);
+	u32 call = regs_syscall(regs);
+
+	save_regs(s->words, regs);
+	if (call == NR_EXECVE || call == NR_EXECVEAT)
+		s->more |= CL2_EXEC;
+}
+
 /* What a scheduler hook asks for, see stacks_now(). */
 #define HOW_OFF CL_OFF
 #define HOW_WAKE CL_WAKE
@@ -79,7 +90,7 @@ static __noinline int stacks_now(void *ctx, struct task_struct *p, struct local 
 		who = l->serial;
 		seq = l->seq;
 		if (!(how & HOW_INTERRUPT) && !(p->flags & PF_KTHREAD)) {
-			save_regs(s->words, (struct pt_regs *)bpf_task_pt_regs(p));
+			user_registers(s, p);
 			user = user_stack(s, p);
 			flags = s->flags;
 			python = python_stack(p, l, now, &flags);

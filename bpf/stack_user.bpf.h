@@ -115,7 +115,7 @@ __noinline int user_write(struct stack_scratch *s, u64 id, u32 bytes)
 static __always_inline void clear_registers(struct stack_scratch *s, u32 bytes)
 {
 #if defined(__TARGET_ARCH_x86)
-	u32 nr = 8;
+	u32 nr = 9;
 #else
 	u32 nr = STACK_REGS;
 #endif

@@ -133,14 +133,36 @@ in_part() {
 
 ok_bpf "code without call frame information: marked at its root, and said" in_part
 
+# vfork() has its return address in a register meanwhile: the stack is the child's, too.
+in_vfork() {
+	record -- "$PROGS/stacks" vfork 300 && folded off || return
+	echo "outer_vfork 600000000" >"$TMP/facts" # the parent waits, the child sleeps
+	oracle time "$TMP/off.folded" "$TMP/facts" 0.02 && oracle whole "$TMP/off.folded" __libc_start_call_main '*vfork' 1 &&
+		grep -E 'main;outer_vfork;[^;]*vfork;.*;sync [23][0-9]{8}$' "$TMP/off.folded"
+}
+
+if [ "$(uname -m)" = x86_64 ]; then
+	ok_bpf "vfork: whole, while its return address is in a register" in_vfork
+fi
+
+# In execve() the old program is gone, and the new one not there: its time is below a root of its own, and no stack is marked.
+in_execve() {
+	record -F "$RATE" -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true; done; :' && folded on && folded off || return
+	grep -hF '[exec];' "$TMP/on.folded" "$TMP/off.folded" | cut -c1-150
+	grep -hFq '[exec];' "$TMP/on.folded" "$TMP/off.folded" || return 78
+	! grep -hE '(^|;)\[exec\]' "$TMP/on.folded" "$TMP/off.folded" | grep -v 'execve' || return
+	! grep -h 'sys_execve' "$TMP/on.folded" "$TMP/off.folded" | grep -F -e '[cut]' -e '[unwound in part]'
+}
+
+ok_bpf "execve: where there is no program, [exec]" not_lost in_execve
+
 # Threads end where they begin: nothing to be marked there.
 not_marked() {
 	local program
 	for program in "burn lock" "burn cpu" "burn sleep"; do
 		# shellcheck disable=SC2086 # several words
 		record -F 999 -- "$PROGS"/$program 0.5 && folded on && folded off || return
-		# within execve() the old program is gone, and the new one not there
-		! grep -h -F '[unwound in part]' "$TMP/on.folded" "$TMP/off.folded" | grep -v execve || return
+		! grep -h -F '[unwound in part]' "$TMP/on.folded" "$TMP/off.folded" || return
 	done
 }
 

@@ -132,6 +132,15 @@ static void test_unwound(void **state)
 	text = stack_world_shown(&w, &(struct stack_ids){ .user = 2 }, &frames);
 	assert_true(frames.cut);
 	assert_int_equal(strncmp(text, CALLS_CUT ";", strlen(CALLS_CUT) + 1), 0);
+	/* in execve(), too: this caller is still there */
+	text = stack_world_shown(&w, &(struct stack_ids){ .user = 2, .no = STACK_IDS_EXEC },
+				 &frames);
+	assert_int_equal(strncmp(text, CALLS_CUT ";", strlen(CALLS_CUT) + 1), 0);
+	text = stack_world_shown(&w, &(struct stack_ids){ .user = 1, .no = STACK_IDS_EXEC },
+				 &frames);
+	assert_non_null(strstr(text, "main;"));
+	assert_false(frames.cut);
+	text = stack_world_shown(&w, &(struct stack_ids){ .user = 2 }, &frames);
 	assert_non_null(strstr(text, "copy_here"));
 	assert_int_equal(frames.frame[0].kind, FLAME_NOTE);
 	stack_world_close(&w);
@@ -155,6 +164,13 @@ static void test_in_part(void **state)
 	assert_true(frames.in_part);
 	assert_false(frames.cut);
 	assert_int_equal(frames.frame[0].kind, FLAME_NOTE);
+	/* but in execve() that is as it should be */
+	assert_string_equal(
+		stack_world_shown(&w, &(struct stack_ids){ .user = 1, .no = STACK_IDS_EXEC },
+				  &frames),
+		CALLS_EXEC);
+	assert_false(frames.in_part);
+	assert_false(frames.missing);
 
 	c.words[0] = (uintptr_t)_rt0_begin;
 	feed_parts(&w, &c, 2, c.bytes, 0, 255);

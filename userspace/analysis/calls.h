@@ -39,6 +39,8 @@
 #define CALLS_CUT "[cut]" /* at the root: there were more frames outside */
 #define CALLS_IN_PART \
 	"[unwound in part]" /* likewise; what leads from the frame above to its caller is not known */
+#define CALLS_EXEC \
+	"[exec]" /* at the root: in execve(), where the old program is gone and the new one has not begun */
 #define CALLS_NEW "[new thread]" /* it waits for its first turn on a CPU: it has no stack yet */
 #define CALLS_INTERRUPT "[interrupt]" /* as a waker */
 #define CALLS_NO_WAKER "[waker not known]"

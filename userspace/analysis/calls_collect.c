@@ -46,7 +46,8 @@ static uint32_t stack_number(struct calls *c, const struct ev_calls *rec)
 		.kernel = rec->kernel,
 		.user = rec->user,
 		.python = c->o->python ? rec->python : 0,
-		.no = EV_FLAGS(rec->w0) & (CL_NO_KERNEL | CL_NO_USER | CL_NO_PYTHON),
+		.no = (EV_FLAGS(rec->w0) & (CL_NO_KERNEL | CL_NO_USER | CL_NO_PYTHON)) |
+		      (rec->more & CL2_EXEC ? STACK_IDS_EXEC : 0),
 	};
 	uint64_t hash = XXH64(&ids, sizeof(ids), c->seed);
 	uint32_t i;

@@ -269,6 +269,13 @@ static int put_part(struct stack_store *s, enum shelf shelf, uint64_t id,
 	return r;
 }
 
+/* The program that called execve() is gone, or never was in the recording: the recorder's own child. */
+static bool is_replaced(const struct stack_ids *ids, const struct stored *user)
+{
+	return ids->no & STACK_IDS_EXEC &&
+	       (!user || (user->nr <= 1 && (!user->claimed || user->in_part)));
+}
+
 /* The user's part, and that of Python within it. */
 static int put_user(struct stack_store *s, const struct stack_ids *ids, struct stack_frames *frames)
 {
@@ -279,6 +286,8 @@ static int put_user(struct stack_store *s, const struct stack_ids *ids, struct s
 
 	if (r)
 		return r;
+	if (is_replaced(ids, user))
+		return stack_store_put_text(s, CALLS_EXEC, FLAME_NOTE);
 	frames->cut = (user && user->nr && user->cut) || (python && python->nr && python->cut);
 	frames->in_part = user && user->nr && user->in_part && !frames->cut;
 	if (frames->cut || frames->in_part)

@@ -37,10 +37,13 @@ struct stack_store_options {
 	uint64_t max_bytes;       /* 0: STACK_STORE_MAX */
 };
 
+/* CL2_EXEC: a user stack of which nothing is there but where it was is CALLS_EXEC. */
+#define STACK_IDS_EXEC (1u << 16)
+
 /* What an EV_CALLS names. */
 struct stack_ids {
 	uint64_t kernel, user, python;
-	uint64_t no; /* CL_NO_* */
+	uint64_t no; /* CL_NO_*, or'ed with STACK_IDS_EXEC */
 };
 
 struct stack_frames {

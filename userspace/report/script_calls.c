@@ -29,6 +29,8 @@ int script_put_calls(const struct line *l)
 	script_put_flag(l, CL_USER_MODE, "user_mode");
 	if (e->more & CL2_KERNEL_AGAIN)
 		fputs(" kernel_again", l->out);
+	if (e->more & CL2_EXEC)
+		fputs(" exec=1", l->out);
 	return 0;
 }
 

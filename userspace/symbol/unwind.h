@@ -18,6 +18,7 @@ struct unwind;
 /* The registers by their DWARF numbers. */
 enum {
 	UNWIND_X86_BX = 3,
+	UNWIND_X86_DI = 5,
 	UNWIND_X86_BP = 6,
 	UNWIND_X86_SP = 7,
 	UNWIND_X86_R12 = 12, /* to R15 = 15 */

@@ -11,6 +11,7 @@
  *   flood N   as lock, with another address on a stack of 4 KiB each time
  *   places N  reads N times from one descriptor in main -> outer_read -> inner_read, which is in turn a timer and a socket: each read
  *             waits 1 ms, at another place in the kernel
+ *   vfork N   waits N ms in main -> outer_vfork -> vfork(), in the child of which the time passes
  *   lock N    main waits N times for a semaphore in outer_lock, which a thread posts in waker
  */
 #include <errno.h>
@@ -205,6 +206,19 @@ static void *flooder(void *arg)
 	return NULL;
 }
 
+/* With a frame, so that vfork() is no tail call; the child must not return. */
+static __attribute__((noipa)) void outer_vfork(int n)
+{
+	struct timespec ts = { n / 1000, n % 1000 * 1000000l };
+	pid_t pid = vfork();
+
+	if (!pid) {
+		nanosleep(&ts, NULL);
+		_exit(0);
+	}
+	sink += pid > 0;
+}
+
 /* address NULL: slowly, in outer_lock() */
 static __attribute__((noipa)) void lock(int n, char *address)
 {
@@ -237,6 +251,8 @@ int main(int argc, char **argv)
 		outer_vary(somewhere + i);
 	if (!strcmp(argv[1], "deep"))
 		descend(n);
+	if (!strcmp(argv[1], "vfork"))
+		outer_vfork(n);
 	if (!strcmp(argv[1], "places"))
 		outer_read(n);
 	if (!strcmp(argv[1], "lock"))
