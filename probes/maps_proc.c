@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "probes/maps_path.h"
 
 #define FILE_BEGIN 8192 /* bytes of a file that are searched for its build id */
 #define LINE_SIZE 8192  /* a path has at most 4095 */
@@ -37,6 +38,7 @@ struct known_file {
 struct maps_ids {
 	struct known_file *files;
 	size_t nr, cap;
+	char path[PATH_MAX]; /* of the last mapping whose path was not ours */
 };
 
 bool maps_proc_parse(char *line, struct mapping *m)
@@ -217,11 +219,17 @@ void maps_ids_add(struct maps_ids *ids, struct mapping *m)
 	_cleanup_(close_p) int fd = -1;
 	const struct known_file *file;
 	struct stat st;
+	bool ours;
 
-	if (m->kind != MAPPING_ADD || !(m->prot & PROT_EXEC) || !m->inode || m->path[0] != '/')
+	if (m->kind != MAPPING_ADD || !m->inode || m->path[0] != '/')
+		return;
+	ours = maps_path_leads_there(m);
+	if (ours && !(m->prot & PROT_EXEC))
 		return;
 	fd = maps_proc_open(m, &st);
-	file = fd < 0 ? NULL : know(ids, fd, &st);
+	if (fd >= 0 && !ours && maps_path_here(fd, &st, ids->path))
+		m->path = ids->path;
+	file = fd < 0 || !(m->prot & PROT_EXEC) ? NULL : know(ids, fd, &st);
 	if (!file)
 		return;
 	m->build_id_len = file->len;

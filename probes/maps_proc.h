@@ -27,7 +27,8 @@ void maps_ids_free(struct maps_ids *ids);
 
 /*
  * Gives code of a file the build id that is in the file now, if it is still the one that was mapped: its inode is the same, or the
- * process still has it mapped there.
+ * process still has it mapped there. And the path by which we find it, where its process has another root directory; that lives until
+ * the next call.
  */
 void maps_ids_add(struct maps_ids *ids, struct mapping *m);
 

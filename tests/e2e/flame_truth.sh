@@ -247,6 +247,48 @@ in_chroot() {
 
 ok_bpf "a program in a chroot, while it lives" in_chroot
 
+# gone_with_its_root PROGRAM...: it runs for 1 s in another root directory, to which it has gone, and is gone when the graph is drawn.
+gone_with_its_root() {
+	record -g -F 499 -- "$@" && flame on --on && cat on.err && grep -q 'main;burn;work;seventy;turn ' on.folded &&
+		! grep -E '\[(jailed|burn|libc)' on.folded && flame off --off && total on && total off
+}
+
+chroot_gone() {
+	mkdir -p root
+	gcc -O2 -g -static -D_GNU_SOURCE -pthread "$SRC/burn.c" -o root/jailed 2>/dev/null
+	[ -x root/jailed ] || { echo "no static libc"; return 77; }
+	gone_with_its_root chroot root /jailed cpu 1
+}
+
+# With libraries: its own copies, not ours, though they bear the same names.
+chroot_libraries() {
+	local library
+	mkdir -p lib-root && cp "$PROGS/burn" lib-root/jailed || return
+	ldd "$PROGS/burn" | grep -o '/[^ ]*' | while read -r library; do
+		mkdir -p "lib-root${library%/*}" && cp "$library" "lib-root$library"
+	done
+	gone_with_its_root chroot lib-root /jailed cpu 1 || return
+	grep -q '__libc_start_call_main;main;burn' on.folded
+}
+
+# As a container's: a root that is mounted for it alone, but whose file system is mounted for us, too.
+container_gone() {
+	mkdir -p "a mount"
+	mount -t tmpfs none "a mount" 2>/dev/null || { echo "no tmpfs here"; return 77; }
+	later "umount '$TMP/a mount'"
+	[ -x root/jailed ] || { echo "no static libc"; return 77; }
+	cp root/jailed "a mount/jailed" && mkdir "a mount/old" || return
+	gone_with_its_root unshare -m sh -c 'cd "a mount" && pivot_root . old && exec /jailed cpu 1'
+}
+
+ok_bpf "a program that was in a chroot, and is gone" chroot_gone
+ok_bpf "... with libraries of its own" chroot_libraries
+if command -v unshare >/dev/null && command -v pivot_root >/dev/null; then
+	ok_bpf "a program in a mount of its own, and gone" container_gone
+else
+	skip "a program in a mount of its own, and gone" "unshare or pivot_root is missing"
+fi
+
 # Its symbols are in a file below /usr/lib/debug, found by the build-id.
 by_build_id() {
 	local id dir
