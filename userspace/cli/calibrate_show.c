@@ -74,9 +74,8 @@ static int show_worth(const struct calibrate_result *c, int width, struct err *e
 	}
 	text_line(
 		stdout, width,
-		"What CPUs are worth together: a counting loop on each at once, against one alone; median of %u "
-		"rounds:",
-		c->rounds);
+		"What CPUs are worth together: a counting loop on each at once, against one alone (%.2f billion turns a second); medians of %u rounds:",
+		c->nr ? c->row[0].worth.rate_alone / 1e9 : 0, c->rounds);
 	return grid_print(g, width, cli_colour(stdout), stdout, err);
 }
 

@@ -86,12 +86,13 @@ static void add_set(struct sets *s, const struct topology *t, const unsigned int
 	s->set[s->nr++] = (struct capacity_set){ cpus, nr };
 }
 
-/* One alone, a pair at each distance, then more and more: each number up to 8, then doubled, and all. */
+/* A pair at each distance, then more and more: each number up to 8, then doubled, and all. */
 static void make_sets(struct sets *s, const struct topology *t, unsigned int *order,
 		      struct calibrate_result *c)
 {
 	topology_spread(t, order);
-	add_set(s, t, order, 1, "", c);
+	if (t->nr == 1)
+		add_set(s, t, order, 1, "", c);
 	for (int d = 0; d < DISTANCE_NR; d++) {
 		unsigned int pair[2];
 

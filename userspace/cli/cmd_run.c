@@ -143,6 +143,7 @@ static int show(const struct options *o, const struct lab *lab, struct err *err)
 		.repeats = o->lab.repeats,
 		.cpus = strategy_default_workers(),
 		.bpf = lab->bpf,
+		.calibrated = lab->calibrated,
 		.why_not = lab->why_not,
 	};
 

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/lab.h"
+#include "cli/run_inflation.h"
 #include "record/record.h"
 #include "strategy/capacity.h"
 #include "strategy/strategy_args.h"
@@ -20,16 +21,21 @@
 
 #define CAPACITY_BUDGET_NS (240 * NSEC_PER_MSEC)
 
+/* One strategy, once, and what the CPUs were worth around it. */
+struct repetition {
+	struct experiment e;
+	struct capacity capacity; /* cpus 0: not measured */
+};
+
 /* One strategy through all rounds. */
 struct series {
 	struct strategy_job job;
-	struct experiment *run; /* [repeats] */
+	struct repetition *run; /* [repeats] */
 	unsigned int nr;
 	char *interpreter;
 	int gil;
 	char *skipped;
-	struct capacity capacity; /* of the last round */
-	bool has_capacity;
+	struct capacity capacity; /* of the repetition that is shown */
 };
 
 struct state {
@@ -173,25 +179,31 @@ static int skip(struct state *s, struct series *one, const struct err *why, stru
 	return one->skipped ? 0 : err_sys(err, -ENOMEM, "cannot keep the result");
 }
 
-static void measure_capacity(struct series *one)
+/* Called before the run and after it: what the CPUs were worth around it is both. */
+static void measure_capacity(const struct series *one, struct repetition *run)
 {
+	unsigned int cpus = strategy_default_workers(), workers = one->job.workers;
 	struct err ignored = {};
-	unsigned int cpus = strategy_default_workers();
+	struct capacity now;
 
-	if (one->job.workers < 2 || cpus < 2)
+	if (workers < 2 || cpus < 2 ||
+	    capacity_measure(workers < cpus ? workers : cpus, CAPACITY_BUDGET_NS / 2, &now,
+			     &ignored))
 		return;
-	one->has_capacity = !capacity_measure(one->job.workers < cpus ? one->job.workers : cpus,
-					      CAPACITY_BUDGET_NS, &one->capacity, &ignored);
+	capacity_merge(&run->capacity, &now);
 }
 
 static int run_files(struct state *s, struct series *one, const char *trace, const char *result,
 		     struct err *err)
 {
-	struct experiment *run = &one->run[one->nr];
+	struct repetition *repetition = &one->run[one->nr];
+	struct experiment *run = &repetition->e;
 	struct record_result recorded;
 	struct err why = {};
 	int r;
 
+	*repetition = (struct repetition){};
+	measure_capacity(one, repetition);
 	r = record_one(s, one, trace, result, &recorded, err);
 	if (r)
 		return err_context(err, "%s", one->job.strategy->name);
@@ -207,7 +219,7 @@ static int run_files(struct state *s, struct series *one, const char *trace, con
 		r = take_result(one, result, run, &why);
 	if (r)
 		return skip(s, one, &why, err);
-	measure_capacity(one);
+	measure_capacity(one, repetition);
 	r = experiment_load(run, trace, err);
 	if (r)
 		experiment_free(run);
@@ -261,7 +273,8 @@ static int64_t wall_of(const struct experiment *run)
 
 static int by_wall(const void *a, const void *b)
 {
-	int64_t x = wall_of(a), y = wall_of(b);
+	const struct repetition *one = a, *other = b;
+	int64_t x = wall_of(&one->e), y = wall_of(&other->e);
 
 	return x < y ? -1 : x > y;
 }
@@ -272,10 +285,11 @@ static void take_median(struct series *one, struct run_entry *e)
 	size_t middle = (one->nr - 1) / 2;
 
 	qsort(one->run, one->nr, sizeof(*one->run), by_wall);
-	e->wall_min_ns = (uint64_t)wall_of(&one->run[0]);
-	e->wall_max_ns = (uint64_t)wall_of(&one->run[one->nr - 1]);
-	e->run = one->run[middle];
-	one->run[middle] = (struct experiment){};
+	e->wall_min_ns = (uint64_t)wall_of(&one->run[0].e);
+	e->wall_max_ns = (uint64_t)wall_of(&one->run[one->nr - 1].e);
+	e->run = one->run[middle].e;
+	one->run[middle].e = (struct experiment){};
+	one->capacity = one->run[middle].capacity;
 	e->wall_ns = (uint64_t)wall_of(&e->run);
 	for (size_t i = 0; i < e->run.nr; i++)
 		e->counted += e->run.worker[i].counted;
@@ -295,7 +309,7 @@ static void fill_entry(struct series *one, struct run_entry *e)
 		e->skipped = strdup("the run was interrupted before it");
 	if (!e->skipped)
 		take_median(one, e);
-	if (one->has_capacity) {
+	if (one->capacity.cpus) {
 		e->capacity_cpus = one->capacity.cpus;
 		e->capacity = one->capacity.worth;
 		e->capacity_min = one->capacity.worth_min;
@@ -370,6 +384,7 @@ static int explain(const struct lab *lab, const struct series *one, struct run_e
 static int conclude(struct state *s, struct err *err)
 {
 	const struct run_entry *reference[LAB_MAX] = { NULL };
+	struct machine_costs costs;
 	struct lab *lab = s->lab;
 
 	for (size_t i = 0; i < s->nr; i++)
@@ -385,10 +400,18 @@ static int conclude(struct state *s, struct err *err)
 		e->baseline_ns = reference[i] ? reference[i]->wall_ns : 0;
 		e->baseline_name = reference[i] ? reference[i]->name : NULL;
 	}
-	for (size_t i = 0; i < lab->nr; i++)
-		if (!lab->entry[i].skipped &&
-		    explain(lab, &s->series[i], &lab->entry[i], reference[i]))
+	lab->calibrated = run_inflation_costs(&costs);
+	for (size_t i = 0; i < lab->nr; i++) {
+		const struct series *one = &s->series[i];
+
+		if (lab->entry[i].skipped)
+			continue;
+		if (explain(lab, one, &lab->entry[i], reference[i]))
 			return err_sys(err, -ENOMEM, "cannot explain the run");
+		run_inflation_split(&lab->entry[i], reference[i],
+				    one->capacity.cpus ? &one->capacity : NULL,
+				    lab->calibrated ? &costs : NULL);
+	}
 	return 0;
 }
 
@@ -398,7 +421,7 @@ static void release(struct state *s)
 		struct series *one = &s->series[i];
 
 		for (unsigned int k = 0; k < one->nr; k++)
-			experiment_free(&one->run[k]);
+			experiment_free(&one->run[k].e);
 		free(one->run);
 		free(one->interpreter);
 		free(one->skipped);

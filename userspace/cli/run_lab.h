@@ -37,6 +37,7 @@ struct lab {
 		entry[LAB_MAX]; /* the strategies asked for, then baselines that were only measured */
 	size_t nr, nr_asked;
 	bool bpf;
+	bool calibrated; /* what switches and migrations cost is known */
 	char why_not[256];
 	bool failed; /* a strategy ended badly (its `skipped` says how) */
 	bool interrupted;

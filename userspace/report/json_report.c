@@ -229,8 +229,7 @@ static int print_json(const struct loaded *l, const struct report_options *o, FI
 const struct report_form form_json = {
 	.name = "json",
 	.help = "everything, for programs (schema " SCHEMA ")",
-	.passes = PASS_WAKEUPS | PASS_RUNQ_WHO | PASS_HISTORY | PASS_LOCKS |
-		  PASS_PARALLELISM,
+	.passes = PASS_WAKEUPS | PASS_RUNQ_WHO | PASS_HISTORY | PASS_LOCKS | PASS_PARALLELISM,
 	.alone = true,
 	.print = print_json,
 };

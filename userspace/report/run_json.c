@@ -84,6 +84,7 @@ static json_t *entry_json(const struct run_entry *e)
 	measured = measured_json(e);
 	json_object_update(o, measured);
 	json_decref(measured);
+	json_object_set_new(o, "inflation_split", run_inflation_json(&e->inflation));
 	return o;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "analysis/experiment.h"
+#include "analysis/inflation.h"
 #include "analysis/stack.h"
 #include "explain/finding.h"
 #include "report/report.h"
@@ -25,6 +26,7 @@ struct run_entry {
 	uint64_t baseline_ns; /* 0: none */
 	const char *baseline_name;
 	struct stack stack;
+	struct inflation_split inflation; /* of the stack's */
 	struct findings findings;
 	unsigned int capacity_cpus;                  /* measured on so many at once */
 	double capacity, capacity_min, capacity_max; /* CPUs; 0: not measured */
@@ -38,11 +40,17 @@ struct run_report {
 	const char *kernel, *arch;
 	bool bpf;
 	const char *why_not; /* no BPF: why */
+	bool calibrated;     /* what switches and migrations cost is known */
 };
 
 int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out,
 		     struct err *err);
 int run_report_json(const struct run_report *r, FILE *out, struct err *err);
+
+/* The split of inflation, as a table: nothing where no run has any to speak of; and as JSON, null where it is not known. */
+int run_inflation_table(const struct run_report *r, const struct report_options *o, FILE *out,
+			struct err *err);
+json_t *run_inflation_json(const struct inflation_split *s);
 
 /* Baseline wall over wall; 0 without a baseline. */
 double run_entry_speedup(const struct run_entry *e);

@@ -266,6 +266,9 @@ int run_report_table(const struct run_report *r, const struct report_options *o,
 	fputc('\n', out);
 	legend(r, o, out);
 	fputc('\n', out);
+	ret = run_inflation_table(r, o, out, err);
+	if (ret)
+		return ret;
 	sentences(r, o, out);
 	if (r->bpf)
 		audits(r, o, out);

@@ -222,6 +222,10 @@ int capacity_measure(unsigned int nr, uint64_t budget_ns, struct capacity *ret, 
 
 void capacity_merge(struct capacity *a, const struct capacity *b)
 {
+	if (!a->cpus) {
+		*a = *b;
+		return;
+	}
 	a->rate_alone = (a->rate_alone + b->rate_alone) / 2;
 	a->rate_together = (a->rate_together + b->rate_together) / 2;
 	a->worth = (a->worth + b->worth) / 2;

@@ -51,7 +51,7 @@ struct capacity_plan {
 /* The same for several sets: in each round the loop alone, then each set. `ret` has nr_sets items; steal_ns is of all. */
 int capacity_measure_sets(const struct capacity_plan *plan, struct capacity *ret, struct err *err);
 
-/* Of two measurements of the same CPUs, before and after something: the mean, and the wider spread. Into a. */
+/* Of two measurements of the same CPUs, before and after something: the mean, and the wider spread. Into a, which b replaces if its cpus are 0. */
 void capacity_merge(struct capacity *a, const struct capacity *b);
 
 /* The CPUs that this process may use, at most `max` of them (0: all). The caller frees *ret_cpus. */
