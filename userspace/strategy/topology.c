@@ -43,7 +43,7 @@ __attribute__((format(printf, 2, 3))) static char *read_below(const char *root, 
 static int list_first(const char *text, int cpu, int unknown, bool *ret_has)
 {
 	_cleanup_(free_p) bool *set = calloc(CPULIST_MAX, sizeof(*set));
-	int first = unknown;
+	int first = -1;
 
 	*ret_has = false;
 	if (!text || !set || cpulist_parse(text, set, CPULIST_MAX) < 0)
@@ -51,10 +51,10 @@ static int list_first(const char *text, int cpu, int unknown, bool *ret_has)
 	for (int i = 0; i < CPULIST_MAX; i++) {
 		if (!set[i])
 			continue;
-		first = first == unknown ? i : first;
+		first = first < 0 ? i : first;
 		*ret_has |= i == cpu;
 	}
-	return first;
+	return first < 0 ? unknown : first;
 }
 
 static void read_caches(const char *root, struct topology_cpu *c)
