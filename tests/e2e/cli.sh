@@ -45,7 +45,7 @@ one_sentence() {
 ok "no arguments: help" gives 0
 ok "--help" gives 0 --help
 ok "--version" gives 0 --version
-for command in run record report script count check; do
+for command in run record report script count check calibrate; do
 	ok "$command --help" gives 0 $command --help
 	ok "$command: an unknown option" refused 2 "--bogus" $command --bogus
 	ok "$command: an unknown short option" refused 2 "-Z" $command -Z
