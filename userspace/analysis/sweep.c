@@ -8,13 +8,16 @@
 #include "base/cleanup.h"
 
 #define CROWDED 0.1 /* of the run */
+/* A tolerance beyond this share of the larger of the fitted value and its unit (1, or 1 / n for kappa) compares nothing. */
+#define COMPARABLE 0.2
 
 const char *sweep_share_name(enum sweep_share share)
 {
 	static const char *const names[SHARE_NR] = {
 		[SHARE_EXCLUSIVE] = "exclusive", [SHARE_INFLATION] = "inflation",
 		[SHARE_QUEUE] = "run_queue",     [SHARE_START] = "start",
-		[SHARE_IMBALANCE] = "imbalance", [SHARE_OTHER] = "other",
+		[SHARE_IMBALANCE] = "imbalance", [SHARE_ASLEEP] = "io_sleep",
+		[SHARE_OTHER] = "other",
 	};
 
 	return names[share];
@@ -79,6 +82,7 @@ static void take_shares(struct sweep_point *p, const struct sweep_point *one)
 		{ SHARE_QUEUE, { STACK_RUNQ_PREEMPTED, STACK_RUNQ_WAKEUP, STACK_THROTTLED }, 3 },
 		{ SHARE_START, { STACK_SPAWN, STACK_TEARDOWN }, 2 },
 		{ SHARE_IMBALANCE, { STACK_IMBALANCE }, 1 },
+		{ SHARE_ASLEEP, { STACK_IO, STACK_SLEEP }, 2 },
 	};
 
 	p->share[SHARE_EXCLUSIVE] =
@@ -193,6 +197,7 @@ static void check(const struct sweep *s, enum sweep_what what, struct sweep_chec
 	double least = SWEEP_LEAST;
 
 	take_measured(s, what, c);
+	c->se = NAN;
 	c->why = !s->bpf ? "without scheduler events it is not known what the workers waited for" :
 		 !f->ok  ? f->why :
 		 isnan(c->measured) ? "that needs a run with n = 1 beside the others" :
@@ -207,6 +212,12 @@ static void check(const struct sweep *s, enum sweep_what what, struct sweep_chec
 		if (sweep_fitted(&s->point[i]))
 			least = SWEEP_LEAST / s->point[i].n;
 	c->tolerance = fmax(least, (isnan(c->se) ? 0 : 2 * c->se) + (c->high - c->low) / 2);
+	if (c->tolerance > COMPARABLE * fmax(c->fitted, least / SWEEP_LEAST)) {
+		c->known = false;
+		c->why =
+			"its standard error is too large: the curve does not follow that law, or the runs differ (--repeat "
+			"shows by how much)";
+	}
 	c->agrees = fabs(c->fitted - c->measured) <= c->tolerance;
 }
 

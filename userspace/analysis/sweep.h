@@ -43,7 +43,8 @@ enum sweep_share {
 	SHARE_QUEUE,     /* ready, without a CPU (throttled too) */
 	SHARE_START,     /* spawn and teardown */
 	SHARE_IMBALANCE,
-	SHARE_OTHER, /* what is left: other waits, untracked */
+	SHARE_ASLEEP, /* sleep and io: of these there was more than in the run of one worker */
+	SHARE_OTHER,  /* what is left: other waits, untracked */
 	SHARE_NR
 };
 const char *sweep_share_name(enum sweep_share share);
@@ -69,12 +70,12 @@ struct sweep_point {
 
 /* Whether a fitted parameter is what was measured. */
 struct sweep_check {
-	bool known; /* both are there; else `why` */
+	bool known; /* both are there, and comparable; else `why` */
 	const char *why;
 	double fitted, se;          /* se: NAN, not known */
 	double measured, low, high; /* the mean over the points, and the range */
 	double tolerance; /* two standard errors plus half the range, and at least SWEEP_LEAST of a share */
-	bool agrees;
+	bool agrees;           /* only where se is known: without it nothing tells */
 	double rest[SHARE_NR]; /* mean share of each part: what else there is */
 };
 #define SWEEP_LEAST 0.02

@@ -22,6 +22,7 @@ const char *sweep_share_words(enum sweep_share share)
 		[SHARE_QUEUE] = "waiting for a CPU",
 		[SHARE_START] = "starting and collecting the workers",
 		[SHARE_IMBALANCE] = "workers that had ended while others still worked",
+		[SHARE_ASLEEP] = "sleeping longer, or waiting longer for devices",
 		[SHARE_OTHER] = "waits of other kinds",
 	};
 
@@ -130,7 +131,7 @@ static void put_value(char *buf, size_t size, const struct sweep_check *c, const
 
 	evidence_number(evidence, "fitted", value);
 	if (isnan(c->se)) {
-		snprintf(buf, size, "%.3f (no standard error: too few runs)", value);
+		snprintf(buf, size, "%.3f (no standard error)", value);
 		return;
 	}
 	evidence_number(evidence, "se", se);
@@ -144,7 +145,15 @@ static void put_measured(const struct sweep_check *c, json_t *evidence)
 	evidence_number(evidence, "measured_low", thousandths(c->low));
 	evidence_number(evidence, "measured_high", thousandths(c->high));
 	evidence_number(evidence, "tolerance", thousandths(c->tolerance));
-	json_object_set_new(evidence, "agrees", json_boolean(c->agrees));
+	json_object_set_new(evidence, "agrees",
+			    isnan(c->se) ? json_null() : json_boolean(c->agrees));
+}
+
+static const char *verdict(const struct sweep_check *c)
+{
+	if (isnan(c->se))
+		return "Without a standard error it cannot be said whether the measurement agrees";
+	return c->agrees ? "The measurement agrees" : "The measurement does not agree";
 }
 
 /* ". So the curve bends for another reason: ..." or what stands for the agreement. */
@@ -163,17 +172,44 @@ static void put_rest(char *buf, size_t size, const struct sweep_check *c, enum s
 		 sweep_share_words(most), share);
 }
 
+/* The fit is there, but nothing that it could be compared with, or too uncertain. */
+static int tell_unknown(struct telling *t, enum sweep_what what, const char *about)
+{
+	static const char *const names[CHECK_NR] = { "Amdahl's serial share",
+						     "the USL's contention (sigma)",
+						     "the USL's coherency (kappa)" };
+	const struct sweep_check *c = &t->s->check[what];
+	char text[400];
+
+	if (!t->s->fit[what == CHECK_SERIAL ? LAW_AMDAHL : LAW_USL].ok)
+		return 0; /* why not stands with the fits */
+	snprintf(text, sizeof(text), "Whether %s is what was measured cannot be told: %s.",
+		 names[what], c->why);
+	return add(t, "none", about, json_pack("{s:n}", "agrees"), "repeat the sweep", text);
+}
+
+/* The USL has nothing to say of contention that Amdahl's law has not said. */
+static bool says_the_same(const struct sweep *s)
+{
+	const struct sweep_check *amdahl = &s->check[CHECK_SERIAL], *usl = &s->check[CHECK_SIGMA];
+
+	return amdahl->known && amdahl->agrees == usl->agrees &&
+	       isnan(amdahl->se) == isnan(usl->se) &&
+	       fabs(amdahl->fitted - usl->fitted) <= amdahl->tolerance;
+}
+
 static int tell_contention(struct telling *t, enum sweep_what what)
 {
 	const struct sweep_check *c = &t->s->check[what];
 	bool amdahl = what == CHECK_SERIAL;
 	const struct fit *f = &t->s->fit[amdahl ? LAW_AMDAHL : LAW_USL];
+	const char *about = amdahl ? "serial" : "contention";
 	char value[80], rest[200], limit[80] = "", text[900];
 	const char *cause, *of = mostly(t->last, &cause);
 	json_t *evidence;
 
 	if (!c->known)
-		return 0;
+		return tell_unknown(t, what, about);
 	evidence = json_object();
 	put_value(value, sizeof(value), c, f, FIT_SIGMA, evidence);
 	put_measured(c, evidence);
@@ -184,18 +220,22 @@ static int tell_contention(struct telling *t, enum sweep_what what)
 		evidence_number(evidence, "limit", most);
 		snprintf(limit, sizeof(limit), ", so at most %.1f times one worker's speed", most);
 	}
-	snprintf(
-		text, sizeof(text),
-		"%s fits a %s of %s%s. %s: for each worker beyond the first, %.3f of one worker's time (%.3f to "
-		"%.3f over the points) was lost to waiting for what only one can have%s%s%s.",
-		amdahl ? "Amdahl's law" : "The USL", amdahl ? "serial share" : "contention (sigma)",
-		value, limit,
-		c->agrees ? "The measurement agrees" : "The measurement does not agree",
-		thousandths(c->measured), thousandths(c->low), thousandths(c->high),
-		c->measured >= SWEEP_LEAST ? ", mostly for " : "",
-		c->measured >= SWEEP_LEAST ? of : "", c->agrees ? "" : rest);
-	return add(t, c->measured >= SWEEP_LEAST ? cause : "none", amdahl ? "serial" : "contention",
-		   evidence,
+	if (!amdahl && says_the_same(t->s))
+		snprintf(
+			text, sizeof(text),
+			"The USL fits a contention (sigma) of %s, and says the same as Amdahl's law.",
+			value);
+	else
+		snprintf(
+			text, sizeof(text),
+			"%s fits a %s of %s%s. %s: for each worker beyond the first, %.3f of one worker's time "
+			"(%.3f to %.3f over the points) was lost to waiting for what only one can have%s%s%s.",
+			amdahl ? "Amdahl's law" : "The USL",
+			amdahl ? "serial share" : "contention (sigma)", value, limit, verdict(c),
+			thousandths(c->measured), thousandths(c->low), thousandths(c->high),
+			c->measured >= SWEEP_LEAST ? ", mostly for " : "",
+			c->measured >= SWEEP_LEAST ? of : "", c->agrees ? "" : rest);
+	return add(t, c->measured >= SWEEP_LEAST ? cause : "none", about, evidence,
 		   c->agrees ? "shorten what only one can do at a time" :
 			       "look at what the curve really loses, in the findings of the points",
 		   text);
@@ -214,17 +254,15 @@ static void put_growth(char *buf, size_t size, const struct telling *t, const st
 
 	json_object_set_new(evidence, "switches_first", json_integer((json_int_t)first));
 	json_object_set_new(evidence, "switches_last", json_integer((json_int_t)now));
-	*buf = '\0';
-	if (c->agrees)
-		return;
-	if (c->fitted > c->measured && now > 2 * first + 100)
+	put_rest(buf, size, c, SHARE_INFLATION, evidence);
+	if (c->agrees || *buf)
+		*buf = c->agrees ? '\0' : *buf;
+	else if (c->fitted > c->measured && now > 2 * first + 100)
 		snprintf(
 			buf, size,
 			"; but the switches grew, from %llu with %s to %llu with %s, and what they cost may be it",
 			(unsigned long long)first, t->names[1], (unsigned long long)now,
 			t->names[0]);
-	else
-		put_rest(buf, size, c, SHARE_INFLATION, evidence);
 }
 
 static int tell_coherency(struct telling *t)
@@ -235,7 +273,7 @@ static int tell_coherency(struct telling *t)
 	json_t *evidence;
 
 	if (!c->known)
-		return 0;
+		return tell_unknown(t, CHECK_KAPPA, "coherency");
 	evidence = json_object();
 	put_value(value, sizeof(value), c, f, FIT_KAPPA, evidence);
 	put_measured(c, evidence);
@@ -250,9 +288,8 @@ static int tell_coherency(struct telling *t)
 		text, sizeof(text),
 		"The USL fits a coherency (kappa) of %s%s. %s: the CPU time of the same work grew by %.3f of one "
 		"worker's time for each pair of workers (%.3f to %.3f over the points)%s.",
-		value, peak,
-		c->agrees ? "The measurement agrees" : "The measurement does not agree",
-		thousandths(c->measured), thousandths(c->low), thousandths(c->high), rest);
+		value, peak, verdict(c), thousandths(c->measured), thousandths(c->low),
+		thousandths(c->high), rest);
 	return add(t, c->measured >= c->tolerance ? "inflation" : "none", "coherency", evidence,
 		   "share less between workers: data that several write, allocators, counters",
 		   text);

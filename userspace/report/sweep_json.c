@@ -156,12 +156,13 @@ static json_t *checks_json(const struct sweep *s)
 
 	for (int i = 0; i < CHECK_NR; i++) {
 		const struct sweep_check *c = &s->check[i];
-		json_t *one = !c->known ?
-				      json_pack("{s:n,s:s}", "agrees", "why", c->why) :
-				      json_pack("{s:b,s:f,s:o,s:f,s:f,s:f,s:f}", "agrees",
-						c->agrees, "fitted", c->fitted, "se", number(c->se),
-						"measured", c->measured, "low", c->low, "high",
-						c->high, "tolerance", c->tolerance);
+		json_t *one =
+			!c->known ? json_pack("{s:n,s:s}", "agrees", "why", c->why) :
+				    json_pack("{s:o,s:f,s:o,s:f,s:f,s:f,s:f}", "agrees",
+					      isnan(c->se) ? json_null() : json_boolean(c->agrees),
+					      "fitted", c->fitted, "se", number(c->se), "measured",
+					      c->measured, "low", c->low, "high", c->high,
+					      "tolerance", c->tolerance);
 
 		json_object_set_new(o, names[i], one);
 	}

@@ -50,6 +50,14 @@ static void head(const struct sweep_report *r, const struct report_options *o, F
 	fputc('\n', out);
 }
 
+static bool left_out(const struct sweep *s)
+{
+	for (size_t i = 0; i < s->nr; i++)
+		if (!s->point[i].failed && s->point[i].crowded)
+			return true;
+	return false;
+}
+
 static void point_cells(struct grid *g, const struct sweep_report *r, const struct sweep_point *p)
 {
 	char wall[UNITS_SIZE], low[UNITS_SIZE], high[UNITS_SIZE];
@@ -70,7 +78,7 @@ static void point_cells(struct grid *g, const struct sweep_report *r, const stru
 		grid_cell(g, "%.2f", p->capacity);
 	else
 		grid_cell(g, "-");
-	grid_cell(g, "%s", p->crowded ? "no" : "yes");
+	grid_cell(g, "%s", p->crowded ? "no" : left_out(r->sweep) ? "yes" : "-");
 	if (!run->bpf)
 		return;
 	grid_cell(g, "%" PRIu64, run->voluntary);
@@ -91,7 +99,7 @@ static int times(const struct sweep_report *r, const struct report_options *o, F
 	grid_column(g, "EFFICIENCY", GRID_RIGHT);
 	grid_column(g, "KARP-FLATT", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "CAPACITY", GRID_RIGHT | GRID_OPTIONAL);
-	grid_column(g, "FITTED", 0);
+	grid_column(g, "FITTED", GRID_OPTIONAL);
 	grid_column(g, "VOL", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "INVOL", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "MIGR", GRID_RIGHT | GRID_OPTIONAL);

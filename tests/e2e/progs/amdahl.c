@@ -3,7 +3,8 @@
  * A program of known serial share, for `whyscale sweep`: amdahl WORKERS PERCENT MS [how]
  *
  *   phases   one thread works PERCENT of MS alone, then WORKERS threads share the rest evenly (the default)
- *   lock     WORKERS threads each do their part of MS; PERCENT of each piece while holding the_lock
+ *   lock     WORKERS threads do it all: each its part of the PERCENT while it holds the_lock, then, once all have, its part of the rest
+ *   pieces   WORKERS threads do it all, in ten pieces each, PERCENT of each piece while holding the_lock
  *   twice    as phases, but the work of a thread grows with WORKERS: (1 + 0.3 (WORKERS - 1)) times as much (inflation)
  *
  * With "sleep" as the last word the work is sleeping, which any number of threads can do at once on any machine: then the curve is Amdahl's
@@ -22,6 +23,7 @@ static int asleep;
 static double each_ms, percent;
 static const char *how = "phases";
 pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_barrier_t all_have;
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -46,21 +48,25 @@ static void work(double ms)
 		;
 }
 
-/* Ten pieces, each with its share under the lock. */
-static void work_locked(void)
+/* In so many pieces, each with its share under the lock. */
+static void work_locked(int pieces)
 {
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < pieces; i++) {
 		pthread_mutex_lock(&the_lock);
-		work(each_ms / 10 * percent / 100);
+		work(each_ms / pieces * percent / 100);
 		pthread_mutex_unlock(&the_lock);
-		work(each_ms / 10 * (1 - percent / 100));
+		if (pieces == 1)
+			pthread_barrier_wait(&all_have);
+		work(each_ms / pieces * (1 - percent / 100));
 	}
 }
 
 static void *worker(void *arg)
 {
 	if (strcmp(how, "lock") == 0)
-		work_locked();
+		work_locked(1);
+	else if (strcmp(how, "pieces") == 0)
+		work_locked(10);
 	else
 		work(each_ms);
 	return arg;
@@ -88,11 +94,12 @@ int main(int argc, char **argv)
 		if (strcmp(argv[i], "sleep") == 0)
 			asleep = 1;
 		else if (strcmp(argv[i], "phases") == 0 || strcmp(argv[i], "lock") == 0 ||
-			 strcmp(argv[i], "twice") == 0)
+			 strcmp(argv[i], "pieces") == 0 || strcmp(argv[i], "twice") == 0)
 			how = argv[i];
 	}
 	each_ms = ms / workers;
-	if (strcmp(how, "lock") != 0) {
+	pthread_barrier_init(&all_have, NULL, (unsigned int)workers);
+	if (strcmp(how, "lock") != 0 && strcmp(how, "pieces") != 0) {
 		work(ms * percent / 100);
 		each_ms = ms * (1 - percent / 100) / workers;
 	}
