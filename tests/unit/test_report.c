@@ -255,6 +255,59 @@ static void test_forms(void **state)
 	unlink(path);
 }
 
+/* ---- counters ---- */
+
+static void add_counts(struct trace_writer *w, unsigned int cpu, uint64_t time, uint32_t who,
+		       uint16_t seq, unsigned int flags, const uint64_t *values)
+{
+	struct {
+		struct ev_counts head;
+		uint64_t value[9];
+	} rec = { .head = { .who = who, .seq = seq } };
+	size_t nr = flags & CT_SHARED ? 9 : 3;
+
+	memcpy(rec.value, values, nr * sizeof(*values));
+	add(w, cpu, time, EV_COUNTS, flags, &rec, sizeof(rec.head) + nr * sizeof(*values));
+}
+
+/* Thread 2 shares the hardware, helper's second counter never has it; server's second slice was not seen to begin. */
+static void add_counted_events(struct trace_writer *w)
+{
+	static const uint64_t a[] = { 9000000, 12345678, 40 }, none[] = { 0, 0, 0 };
+	static const uint64_t b[] = { 1000, 500, 7, 100, 100, 100, 50, 100, 100 };
+	static const uint64_t c[] = { 1, 0, 3, 100, 100, 100, 100, 0, 100 };
+
+	add_events(w);
+	add_counts(w, 0, 4 * MS - 1, 1, 1, 0, a);
+	add_counts(w, 1, 7 * MS - 1, 2, 1, CT_SHARED, b);
+	add_counts(w, 0, 6 * MS - 1, 3, 1, CT_SHARED, c);
+	add_counts(w, 1, 12 * MS - 1, 2, 2, CT_SHARED, b);
+	add_counts(w, 0, 15 * MS - 1, 1, 2, CT_UNKNOWN, none);
+}
+
+static void test_counters(void **state)
+{
+	static const char *const here[] = { "cycles", "instructions", "page-faults" };
+	json_t *meta = meta_of(true), *counters = json_object();
+	struct loaded *l;
+	char path[64];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		json_object_set_new(counters, here[i],
+				    json_pack("{s:i, s:s, s:i}", "index", i, "unit", here[i],
+					      "enabled_ns", 1000));
+	json_object_set_new(counters, "cache-misses",
+			    json_pack("{s:s}", "unavailable", "this processor does not count it"));
+	json_object_set_new(meta, "counters", counters);
+	l = make(path, meta, add_counted_events);
+	check_form(l, "counters", 100, "report_counters.txt");
+	check_form(l, "counters", 60, "report_counters_60.txt");
+	check_form(l, "json", 100, "report_counters.json");
+	load_free(l);
+	unlink(path);
+}
+
 static void test_empty(void **state)
 {
 	char path[64];
@@ -396,9 +449,10 @@ static void test_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forms),       cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_without_bpf), cmocka_unit_test(test_wrong_meta),
-		cmocka_unit_test(test_script),      cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_forms),      cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_empty),      cmocka_unit_test(test_without_bpf),
+		cmocka_unit_test(test_wrong_meta), cmocka_unit_test(test_script),
+		cmocka_unit_test(test_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

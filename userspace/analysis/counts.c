@@ -227,7 +227,8 @@ void counted_add(struct counted *sum, const struct counted *one)
 		to->enabled_ns += v->enabled_ns;
 		to->running_ns += v->running_ns;
 		to->scaled |= v->scaled;
-		to->none |= v->none;
+		to->lacks |= v->none || v->lacks;
+		to->none = to->enabled_ns && !to->running_ns;
 	}
 	sum->slices += one->slices;
 	sum->unknown += one->unknown;
@@ -258,7 +259,7 @@ bool counted_ipc(const struct counts *c, const struct counted *of, double *ret_i
 		const struct counted_value *cycles = find(c, of, pairs[i][1]);
 
 		if (!instructions || !cycles || instructions->none || cycles->none ||
-		    !cycles->value)
+		    instructions->lacks || cycles->lacks || !cycles->value)
 			continue;
 		*ret_ipc = (double)instructions->value / (double)cycles->value;
 		return true;

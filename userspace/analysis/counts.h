@@ -28,7 +28,8 @@ struct counted_value {
 	uint64_t raw;                    /* as counted */
 	uint64_t enabled_ns, running_ns; /* it counted in the latter out of the former */
 	bool scaled;
-	bool none; /* it never had the hardware: nothing is known of it */
+	bool none;  /* it never had the hardware: nothing is known of it */
+	bool lacks; /* of a sum over several: it was so for one of them */
 };
 
 struct counted {

@@ -350,6 +350,8 @@ static void show_result(const struct options *o, const struct record_result *res
 			 result->why_not, file);
 	if (*result->python)
 		cli_note("recorded without some Python functions: %s", result->python);
+	if (*result->no_counters)
+		cli_note("recorded without %s", result->no_counters);
 	if (o->record.stacks && !result->bpf)
 		cli_note("no call stacks were recorded: BPF programs take them");
 	if (*result->no_samples)

@@ -213,6 +213,29 @@ static uint64_t dropped(const json_t *meta)
 	return sum;
 }
 
+/* "cycles, instructions: why not", those with the same reason together; the first reason comes first. */
+static void list_missing(const json_t *counters, char *text, size_t size)
+{
+	const char *name, *last = NULL, *why;
+	const json_t *one;
+	size_t len = 0;
+
+	json_object_foreach((json_t *)counters, name, one) {
+		why = json_string_value(json_object_get(one, "unavailable"));
+		if (!why || len >= size)
+			continue;
+		if (last && strcmp(why, last) != 0)
+			len += (size_t)snprintf(text + len, size - len, ": %s; ", last);
+		else if (last)
+			len += (size_t)snprintf(text + len, size - len, ", ");
+		if (len < size)
+			len += (size_t)snprintf(text + len, size - len, "%s", name);
+		last = why;
+	}
+	if (last && len < size)
+		snprintf(text + len, size - len, ": %s", last);
+}
+
 static int finish(struct recording *rec, struct err *err)
 {
 	_cleanup_(json_p) json_t *meta = NULL;
@@ -239,6 +262,9 @@ static int finish(struct recording *rec, struct err *err)
 		 rec->env.no_samples);
 	note = json_string_value(json_object_get(json_object_get(meta, "python"), "note"));
 	snprintf(rec->result->python, sizeof(rec->result->python), "%.300s", note ? note : "");
+	if (rec->opts->counters)
+		list_missing(json_object_get(meta, "counters"), rec->result->no_counters,
+			     sizeof(rec->result->no_counters));
 	rec->result->bytes = trace_writer_size(rec->writer);
 	rec->result->wall_ns = rec->end_ns - rec->begin_ns;
 	return r;

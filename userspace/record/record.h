@@ -47,6 +47,7 @@ struct record_result {
 	uint64_t wall_ns;       /* from letting the command run to its end */
 	uint64_t events, bytes; /* records, file size */
 	uint64_t lost;          /* dropped records */
+	char no_counters[400];  /* counters that were asked for and could not be had, and why; "" */
 	char no_samples[256];   /* bpf, but STACKS_ON could not be had: why; "" */
 };
 

@@ -4,6 +4,7 @@
  * counter had to share the hardware; "+": at least that, a part is not known.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "report/escape.h"
@@ -47,12 +48,13 @@ static void value_cell(struct grid *g, struct sheet *s, const struct counted *of
 	char text[UNITS_SIZE];
 
 	s->none |= v->none;
+	s->partial |= v->lacks;
 	s->scaled |= v->scaled && !v->none;
 	if (v->none)
 		grid_cell(g, "?");
 	else
 		grid_cell(g, "%s%s%s", v->scaled ? "~" : "", units_grouped(text, v->value),
-			  of->partial ? "+" : "");
+			  of->partial || v->lacks ? "+" : "");
 }
 
 static void cells(struct grid *g, struct sheet *s, const struct report_row *row)
@@ -94,8 +96,8 @@ static void legend(const struct sheet *s, const struct grid *g, const struct rep
 			"the time and extrapolated");
 	if (s->partial)
 		text_item(out, o->width, "+",
-			  "at least that: it was not seen how so many slices (not known) began, or "
-			  "their records were lost");
+			  "at least that: it was not seen how so many slices (not known) began, "
+			  "their records were lost, or the hardware was never free");
 	if (s->none)
 		text_item(out, o->width, "?",
 			  "other counters had the hardware all the time: ask for fewer");
@@ -104,20 +106,46 @@ static void legend(const struct sheet *s, const struct grid *g, const struct rep
 			text_item(out, o->width, s->names[i], "only what happened in user space");
 }
 
+/* "Not counted: a, b: reason." for all that have this one. */
+static void show_reason(const json_t *counters, const char *reason, const struct report_options *o,
+			FILE *out)
+{
+	_cleanup_(free_p) char *names = NULL;
+	char clean[NAME_SIZE], clean_reason[300];
+	const json_t *one;
+	const char *name;
+	size_t len;
+	FILE *f = open_memstream(&names, &len);
+
+	if (!f)
+		return;
+	json_object_foreach((json_t *)counters, name, one) {
+		const char *why = json_string_value(json_object_get(one, "unavailable"));
+
+		if (why && !strcmp(why, reason))
+			fprintf(f, "%s%s", ftell(f) ? ", " : "",
+				escape_terminal(clean, sizeof(clean), name, 48, true));
+	}
+	fclose(f);
+	text_line(out, o->width, "Not counted: %s: %s.", names,
+		  escape_terminal(clean_reason, sizeof(clean_reason), reason, 240, false));
+}
+
 /* Those that this machine did not have, with the reason. */
 static void show_missing(const struct loaded *l, const struct report_options *o, FILE *out)
 {
 	const json_t *counters = json_object_get(l->raw_meta, "counters"), *one;
-	char clean[NAME_SIZE], reason[300];
-	const char *name;
+	const char *name, *last = NULL;
 
 	json_object_foreach((json_t *)counters, name, one) {
 		const char *why = json_string_value(json_object_get(one, "unavailable"));
 
-		if (why)
-			text_line(out, o->width, "Not counted: %s: %s.",
-				  escape_terminal(clean, sizeof(clean), name, 48, true),
-				  escape_terminal(reason, sizeof(reason), why, 240, false));
+		if (!why || (last && !strcmp(why, last)))
+			continue;
+		if (!last)
+			fputc('\n', out);
+		show_reason(counters, why, o, out);
+		last = why;
 	}
 }
 

@@ -78,7 +78,8 @@ json_t *json_counters(const struct loaded *l)
 		json_object_del(one, "running_ns");
 		r = value ? json_object_update(one, value) : -1;
 		if (!r)
-			r = json_object_set_new(one, "partial", json_boolean(sum.partial));
+			r = json_object_set_new(one, "partial",
+						json_boolean(sum.partial || sum.counter[i].lacks));
 		json_decref(value);
 		if (r) {
 			json_decref(all);
