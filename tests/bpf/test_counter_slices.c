@@ -422,7 +422,7 @@ static void test_running_from_the_start(void **state)
 	t = thread_of(l, (uint32_t)pid);
 	of = counts_of(l->counts, t->serial);
 	clock = (int64_t)value(l, t, "task-clock")->value;
-	oncpu = (int64_t)(t->ledger_ns[CLASS_ONCPU] - of->unknown_ns);
+	oncpu = (int64_t)(t->ledger_ns[CLASS_ONCPU] - of->unknown_ns - of->open_ns);
 	/* the slice that it was in is the one that is not known, and short; all the rest is there */
 	assert_true(of->unknown <= 1 + t->audit.missed_switch_ins + t->audit.missed_switch_outs);
 	assert_int_equal(of->partial, of->unknown > 0);

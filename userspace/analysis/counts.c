@@ -180,6 +180,22 @@ static void scale(struct counted_value *v)
 			      (long double)v->running_ns);
 }
 
+int counts_end(struct counts *c, uint64_t end_ns)
+{
+	for (size_t i = 0; i < ledger_nr_threads(c->ledger); i++) {
+		const struct thread *t = ledger_thread(c->ledger, i);
+		struct sum *s;
+
+		if (!t || t->state != ST_ONCPU || end_ns <= t->since_ns)
+			continue;
+		s = serial_map_make(&c->sums, t->serial);
+		if (!s)
+			return -ENOMEM;
+		s->out.open_ns = end_ns - t->since_ns;
+	}
+	return 0;
+}
+
 void counts_finish(struct counts *c)
 {
 	struct sum *s;
@@ -233,6 +249,7 @@ void counted_add(struct counted *sum, const struct counted *one)
 	sum->slices += one->slices;
 	sum->unknown += one->unknown;
 	sum->unknown_ns += one->unknown_ns;
+	sum->open_ns += one->open_ns;
 	sum->lost += one->lost;
 	sum->partial |= one->partial;
 }

@@ -39,6 +39,7 @@ struct counted {
 	uint64_t slices;     /* records of slices with values */
 	uint64_t unknown;    /* slices whose values are not known */
 	uint64_t unknown_ns; /* how long they were, as far as the ledger knows */
+	uint64_t open_ns; /* of the slice that it was in when the recording ended: not counted, as no switch ended it */
 	uint64_t lost; /* slices that are missing in the sums since their records were dropped */
 	bool partial;  /* the values are at least that: something is unknown or lost */
 };
@@ -54,6 +55,9 @@ void counts_free(struct counts *c); /* NULL is fine */
 
 /* Each event, before ledger_event(). 0 or -ENOMEM. */
 int counts_event(struct counts *c, const struct trace_event *ev);
+
+/* After the last event, before ledger_finish() with the same time. 0 or -ENOMEM. */
+int counts_end(struct counts *c, uint64_t end_ns);
 
 /* After ledger_finish(), before results are asked for. */
 void counts_finish(struct counts *c);

@@ -167,6 +167,8 @@ int load_run(struct loaded *l, trace_event_fn also, void *arg, struct err *err)
 	l->state = *trace_state(l->reader);
 	if (l->passes && passes_end(l->passes, l->meta.ended_ns))
 		return out_of_memory(l, err);
+	if (l->counts && counts_end(l->counts, l->meta.ended_ns))
+		return out_of_memory(l, err);
 	ledger_finish(l->ledger, l->meta.ended_ns);
 	if (l->counts)
 		counts_finish(l->counts);

@@ -27,10 +27,10 @@ static json_t *value_json(const struct counted_value *v, const uint64_t *before_
 /* How much of it is known: "partial" says that the values are at least those. */
 static json_t *known_json(const struct counted *of)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:b}", "slices", (json_int_t)of->slices,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "slices", (json_int_t)of->slices,
 			 "unknown_slices", (json_int_t)of->unknown, "unknown_ns",
-			 (json_int_t)of->unknown_ns, "lost_slices", (json_int_t)of->lost, "partial",
-			 (int)of->partial);
+			 (json_int_t)of->unknown_ns, "open_ns", (json_int_t)of->open_ns,
+			 "lost_slices", (json_int_t)of->lost, "partial", (int)of->partial);
 }
 
 int json_add_counted(const struct loaded *l, const struct counted *of, json_t *into)
