@@ -149,19 +149,16 @@ static __always_inline u64 record_time(const struct buf *b)
 	return now < b->h.last ? b->h.last : now;
 }
 
-static __noinline int drop(struct buf *b, u32 cause)
+static __always_inline void drop(struct buf *b, u32 cause)
 {
 	u64 now = now_ns();
 
-	if (!b || cause >= DROP_NR)
-		return 0;
 	if (!b->h.lost_first)
 		b->h.lost_first = now;
 	b->h.lost_last = now;
 	__sync_fetch_and_add(&b->h.lost[cause], 1);
 	__sync_fetch_and_add(&b->h.dropped[cause], 1);
 	b->h.limit = 0;
-	return 0;
 }
 
 static __always_inline void commit(void *rec, u64 time, u32 words, u32 kind, u32 flags)

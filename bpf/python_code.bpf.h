@@ -158,7 +158,7 @@ static __always_inline u64 py_mix_words(u64 hash, const u64 *words, u32 nr)
 static __always_inline u64 py_check_of(struct py_scratch *s, const struct py_layout *layout,
 				       u64 code)
 {
-	u64 name, file, table, check, words[PY_TABLE_WORDS];
+	u64 name, file, table, check, *words = s->words;
 
 	if (!py_read(s->of_code, PYL_CODE_BYTES, code))
 		return 0;
@@ -178,7 +178,7 @@ static __always_inline u64 py_check_of(struct py_scratch *s, const struct py_lay
 	if (!py_read(words, 16, file + layout->text_length))
 		return 0;
 	check = py_mix_words(check, words, 2);
-	if (!py_read(words, sizeof(words), table + layout->bytes_length))
+	if (!py_read(words, sizeof(s->words), table + layout->bytes_length))
 		return 0;
 	check = py_mix_words(check, words, PY_TABLE_WORDS);
 	return check ? check : 1;

@@ -45,7 +45,8 @@ __noinline u32 user_copy(struct stack_scratch *s)
 			break;
 		if (bytes > want - done)
 			bytes = want - done;
-		barrier_var(bytes); /* before 6.8 the verifier learns nothing from a comparison of two variables */
+		barrier_var(
+			bytes); /* before 6.8 the verifier learns nothing from a comparison of two variables */
 		if (bytes > PAGE || bpf_probe_read_user(to + done, bytes, (void *)(s->sp + done)))
 			break;
 		done += bytes;
