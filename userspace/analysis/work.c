@@ -40,11 +40,17 @@ static int find_families(const struct loaded *l, struct family **ret_families)
 	return 0;
 }
 
-/* On a CPU, or kept from it. */
-static uint64_t busy_ns(const uint64_t ns[CLASS_NR])
+/* Kept from running. */
+static uint64_t kept_ns(const uint64_t ns[CLASS_NR])
 {
-	return ns[CLASS_ONCPU] + ns[CLASS_RUNQ_PREEMPTED] + ns[CLASS_RUNQ_WAKEUP] +
-	       ns[CLASS_THROTTLED] + ns[CLASS_LOCK] + ns[CLASS_GIL] + ns[CLASS_KLOCK];
+	return ns[CLASS_RUNQ_PREEMPTED] + ns[CLASS_RUNQ_WAKEUP] + ns[CLASS_THROTTLED] +
+	       ns[CLASS_LOCK] + ns[CLASS_GIL] + ns[CLASS_KLOCK];
+}
+
+static bool hardly_works(const uint64_t ns[CLASS_NR], uint64_t life_ns)
+{
+	return (double)ns[CLASS_ONCPU] < WORK_COORDINATOR_MAX * (double)life_ns &&
+	       2 * kept_ns(ns) < life_ns;
 }
 
 static bool only_waits(const struct loaded *l, const struct thread *t, const struct family *f)
@@ -53,27 +59,25 @@ static bool only_waits(const struct loaded *l, const struct thread *t, const str
 
 	if (!f->last_ns || to_ns <= f->first_ns)
 		return false;
-	if (!l->passes || !l->passes->history) {
-		memcpy(ns, t->ledger_ns, sizeof(ns));
-		return (double)busy_ns(ns) <
-		       WORK_COORDINATOR_MAX * (double)(t->end_ns - t->start_ns);
-	}
+	if (!l->passes || !l->passes->history)
+		return hardly_works(t->ledger_ns, t->end_ns - t->start_ns);
 	history_sum(l->passes->history, t->serial, f->first_ns, to_ns, SIZE_MAX, ns);
-	return (double)busy_ns(ns) < WORK_COORDINATOR_MAX * (double)(to_ns - f->first_ns);
+	return hardly_works(ns, to_ns - f->first_ns);
 }
 
 static enum role role_of(const struct loaded *l, const struct thread *t, const struct family *f)
 {
-	uint64_t life = t->end_ns - t->start_ns;
+	double counts_ns = WORK_COUNTS_FROM * (double)(t->end_ns - t->start_ns);
 
 	if (t->kthread)
 		return ROLE_BYSTANDER;
-	if (!t->kthread && only_waits(l, t, f))
+	if (only_waits(l, t, f))
 		return ROLE_COORDINATOR;
 	if (l->from_books)
 		return ROLE_WORKER;
-	return (double)busy_ns(t->ledger_ns) < WORK_COUNTS_FROM * (double)life ? ROLE_BYSTANDER :
-										 ROLE_WORKER;
+	return (double)(t->ledger_ns[CLASS_ONCPU] + kept_ns(t->ledger_ns)) < counts_ns ?
+		       ROLE_BYSTANDER :
+		       ROLE_WORKER;
 }
 
 static void add_window(struct work *w, const struct thread *t, uint64_t begin_ns, uint64_t end_ns,
@@ -136,7 +140,7 @@ static int by_time(const void *a, const void *b)
 
 struct sweep {
 	size_t open, coordinators; /* the latter are among the former */
-	size_t to_come;            /* that have not begun, without coordinators */
+	size_t begun, to_come;     /* without coordinators */
 	uint64_t last_end_ns;
 };
 
@@ -148,6 +152,7 @@ static size_t take_turns(struct sweep *s, const struct turn *turn, size_t i, siz
 		s->open += (size_t)turn[i].by;
 		s->coordinators += turn[i].coordinator ? (size_t)turn[i].by : 0;
 		s->to_come -= turn[i].by > 0 && !turn[i].coordinator;
+		s->begun += turn[i].by > 0 && !turn[i].coordinator;
 	}
 	return i;
 }
@@ -158,7 +163,9 @@ static void add_empty(struct work *w, const struct sweep *s, uint64_t from_ns, u
 	size_t empty = w->lanes - s->open, spawn;
 	uint64_t ns = to_ns - from_ns;
 
-	if (s->open && s->open == s->coordinators) {
+	/* the first worker, which starts the others, is alone until it does */
+	if (s->open &&
+	    (s->open == s->coordinators || (s->open == 1 && s->begun == 1 && s->to_come))) {
 		w->alone_ns += empty * ns;
 		w->alone_wall_ns += empty ? ns : 0;
 		return;

@@ -7,12 +7,13 @@
  *   b                |======== works ========|                                    a worker
  *   lanes  |    1    |           2           |     1      | 1 ...
  *
- * A thread that only waits while threads or processes that it started live is a coordinator: that time of its life is nobody's loss; before
- * and after it, it works like others. A thread that neither ran nor was kept from running (by a lock, the queue for a CPU, a
+ * A thread that hardly runs while threads or processes that it started live, and is not kept from it for most of that time, is a coordinator:
+ * that time of its life is nobody's loss; before and after it, it works like others. A thread that neither ran nor was kept from running (by a lock, the queue for a CPU, a
  * quota) for COUNTS_FROM of its life is a bystander, as long as there are others. The others are workers all their lives.
  *
  * The run has as many lanes as threads worked at once at most (the N of the speedup stack). A lane in which nobody works is
- *   alone      while only coordinators work: what they do before they start the others, between, and when these have ended
+ *   alone      while only coordinators work: what they do before they start the others, between, and when these have ended;
+ *              and while the first worker has not started the others yet
  *   spawn      while nobody works, and as far as threads that have not begun yet could fill the lanes
  *   imbalance  otherwise: fewer threads are left than there were
  *   teardown   behind the last one's end
@@ -24,8 +25,7 @@
 #include "analysis/load.h"
 #include "analysis/stack.h"
 
-#define WORK_COORDINATOR_MAX \
-	0.05 /* of the time while its children live: on a CPU, or kept from running */
+#define WORK_COORDINATOR_MAX 0.05 /* on a CPU, of the time while its children live */
 #define WORK_COUNTS_FROM 0.01
 
 struct work_window {
@@ -42,7 +42,7 @@ struct work {
 	uint64_t begin_ns, end_ns;
 	/* of the lanes, summed; lanes * (end - begin) is these and the windows */
 	uint64_t alone_ns, spawn_ns, imbalance_ns, teardown_ns;
-	uint64_t alone_wall_ns; /* on the clock: only coordinators worked */
+	uint64_t alone_wall_ns; /* on the clock */
 };
 
 /* After load_run() with PASS_HISTORY (without, whole lives are looked at). 0 or -ENOMEM; there may be no window at all. */

@@ -20,7 +20,7 @@ struct account_finding {
 
 struct account {
 	uint64_t wall_ns;
-	size_t threads, workers;
+	uint64_t threads, workers;
 	uint64_t ledger_ns[CLASS_NR]; /* all threads */
 	uint64_t voluntary, involuntary, migrations;
 	uint64_t lost_events;
