@@ -12,6 +12,7 @@
 
 #include "analysis/audit.h"
 #include "analysis/load.h"
+#include "analysis/replay.h"
 #include "analysis/stack.h"
 #include "analysis/worker_waits.h"
 #include "base/err.h"
@@ -45,6 +46,7 @@ struct experiment {
 	uint64_t lost_events;
 	struct load_cost cost;
 	uint64_t instructions, cycles; /* of the whole run, by hardware counters; 0: not counted */
+	struct replay replay; /* whoever wants it fills it in: replay_trace() */
 };
 
 /* Loads the trace of this run and fills in the rest. t0, t1 and the workers' times are set before. */

@@ -91,6 +91,9 @@ int replay_make(struct replay_source *source, const struct history *history,
 
 void replay_source_free(struct replay_source *source);
 
+/* All of that for a file. 0, -ENOMEM, or as load_open(). */
+int replay_trace(const char *path, struct replay *ret_replay, struct err *err);
+
 /* A share of a run of run_ns that lies within the recording: what it would take, when the recording took time_ns instead. */
 uint64_t replay_of_run(const struct replay *r, uint64_t run_ns, uint64_t time_ns);
 

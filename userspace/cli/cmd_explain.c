@@ -6,19 +6,24 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/explained.h"
+#include "cli/verify.h"
 #include "report/explain_report.h"
 
 struct options {
 	const char *file;
 	size_t top;
-	bool json, no_legend;
+	bool json, no_legend, verify;
 };
 
-enum option_key { KEY_JSON = 0x100, KEY_TOP, KEY_NO_LEGEND };
+enum option_key { KEY_JSON = 0x100, KEY_TOP, KEY_NO_LEGEND, KEY_VERIFY };
 
 static const struct argp_option option_table[] = {
 	{ "input", 'i', "FILE", 0, "the trace to read; default: " CLI_DEFAULT_FILE, 0 },
 	{ "top", KEY_TOP, "N", 0, "at most so many findings; default: all", 0 },
+	{ "verify", KEY_VERIFY, NULL, 0,
+	  "run the recorded command again, on as many CPUs as it had and on one less or more, and compare with what "
+	  "was predicted",
+	  0 },
 	{ "json", KEY_JSON, NULL, 0, "show the result as JSON", 0 },
 	{ "no-legend", KEY_NO_LEGEND, NULL, 0, "without the lines that explain the words", 0 },
 	{},
@@ -41,6 +46,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_JSON:
 		o->json = true;
+		return 0;
+	case KEY_VERIFY:
+		o->verify = true;
 		return 0;
 	case KEY_NO_LEGEND:
 		o->no_legend = true;
@@ -73,8 +81,20 @@ static int show(const struct options *o, const struct explained *e, struct err *
 		.top = o->top,
 	};
 
-	return o->json ? explain_report_json(&report, NULL, stdout, err) :
-			 explain_report_text(&report, &form, stdout, err);
+	struct verified v = {};
+	int r = o->verify ? verify_trace(e, &v, err) : 0;
+
+	if (r)
+		return r;
+	if (o->json)
+		return explain_report_json(&report, o->verify ? verified_json(&v) : NULL, stdout,
+					   err);
+	r = explain_report_text(&report, &form, stdout, err);
+	if (!r && o->verify) {
+		fputc('\n', stdout);
+		verified_text(&v, form.width, stdout);
+	}
+	return r;
 }
 
 static int explain_main(int argc, char **argv)

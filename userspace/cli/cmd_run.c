@@ -9,13 +9,14 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/run_lab.h"
+#include "cli/verify.h"
 #include "strategy/strategy_args.h"
 
 #define MAX_REPEATS 1000
 
 struct options {
 	struct lab_options lab;
-	bool json;
+	bool json, verify;
 };
 
 enum option_key {
@@ -25,6 +26,7 @@ enum option_key {
 	KEY_KEEP,
 	KEY_JSON,
 	KEY_NO_BPF,
+	KEY_VERIFY,
 };
 
 static const struct argp_option option_table[] = {
@@ -38,6 +40,8 @@ static const struct argp_option option_table[] = {
 	  "run each N times, in turns; show the median and the spread", 0 },
 	{ "keep", KEY_KEEP, "DIR", 0, "keep the traces there, as STRATEGY.data", 0 },
 	{ "json", KEY_JSON, NULL, 0, "show the result as JSON", 0 },
+	{ "verify", KEY_VERIFY, NULL, 0,
+	  "compare what was predicted without the GIL with the processes that were measured", 0 },
 	{ "no-bpf", KEY_NO_BPF, NULL, 0, "only counters and /proc, as without privilege", 0 },
 	{},
 };
@@ -100,6 +104,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_JSON:
 		o->json = true;
 		return 0;
+	case KEY_VERIFY:
+		o->verify = true;
+		return 0;
 	case KEY_NO_BPF:
 		o->lab.no_bpf = true;
 		return 0;
@@ -147,11 +154,20 @@ static int show(const struct options *o, const struct lab *lab, struct err *err)
 		.why_not = lab->why_not,
 	};
 
+	struct verified v;
+	int r;
+
+	if (o->verify)
+		verify_run(lab, o->lab.repeats, &v);
+	report.verified = o->verify && o->json ? verified_json(&v) : NULL;
 	uname(&uts);
 	report.kernel = uts.release;
 	report.arch = uts.machine;
-	return o->json ? run_report_json(&report, stdout, err) :
-			 run_report_table(&report, &options, stdout, err);
+	r = o->json ? run_report_json(&report, stdout, err) :
+		      run_report_table(&report, &options, stdout, err);
+	if (!r && o->verify && !o->json)
+		verified_text(&v, options.width, stdout);
+	return r;
 }
 
 static int run(struct options *o, struct lab *lab)

@@ -221,6 +221,7 @@ static int run_files(struct state *s, struct series *one, const char *trace, con
 		return skip(s, one, &why, err);
 	measure_capacity(one, repetition);
 	r = experiment_load(run, trace, err);
+	r = r ?: replay_trace(trace, &run->replay, err);
 	if (r)
 		experiment_free(run);
 	one->nr += !r;
@@ -377,6 +378,7 @@ static int explain(const struct lab *lab, const struct series *one, struct run_e
 		.capacity = e->capacity,
 		.capacity_min = e->capacity_min,
 		.capacity_max = e->capacity_max,
+		.replay = &e->run.replay,
 	};
 	return findings_make(&facts, &e->findings);
 }

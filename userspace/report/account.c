@@ -2,6 +2,7 @@
 /* One trace in sums: see account.h. */
 #include "report/account.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,29 @@
 /* More different names of locks than this are not told apart by name. */
 #define LOCKS_MAX 1000
 
+/* Kind and name, without what differs from run to run: a thread's number behind its name, and long addresses. */
 static void copy_name(char to[ACCOUNT_NAME], const struct lock *lock)
 {
-	snprintf(to, ACCOUNT_NAME, "%s %s", lock_kind_name(lock->kind), lock->name ?: "?");
-	for (char *c = to; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	const char *name = lock->name ?: "?", *kind = lock_kind_name(lock->kind);
+	size_t at = 0, digits;
+
+	if (strncmp(name, kind, strlen(kind)) != 0)
+		at = (size_t)snprintf(to, ACCOUNT_NAME, "%s ", kind);
+	while (*name && at < ACCOUNT_NAME - 1) {
+		if (*name == '/' && isdigit((unsigned char)name[1])) {
+			name += 1 + strspn(name + 1, "0123456789");
+			continue;
+		}
+		to[at++] = *name >= ' ' && *name <= '~' ? *name : '?';
+		if (*name++ != 'x' || at < 2 || to[at - 2] != '0')
+			continue;
+		digits = strspn(name, "0123456789abcdef");
+		if (digits >= 8 && at < ACCOUNT_NAME - 1) {
+			to[at++] = '*';
+			name += digits;
+		}
+	}
+	to[at] = '\0';
 }
 
 static struct account_lock *lock_by_name(struct account *a, const char *name)

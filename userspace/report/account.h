@@ -9,7 +9,7 @@
 #define ACCOUNT_NAME 128
 
 struct account_lock {
-	char name[ACCOUNT_NAME]; /* kind and name, printable ASCII */
+	char name[ACCOUNT_NAME]; /* kind and name, without numbers of threads and long addresses; printable ASCII */
 	uint64_t wait_ns, waits;
 };
 

@@ -138,6 +138,8 @@ static int locks(const struct diff *d, const struct report_options *o, FILE *out
 	char name[ESCAPE_SIZE(ACCOUNT_NAME)];
 
 	for (size_t i = 0; i < d->nr_locks && i < LOCKS_SHOWN; i++) {
+		if (d->lock[i].wait_ns.a == 0 && d->lock[i].wait_ns.b == 0)
+			continue;
 		escape_terminal(name, sizeof(name), d->lock[i].name, ACCOUNT_NAME, false);
 		time_row(g, name, &d->lock[i].wait_ns);
 	}

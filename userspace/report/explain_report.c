@@ -42,7 +42,6 @@ static void head(const struct explain_report *r, const struct report_options *o,
 		text_field(out, o->width, "replay", "none: %s", p->why);
 	else
 		text_field(out, o->width, "replay", "none: it has no scheduler events");
-	fputc('\n', out);
 }
 
 static bool replayed(const struct finding *f)
@@ -57,13 +56,13 @@ static void show(const struct finding *f, const struct report_options *o, FILE *
 	bool help = f->lost_ns > 0 || strcmp(f->cause, "none") != 0;
 	char lost[UNITS_SIZE];
 
+	fputc('\n', out);
 	text_field(out, o->width, f->cause, "%s%s", f->sentence, replayed(f) ? " (replay)" : "");
 	if (f->lost_ns > 0)
 		text_field(out, o->width, "", "Lost: %s of the workers' time.",
 			   units_time(lost, (uint64_t)f->lost_ns));
 	if (help)
 		text_field(out, o->width, "", "What would help: %s.", f->remedy);
-	fputc('\n', out);
 }
 
 int explain_report_text(const struct explain_report *r, const struct report_options *o, FILE *out,
@@ -79,10 +78,10 @@ int explain_report_text(const struct explain_report *r, const struct report_opti
 		any |= replayed(&r->findings->finding[i]);
 	}
 	if (nr < r->findings->nr)
-		text_line(out, o->width, "%zu smaller ones are not shown (--top).\n",
+		text_line(out, o->width, "\n%zu smaller ones are not shown (--top).",
 			  r->findings->nr - nr);
 	if (any && !o->no_legend)
-		text_line(out, o->width, "%s", how);
+		text_line(out, o->width, "\n%s", how);
 	return 0;
 }
 

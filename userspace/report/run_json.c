@@ -99,6 +99,9 @@ int run_report_json(const struct run_report *r, FILE *out, struct err *err)
 			"machine", "cpus", (int)r->cpus, "kernel", r->kernel, "arch", r->arch,
 			"bpf", r->bpf, "why_not", r->bpf ? NULL : r->why_not, "repeats",
 			(int)r->repeats, "strategies", strategies);
+	if (all && r->verified)
+		json_object_set(all, "verified", r->verified);
+	json_decref(r->verified);
 	failed = !all || json_dumpf(all, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) ||
 		 fputc('\n', out) == EOF;
 	json_decref(all);

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A trace file, played again: see replay.h. */
+#include <errno.h>
+
+#include "analysis/load.h"
+#include "analysis/replay.h"
+#include "base/cleanup.h"
+
+int replay_trace(const char *path, struct replay *ret_replay, struct err *err)
+{
+	_cleanup_(load_free_p) struct loaded *l = NULL;
+	struct replay_source *source = NULL;
+	int r = load_open(path, &l, err);
+
+	*ret_replay = (struct replay){};
+	if (r)
+		return r;
+	r = load_passes(l, PASS_LOCKS, err);
+	if (!r && replay_listen(l->ledger, &source))
+		r = err_sys(err, -ENOMEM, "cannot analyse the trace");
+	if (!r)
+		r = load_run(l, NULL, NULL, err);
+	if (!r && !l->from_books &&
+	    replay_make(source, l->passes->history, l->locks, l->meta.nr_online, ret_replay))
+		r = err_sys(err, -ENOMEM, "cannot analyse the trace");
+	replay_source_free(source);
+	return r;
+}
