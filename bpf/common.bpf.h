@@ -80,6 +80,7 @@ struct local {
 	bool no_inherit; /* -t: its children are not ours */
 	bool kthread;
 	bool futex;     /* blocked in a futex call: EV_FUTEX was written */
+	bool moved;     /* to another CPU, while it was on a run queue: the next three hold */
 	u16 wait_cpu;   /* 1 + the CPU whose `waiting` it is counted in */
 	u16 waking_cpu; /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
 	u64 delay_ns,
@@ -95,7 +96,10 @@ struct local {
 	u32 klock_flags; /* KL_* */
 	u64 spin,
 		spin_ns; /* the same for a lock that never sleeps; it may be taken inside of the other */
-	u64 py_thread; /* python.bpf.h: address of its thread state, or odd: that it has none */
+	u64 left_ns,
+		left_delay_ns; /* when it left the run queue, by that one's clock; its run_delay then */
+	u64 off_queue_ns; /* moves before that, in the same wait: how long it was on no run queue */
+	u64 py_thread;    /* python.bpf.h: address of its thread state, or odd: that it has none */
 };
 
 struct {

@@ -83,6 +83,7 @@ enum ev_kind {
 	EV_PYSTACK, /* the frames of a Python thread, likewise */
 	EV_PYCODE, /* a part of what a Python code object says, in front of the first EV_PYSTACK that names it */
 	EV_COUNTS, /* what the counters counted while a thread had the CPU, in front of the EV_SWITCH that ends it */
+	EV_UNBOOKED, /* time of a thread that is in none of the kernel's books */
 	EV_KIND_NR
 };
 
@@ -147,9 +148,16 @@ struct ev_wake {
 	ev_u64 w0;
 	ev_u32 wakee, waker; /* whos */
 	ev_u16 seq;          /* of the wakee */
-	ev_u16 cpu; /* EV_WAKE: where the wakee ran last; EV_WAKEUP: whose queue it is on */
-	ev_u32 why; /* EV_WAKE: enum wake_why */
+	ev_u16 cpu;      /* EV_WAKE: where the wakee ran last; EV_WAKEUP: whose queue it is on */
+	ev_u8 why;       /* EV_WAKE: enum wake_why */
+	ev_u8 queued[3]; /* ns before this record at which the kernel's books have it enqueued, little end first; saturated; EV_WAKE
+			    of who is not enqueued yet: 0 */
 };
+
+#define EV_QUEUED_MAX 0xffffffu
+#define EV_QUEUED_NS(wake)                                            \
+	((ev_u32)(wake)->queued[0] | (ev_u32)(wake)->queued[1] << 8 | \
+	 (ev_u32)(wake)->queued[2] << 16)
 
 /* How a futex wait ended. WHY_NONE: the wakee was not in one. */
 enum wake_why {
@@ -159,6 +167,8 @@ enum wake_why {
 	WHY_SIGNAL,  /* a signal is pending */
 };
 
+#define MG_QUEUED \
+	0x01 /* it was on a run queue, ready or in EEVDF's delayed sleep; else it is being woken, or is new */
 struct ev_migrate {
 	ev_u64 w0;
 	ev_u32 who;
@@ -262,6 +272,23 @@ struct ev_missed {
 	ev_u32 arrivals; /* MI_SWITCH_IN: how often it got a CPU since its last switch-out: 1 or the times are unknown */
 	ev_u64 arrival_ns;
 	ev_u64 queue_ns;
+};
+
+/*
+ * EV_UNBOOKED, 2 words, just before the EV_SWITCH with which `who` gets a CPU (UB_MOVED) or blocks (UB_LEFT), on the same CPU. The
+ * kernel's books go by its run queues' clocks, and these readings leave time between them:
+ *
+ *   UB_MOVED   a ready thread was moved: from the clock when it was taken off one run queue to that when it was put on the other
+ *   UB_LEFT    from the clock at which its last time on a CPU ended, to the switch: where a wake-up has asked for a switch the kernel does
+ *              not read the clock again, and a CPU that goes idle looks for work elsewhere before it switches. Of 4 us or more
+ */
+#define UB_MOVED 0x01
+#define UB_LEFT 0x02
+#define UNBOOKED_LEFT_NS 4096
+struct ev_unbooked {
+	ev_u64 w0;
+	ev_u32 who;
+	ev_u32 ns; /* UB_MOVED: all moves of this wait together. Saturated */
 };
 
 /*

@@ -90,6 +90,7 @@ struct __call_single_data {
 
 struct rq {
 	u64 clock;
+	u64 clock_task;
 	u64 prev_steal_time_rq;
 };
 
@@ -99,6 +100,7 @@ struct cfs_rq {
 };
 
 struct sched_entity {
+	u64 exec_start;
 	u64 sum_exec_runtime;
 	u64 nr_migrations;
 	struct cfs_rq *cfs_rq;

@@ -62,6 +62,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	if (unlikely(l->state != LOCAL_ON_CPU)) {
 		if (l->state != LOCAL_UNKNOWN)
 			write_missed_in(b, p, l, now);
+		forget_moves(l);
 		wait_end(l, b, bpf_get_smp_processor_id());
 		l->steal_mark = steal;
 	}
@@ -82,6 +83,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	} else {
 		out.flags |= (in_iowait(p) ? SW_IOWAIT : 0) | (state & TASK_FROZEN ? SW_FROZEN : 0);
 		l->state = LOCAL_BLOCKED;
+		check_left(b, p, l, now);
 		l->futex = is_futex_wait(EV_HOW_NR(out.how)) && state & TASK_INTERRUPTIBLE &&
 			   !task_compat(p);
 		if (unlikely(l->klock)) {
@@ -101,6 +103,8 @@ static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct
 {
 	if (unlikely(l->state == LOCAL_BLOCKED))
 		write_missed_wake(b, p, l, now);
+	if (unlikely(l->moved))
+		end_moves(b, p, l, now);
 	wait_end(l, b, bpf_get_smp_processor_id());
 	l->waking_cpu = 0;
 	l->state = LOCAL_ON_CPU;
@@ -249,7 +253,7 @@ static __always_inline void write_wake(void *ctx, struct buf *b, struct task_str
 				       struct local *l, u32 cpu, u32 flags, bool enqueued)
 {
 	struct ev_wake *rec;
-	u64 now, why;
+	u64 now, why, bits;
 	bool futex;
 
 	stacks_at_wake(ctx, b);
@@ -261,11 +265,13 @@ static __always_inline void write_wake(void *ctx, struct buf *b, struct task_str
 	/* not off its CPU yet: the wait that this ends has not begun */
 	futex = unlikely(l->state == LOCAL_ON_CPU) ? in_futex_wait(p) : l->futex;
 	why = unlikely(futex) ? why_woken(p, bpf_get_current_task_btf(), flags) : WHY_NONE;
-	*(volatile u64 *)&rec->seq = (u16)READ_ONCE(l->seq) | cpu << 16 | why << 32;
+	bits = (u16)READ_ONCE(l->seq) | cpu << 16 | why << 32;
+	barrier_var(bits);
 	/* not before the stacks that go with it */
 	now = enqueued && cpu == bpf_get_smp_processor_id() && !(config.stacks & STACKS_WAKE) ?
 		      not_before(b, p, l, clock_of(b, rq_clock(p))) :
 		      record_time(b);
+	*(u64 *)&rec->seq = enqueued ? bits | queued_bits(b, p, now) : bits;
 	rec->wakee = l->serial;
 	rec->waker = current_who(b);
 	l->told_ns = now;
@@ -361,7 +367,7 @@ static __always_inline void write_wakeup(struct buf *b, struct task_struct *p, s
 	now = record_time(b);
 	rec->wakee = l->serial;
 	rec->waker = flags & WU_NO_WAKE ? current_who(b) : 0;
-	*(u64 *)&rec->seq = (u16)l->seq | task_cpu(p) << 16;
+	*(u64 *)&rec->seq = (u16)l->seq | task_cpu(p) << 16 | queued_bits(b, p, now);
 	l->told_ns = now;
 	COMMIT(rec, now, EV_WAKEUP, flags);
 }
@@ -441,8 +447,8 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 {
 	struct local *l = local_of(p);
 	struct ev_migrate *rec;
+	u32 from, flags = 0;
 	struct buf *b;
-	u32 from;
 
 	if (!l)
 		return 0;
@@ -456,6 +462,10 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 		wait_end(l, b, bpf_get_smp_processor_id());
 		wait_begin(l, b, bpf_get_smp_processor_id(), dest_cpu);
 	}
+	if (p->on_rq == TASK_ON_RQ_MIGRATING) {
+		leave_queue(l, p);
+		flags = MG_QUEUED;
+	}
 	rec = RESERVE_IRQS_OFF(b, ev_migrate);
 	if (!rec)
 		return 0;
@@ -463,6 +473,6 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 	rec->from = from;
 	rec->to = dest_cpu;
 	l->told_ns = record_time(b);
-	COMMIT(rec, l->told_ns, EV_MIGRATE, 0);
+	COMMIT(rec, l->told_ns, EV_MIGRATE, flags);
 	return 0;
 }

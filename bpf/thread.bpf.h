@@ -127,6 +127,7 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 				  u64 now)
 {
 	struct ev_books *rec;
+	u64 delay_ns;
 	u32 seq;
 
 	if (!b || !p || !l)
@@ -141,7 +142,13 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 	rec->nivcsw = p->nivcsw;
 	rec->nr_migrations = p->se.nr_migrations;
 	rec->exec_ns = p->se.sum_exec_runtime;
-	rec->delay_ns = p->sched_info.run_delay;
+	delay_ns = p->sched_info.run_delay;
+	barrier_var(
+		delay_ns); /* else the compiler chooses between two pointers, which the verifier forbids */
+	/* a ready thread that was moved has been charged for its waiting before that */
+	if (flags & BK_END && seq)
+		delay_ns = l->delay_ns;
+	rec->delay_ns = delay_ns;
 	rec->pcount = p->sched_info.pcount;
 	rec->steal_ns = l->steal_ns;
 	rec->utime_ns = p->utime;
@@ -213,6 +220,86 @@ static __noinline int write_missed_wake(struct buf *b, struct task_struct *p, st
 	rec->queue_ns = queued ? p->se.cfs_rq->rq->clock - queued : 0;
 	COMMIT(rec, now, EV_MISSED, MI_WAKEUP);
 	return 0;
+}
+
+/* ---- time that the kernel's books leave out ---- */
+
+#define TASK_ON_RQ_MIGRATING 2
+
+static __noinline int write_unbooked(struct buf *b, const struct local *l, u64 now, s64 ns,
+				     u32 flags)
+{
+	struct ev_unbooked *rec;
+
+	if (!b || !l || ns <= 0)
+		return 0;
+	rec = RESERVE(b, ev_unbooked);
+	if (!rec)
+		return 0;
+	rec->who = l->serial;
+	rec->ns = ns < 0xffffffff ? ns : 0xffffffff;
+	COMMIT(rec, now, EV_UNBOOKED, flags);
+	return 0;
+}
+
+/*
+ * p is being moved, and is on no run queue. The clock was read when it left the old one. Since the move before, run_delay has only
+ * grown by the time on that queue, which tells when it was put there.
+ */
+static __always_inline void leave_queue(struct local *l, struct task_struct *p)
+{
+	u64 left_ns = rq_clock(p), delay_ns = p->sched_info.run_delay;
+
+	if (l->moved)
+		l->off_queue_ns += left_ns - (delay_ns - l->left_delay_ns) - l->left_ns;
+	l->moved = true;
+	l->left_ns = left_ns;
+	l->left_delay_ns = delay_ns;
+}
+
+static __always_inline void forget_moves(struct local *l)
+{
+	l->moved = false;
+	l->off_queue_ns = 0;
+}
+
+/* p, which was moved, is about to run: it is on this queue since last_queued. */
+static __noinline int end_moves(struct buf *b, struct task_struct *p, struct local *l, u64 now)
+{
+	u64 queued;
+
+	if (!b || !p || !l)
+		return 0;
+	queued = p->sched_info.last_queued;
+	if (queued)
+		write_unbooked(b, l, now, l->off_queue_ns + queued - l->left_ns, UB_MOVED);
+	forget_moves(l);
+	return 0;
+}
+
+/*
+ * p blocks now. It has used its CPU up to exec_start by the kernel's books; the run queue's two clocks differ by what neither p nor
+ * anybody else is charged for.
+ */
+static __always_inline void check_left(struct buf *b, struct task_struct *p, const struct local *l,
+				       u64 now)
+{
+	struct rq *rq = p->se.cfs_rq->rq;
+	s64 ns = now - b->h.clock_ahead - rq->clock + rq->clock_task - p->se.exec_start;
+
+	if (unlikely(ns >= UNBOOKED_LEFT_NS))
+		write_unbooked(b, l, now, ns, UB_LEFT);
+}
+
+/* For how long p has been on its run queue by that one's clock, whose lock is held; in the place that ev_wake has for it. */
+static __always_inline u64 queued_bits(const struct buf *b, struct task_struct *p, u64 now)
+{
+	u64 queued = p->sched_info.last_queued;
+	s64 ns = now - b->h.clock_ahead - queued;
+
+	if (!queued || ns <= 0)
+		return 0;
+	return (u64)(ns < EV_QUEUED_MAX ? ns : EV_QUEUED_MAX) << 40;
 }
 
 #endif

@@ -2,8 +2,8 @@
 """Checks `whyscale report --json` against what a program was built to do, and against the kernel's own books.
 
 oracle.py CASE REPORT [FACTS [BOOKS [WORD...]]]: exit status 0, or a sentence for each thing that is wrong.
-FACTS are the lines of tests/e2e/progs/known.c, BOOKS the object of books.c. Exit status 78: nothing is wrong but times that the
-host may have moved. 77: events were lost, which leaves little to compare; that the sums are exact is checked nevertheless.
+FACTS are the lines of tests/e2e/progs/known.c, BOOKS the object of books.c. Exit status 77: events were lost, which leaves little to
+compare; that the sums are exact is checked nevertheless. 78: nothing is wrong, but another witness disagrees.
 """
 import json
 import os
@@ -17,10 +17,7 @@ CLASSES = ("oncpu runq_preempted runq_wakeup throttled lock gil klock sync io sl
 BLOCKED = "lock gil klock sync io sleep stopped blocked_other".split()
 MS = 1000000
 wrong = []
-
-
-# What a repetition may mend: times further from the kernel's than nearly() allows (see beyond()).
-clock = []
+doubts = []  # what another witness says and may be wrong in: perf, which drops a line now and then, a virtual machine of another language
 
 
 def check(condition, text, *args):
@@ -108,56 +105,21 @@ def check_cpus(c):
               c.d["ledger"]["oncpu"])
 
 
-def nearly(time):
-    """
-    A time that is off by little more than the audit's tolerance: between the kernel's update of its clock and the tracepoint lies
-    the search for another thread to run, some 20 us now and then, and a thread that lives for a millisecond shows it. And what the
-    hypervisor took is told to the guest late.
-    """
-    return abs(time["difference_ns"]) <= 2 * time["tolerance_ns"] + time["steal_ns"] + 100000
-
-
-def beyond(c, text, *args):
-    """
-    A time beyond nearly(). Of 4295 threads in 82 recordings on a busy machine none was, and 3 beyond the audit's tolerance; in whole runs of
-    the tests about one recording in a thousand is, by 0.1 to 0.2 ms, mostly in the run-queue part and without steal time. What does that
-    is not proved: what the hypervisor takes is told to the guest late, and a thread that is moved while it is ready is on no queue for a
-    moment, which the kernel's books leave out. What is an error of ours is so again: the recording is repeated.
-    """
-    clock.append(text % args + "; steal time of all: %d ns" % c.d["audit"]["time"]["steal_ns"])
-
-
 def check_audit(c):
-    off = moved = 0
     for t in c.threads:
         audit = t["audit"]
         allowed = ("ok",) if c.whole else ("ok", "missed")
         for part in ("switches", "migrations", "time"):
             # who was on a CPU when the recording began and died at its next switch has no first books
             if t["ended"] and "attached" not in c.words or audit["result"] != "none":
-                fine = audit[part]["result"] in allowed
-                if part == "time" and not fine and nearly(audit[part]):
-                    # One balancing of the CPUs moves a whole group of new threads, and run_delay leaves out for each of
-                    # them how long they were on no queue (25 us, seen for nine at once): they are off together.
-                    if t["migrations"] and t["switches"]["voluntary"] + t["switches"]["involuntary"] <= 3:
-                        moved += 1
-                    else:
-                        off += 1
-                    continue
-                if part == "time" and not fine:
-                    beyond(c, "%s: audit of time: %s", label(t), json.dumps(audit[part]))
-                    continue
-                check(fine, "%s: audit of %s: %s", label(t), part, json.dumps(audit[part]))
+                check(audit[part]["result"] in allowed, "%s: audit of %s: %s", label(t), part, json.dumps(audit[part]))
         if audit["result"] == "none" or missed(t):
             continue
         for kind in ("voluntary", "involuntary"):
             pair = audit["switches"][kind]
             check(pair["ours"] == pair["kernel"], "%s: %s %s", label(t), kind, pair)
-    if off > 2 + len(c.threads) // 20 and not c.name.startswith("perf_") or moved > 2 + len(c.threads) // 3:
-        beyond(c, "the time of %d threads and of %d that were moved, of %d, is beyond the tolerance", off, moved, len(c.threads))
     total = c.d["audit"]["time"]
-    if abs(total["difference_ns"]) > total["tolerance_ns"] and c.whole:
-        (clock if clock or total["steal_ns"] else wrong).append("the time of all: %s" % json.dumps(total))
+    check(abs(total["difference_ns"]) <= total["tolerance_ns"] or not c.whole, "the time of all: %s", json.dumps(total))
 
 
 def check_counts(c):
@@ -446,9 +408,9 @@ def main(cases):
     if case.books:
         check_books(case)
     cases["case_" + case.name](case)
-    for line in (wrong + clock)[:12]:
+    for line in (wrong + doubts)[:12]:
         print(line[:700])
-    sys.exit(1 if wrong else 78 if clock else 0)
+    sys.exit(1 if wrong else 78 if doubts else 0)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ struct task {
 	uint64_t hole_ns; /* of the last event that no probe saw */
 	enum ledger_class class;
 	uint64_t exec_ns, delay_ns;
+	uint64_t moved_ns; /* of its wait on the run queue, what no book has */
 };
 
 struct cpu {
@@ -250,9 +251,22 @@ static void put_migrate(struct sim *s, struct task *t, unsigned int cpu, unsigne
 {
 	struct ev_migrate rec = { .who = t->serial, .from = (uint16_t)t->cpu, .to = (uint16_t)to };
 
-	put(s, cpu, &rec, EV_MIGRATE, 0, sizeof(rec));
+	put(s, cpu, &rec, EV_MIGRATE, MG_QUEUED, sizeof(rec));
 	t->cpu = to;
 	truth(s, t)->migrations++;
+}
+
+/* Up to `most` ns that the kernel's books leave out; not where the record may be missing. */
+static uint64_t put_unbooked(struct sim *s, const struct task *t, unsigned int cpu,
+			     unsigned int flags, uint64_t most)
+{
+	struct ev_unbooked rec = { .who = t->serial };
+
+	if (s->opt->holes || s->opt->drops || !most || rnd(s, 3))
+		return 0;
+	rec.ns = 1 + rnd(s, most < 100000 ? (uint32_t)most : 100000);
+	put(s, cpu, &rec, EV_UNBOOKED, flags, sizeof(rec));
+	return rec.ns;
 }
 
 /* A queued task that may run on this CPU now, moved here if needed; NULL: idle. */
@@ -263,8 +277,10 @@ static struct task *pick(struct sim *s, unsigned int cpu)
 
 		if (t->doing != QUEUED || !rnd(s, 4))
 			continue;
-		if (t->cpu != cpu)
-			put_migrate(s, t, cpu, cpu);
+		if (t->cpu == cpu)
+			return t;
+		put_migrate(s, t, cpu, cpu);
+		t->moved_ns = put_unbooked(s, t, cpu, UB_MOVED, s->now - t->enqueued_ns);
 		return t;
 	}
 	return NULL;
@@ -377,7 +393,8 @@ static void arrive(struct sim *s, struct task *t, unsigned int cpu, bool seen)
 	t->wake_seen |= seen;
 	t->in_seen = seen;
 	t->in_ns = s->now;
-	t->delay_ns += s->now - t->enqueued_ns;
+	t->delay_ns += s->now - t->enqueued_ns - t->moved_ns;
+	t->moved_ns = 0;
 	t->doing = RUNNING;
 	become(s, t, CLASS_ONCPU);
 }
@@ -464,6 +481,8 @@ static void do_switch(struct sim *s, unsigned int cpu)
 		prev->seq++;
 	}
 	missed_before(s, cpu, prev, next);
+	if (prev && !(way.flags & (SW_PREEMPT | SW_RUNNABLE)))
+		prev->exec_ns -= put_unbooked(s, prev, cpu, UB_LEFT, s->now - prev->in_ns);
 	if (prev && s->opt->locks)
 		announce(s, prev, cpu, &way);
 	put_switch(s, cpu, prev, next, &way);

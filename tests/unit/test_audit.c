@@ -51,6 +51,64 @@ static const struct {
 	{ "steal is not charged to the thread",
 	  RUN "100000500 cpu1 books A dead v=6 i=7 m=8 exec=60001100 delay=2150 steal=40000000\n",
 	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
+	{ "moved while it was ready: what is on no run queue is in no book",
+	  "100 cpu0 fork B > A\n"
+	  "100 cpu0 wakeup A new\n"
+	  "200 cpu1 migrate A 0 1 queued\n"
+	  "100000200 cpu1 unbooked A moved 99999900\n"
+	  "100000200 cpu1 switch idle A\n"
+	  "100000300 cpu1 switch A/X idle\n"
+	  "100000300 cpu1 books A dead v=1 m=1 exec=100 delay=200\n",
+	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
+	{ "... the same books without that",
+	  "100 cpu0 fork B > A\n"
+	  "100 cpu0 wakeup A new\n"
+	  "200 cpu1 migrate A 0 1 queued\n"
+	  "100000200 cpu1 switch idle A\n"
+	  "100000300 cpu1 switch A/X idle\n"
+	  "100000300 cpu1 books A dead v=1 m=1 exec=100 delay=200\n",
+	  AUDIT_OK, AUDIT_OK, AUDIT_DIFFERS },
+	{ "charged up to an old clock when it blocked",
+	  "100 cpu0 fork B > A\n"
+	  "100 cpu0 wakeup A new\n"
+	  "200 cpu0 switch idle A\n"
+	  "100000300 cpu0 unbooked A left 100000000\n"
+	  "100000300 cpu0 switch A/X idle\n"
+	  "100000300 cpu0 books A dead v=1 exec=100 delay=100\n",
+	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
+	{ "enqueued before its record",
+	  "100 cpu0 fork B > A\n"
+	  "10000100 cpu0 wakeup A new queued=9000000\n"
+	  "10000200 cpu0 switch idle A\n"
+	  "10000300 cpu0 switch A/X idle\n"
+	  "10000300 cpu0 books A dead v=1 exec=100 delay=9000100\n",
+	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
+	{ "... but not before it was made",
+	  "100 cpu0 fork B > A\n"
+	  "10000100 cpu0 wakeup A new queued=16000000\n"
+	  "10000200 cpu0 switch idle A\n"
+	  "10000300 cpu0 switch A/X idle\n"
+	  "10000300 cpu0 books A dead v=1 exec=100 delay=10000100\n",
+	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
+	{ "a wake-up moves it, and it is not enqueued before that has reached its CPU",
+	  "100 cpu0 snap A blocked S:read\n"
+	  "100 cpu0 books A first\n"
+	  "200 cpu0 migrate A 0 1\n"
+	  "300 cpu0 wake A by u9\n"
+	  "90000000 cpu1 wakeup A\n"
+	  "90000100 cpu1 switch idle A\n"
+	  "90000200 cpu1 switch A/X idle\n"
+	  "90000200 cpu1 books A dead v=1 m=1 exec=100 delay=100\n",
+	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
+	{ "moved in its sleep, on its run queue: run_delay counts from then on",
+	  "100 cpu0 snap A blocked S:read\n"
+	  "100 cpu0 books A first\n"
+	  "200 cpu0 migrate A 0 1 queued\n"
+	  "90000000 cpu1 wake A by u9\n"
+	  "90000100 cpu1 switch idle A\n"
+	  "90000200 cpu1 switch A/X idle\n"
+	  "90000200 cpu1 books A dead v=1 m=1 exec=100 delay=89999900\n",
+	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
 	{ "a switch that we dropped, by its number",
 	  "100 cpu0 snap A blocked S:read\n"
 	  "100 cpu0 books A first\n"

@@ -71,7 +71,7 @@ static void run_row(const struct row *r)
 	fork_one(l);
 	feed(l, 200, 0, &out, EV_SWITCH, r->flags, sizeof(out));
 	if (r->moved)
-		feed(l, 250, 0, &move, EV_MIGRATE, 0, sizeof(move));
+		feed(l, 250, 0, &move, EV_MIGRATE, MG_QUEUED, sizeof(move));
 	feed(l, 300, r->moved, &in, EV_SWITCH, 0, sizeof(in));
 	feed(l, 400, r->moved, &dead, EV_SWITCH, 0, sizeof(dead));
 	feed(l, 400, r->moved, &books, EV_BOOKS, BK_DEAD, sizeof(books));

@@ -180,7 +180,9 @@ static void put_wake(const struct line *line, unsigned int kind)
 
 	rec.seq = (uint16_t)value(line, "seq", *seq_of(line, rec.wakee));
 	rec.cpu = (uint16_t)value(line, "on", line->cpu);
-	rec.why = (uint32_t)value(line, "why", WHY_NONE);
+	rec.why = (uint8_t)value(line, "why", WHY_NONE);
+	for (unsigned int i = 0; i < 3; i++)
+		rec.queued[i] = (uint8_t)(value(line, "queued", 0) >> 8 * i);
 	if (kind == EV_WAKE) {
 		rec.waker = line->nr > 2 ? who_of(line->arg[2]) : 0;
 		flags |= has(line, "oncpu") ? WK_ON_CPU : 0;
@@ -270,6 +272,13 @@ static void put_missed(const struct line *line)
 	put(line, &rec, EV_MISSED, has(line, "in") ? MI_SWITCH_IN : MI_WAKEUP, sizeof(rec));
 }
 
+static void put_unbooked(const struct line *line)
+{
+	struct ev_unbooked rec = { .who = who_of(line->arg[0]), .ns = (uint32_t)number(line, 2) };
+
+	put(line, &rec, EV_UNBOOKED, has(line, "moved") ? UB_MOVED : UB_LEFT, sizeof(rec));
+}
+
 static void put_about_thread(const struct line *line, const char *event)
 {
 	struct ev_exec exec = { .who = who_of(line->arg[0]),
@@ -293,7 +302,8 @@ static void put_about_thread(const struct line *line, const char *event)
 	} else if (!strcmp(event, "migrate")) {
 		migrate.from = (uint16_t)number(line, 1);
 		migrate.to = (uint16_t)number(line, 2);
-		put(line, &migrate, EV_MIGRATE, 0, sizeof(migrate));
+		put(line, &migrate, EV_MIGRATE, has(line, "queued") ? MG_QUEUED : 0,
+		    sizeof(migrate));
 	} else {
 		fail_msg("no such event: %s", event);
 	}
@@ -533,6 +543,8 @@ static void put_event(const struct line *line, const char *event)
 		put_snap(line);
 	else if (!strcmp(event, "books"))
 		put_books(line);
+	else if (!strcmp(event, "unbooked"))
+		put_unbooked(line);
 	else if (!strcmp(event, "missed"))
 		put_missed(line);
 	else if (!strcmp(event, "lost"))

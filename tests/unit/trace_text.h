@@ -6,11 +6,12 @@
  *   100 cpu0 fork A > B tid=8
  *   100 cpu0 switch A/S:nanosleep B	prev/state next
  *   100 cpu0 wake A by B [oncpu] [delayed] [seq=N] [task|hardirq|softirq] [on=CPU]
- *   100 cpu0 wakeup A [by B] [new] [throttled] [nowake] [seq=N] [on=CPU]
+ *   100 cpu0 wakeup A [by B] [new] [throttled] [nowake] [seq=N] [on=CPU] [queued=NS]	so long before
  *   100 cpu0 task A cpus=MASK			the CPUs that it may use
- *   100 cpu0 migrate A 0 1			from, to
+ *   100 cpu0 migrate A 0 1 [queued]		from, to
  *   100 cpu0 exec A tid=7 | exit A | name A worker
  *   100 cpu0 missed A in arrival=50 queue=20 n=1 | missed A wakeup queue=5
+ *   100 cpu0 unbooked A moved 30 | left 30	of the next switch
  *   100 cpu0 books A first|dead|end v=1 i=2 m=3 exec=400 delay=50
  *   100 cpu0 lost 20 80 5			first, last, records
  *   100 cpu0 futex A addr=4096 op=128 val=2 word=2 owner=7,1,0 [pc=N] [timeout] [vector]	of the next switch-out

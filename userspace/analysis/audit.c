@@ -70,7 +70,9 @@ static void compare_times(const struct thread *t, struct audit *a)
 	a->runq_ns[1] = last->delay_ns - first->delay_ns;
 	if (EV_FLAGS(last->w0) & BK_STEAL)
 		a->steal_ns = last->steal_ns - first->steal_ns;
-	ours = a->oncpu_ns[0] + a->runq_ns[0] - a->steal_ns;
+	a->moved_ns = t->audited.moved_ns;
+	a->left_ns = t->audited.left_ns;
+	ours = a->oncpu_ns[0] + a->runq_ns[0] - a->steal_ns - a->moved_ns - a->left_ns;
 	kernel = a->oncpu_ns[1] + a->runq_ns[1];
 	a->difference_ns = (int64_t)(ours - kernel);
 	a->tolerance_ns = kernel / TOLERANCE_SHARE +
@@ -122,6 +124,8 @@ static void audit_add(struct audit *sum, const struct audit *a)
 	}
 	sum->missed_switches = add_saturated(sum->missed_switches, a->missed_switches);
 	sum->steal_ns += a->steal_ns;
+	sum->moved_ns += a->moved_ns;
+	sum->left_ns += a->left_ns;
 	sum->asleep_ns += a->asleep_ns;
 	sum->difference_ns = add_saturated(sum->difference_ns, a->difference_ns);
 	sum->tolerance_ns += a->tolerance_ns;

@@ -13,9 +13,11 @@ enum audit_result {
 };
 
 /*
- * Switches and migrations must be equal. Time: (oncpu + runq - steal) against (exec + delay), within 0.5 % plus 10 us for each
- * switch. The two parts differ for known reasons: a thread woken on an idle CPU is charged from its enqueue; steal is not
- * charged.
+ * Switches and migrations must be equal. Time: (oncpu + runq - steal - moved - left) against (exec + delay), within 0.5 % plus 10 us
+ * for each switch. The two parts differ for known reasons: a thread woken on an idle CPU is charged from its enqueue; steal is not
+ * charged; and EV_UNBOOKED tells what lies between two of the kernel's readings of its clocks: a ready thread that is moved is on no run
+ * queue for a moment (`moved`: between sched_info_dequeue() and sched_info_enqueue(), kernel/sched/stats.h), and one that blocks is
+ * charged up to a clock that may be old (`left`: rq_clock_skip_update() and sched_balance_newidle(), kernel/sched).
  */
 struct audit {
 	enum audit_result switches, migrations, time, all;  /* all: the worst */
@@ -23,8 +25,9 @@ struct audit {
 	int64_t missed_switches;                            /* the kernel's minus ours */
 	uint64_t oncpu_ns[2], runq_ns[2];                   /* [1]: exec, delay */
 	uint64_t steal_ns;
+	uint64_t moved_ns, left_ns; /* of runq_ns[0] and oncpu_ns[0], what no book has */
 	uint64_t asleep_ns; /* part of runq_ns on both sides: sleep that run_delay counts, see ledger.h */
-	int64_t difference_ns; /* ours minus the kernel's, steal taken off */
+	int64_t difference_ns; /* ours minus the kernel's, steal and what no book has taken off */
 	uint64_t tolerance_ns;
 };
 

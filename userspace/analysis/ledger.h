@@ -47,7 +47,9 @@ struct thread_counts {
 	uint64_t missed_migrations; /* it was seen on a CPU to which nothing had moved it */
 	uint64_t lost_switches;     /* switch-outs that we dropped, from the gaps in its seq */
 	uint64_t oncpu_ns;
-	uint64_t runq_ns;   /* from sched_wakeup, as run_delay counts; throttled included */
+	uint64_t runq_ns; /* from sched_wakeup, as run_delay counts; throttled included */
+	uint64_t moved_ns,
+		left_ns; /* parts of runq_ns and oncpu_ns that no book of the kernel has: EV_UNBOOKED */
 	uint64_t asleep_ns; /* part of runq_ns, though the thread slept: see queued_asleep_ns */
 };
 
@@ -111,7 +113,8 @@ struct thread {
 	enum thread_state state;
 	enum ledger_class class; /* of the open interval */
 	uint64_t since_ns;
-	uint64_t enqueued_ns; /* ST_RUNQ: since when run_delay counts */
+	uint64_t enqueued_ns; /* ST_RUNQ: since when it is on a run queue, by its record */
+	uint64_t booked_ns;   /* since when run_delay counts; 0: the same */
 	/*
 	 * Since 6.12 a sleeping thread may stay on its queue (delayed dequeue) and be moved with it to another CPU: from there on
 	 * the kernel's run_delay counts its sleep. 0: that did not happen in this wait.
@@ -121,10 +124,11 @@ struct thread {
 	bool uncounted;
 	uint64_t wake_ns; /* woken_early: when */
 	uint64_t runq_pending_ns; /* for audit.runq_ns at the next switch-out: BK_END is as of the last one */
-	uint64_t audit_from_ns; /* when audit began to count */
-	uint16_t cpu;           /* where it ran last or was put */
-	uint16_t seq;           /* switch-outs so far, by the last record that tells */
-	uint16_t wake_seq;      /* woken_early: the seq in that EV_WAKE */
+	uint64_t moved_pending_ns, left_pending_ns; /* likewise for audit.moved_ns, left_ns */
+	uint64_t audit_from_ns;                     /* when audit began to count */
+	uint16_t cpu;                               /* where it ran last or was put */
+	uint16_t seq;      /* switch-outs so far, by the last record that tells */
+	uint16_t wake_seq; /* woken_early: the seq in that EV_WAKE */
 	bool seq_known, cpu_known;
 	bool yielding;        /* ST_RUNQ after a sched_yield */
 	bool awaiting_wakeup; /* ST_RUNQ by EV_WAKE: an EV_WAKEUP may say when it was enqueued */

@@ -66,7 +66,8 @@ static int on_migrate(struct ledger *l, const struct ev_migrate *rec)
 	t->audit.migrations++;
 	t->cpu = rec->to;
 	t->cpu_known = true;
-	if (!t->queued_asleep_ns && ((t->state == ST_BLOCKED && !t->woken_early) || t->uncounted))
+	if (EV_FLAGS(rec->w0) & MG_QUEUED && !t->queued_asleep_ns &&
+	    ((t->state == ST_BLOCKED && !t->woken_early) || t->uncounted))
 		t->queued_asleep_ns = l->now_ns;
 	return 0;
 }
@@ -159,6 +160,7 @@ static void books_first(struct ledger *l, struct thread *t, const struct ev_book
 	t->has_first = true;
 	memset(&t->audit, 0, sizeof(t->audit));
 	t->runq_pending_ns = 0;
+	t->moved_pending_ns = t->left_pending_ns = 0;
 	t->audit_from_ns = l->now_ns;
 }
 
@@ -219,6 +221,21 @@ static int on_missed(struct ledger *l, const struct ev_missed *rec, unsigned int
 	return r;
 }
 
+/* Kept until the switch-out after it, as the books are; no more than what is audited at all. */
+static int on_unbooked(struct ledger *l, const struct ev_unbooked *rec)
+{
+	struct thread *t;
+	int r = find_living(l, rec->who, true, &t);
+	uint64_t audited_ns = t ? l->now_ns - t->audit_from_ns : 0;
+	uint64_t ns = rec->ns < audited_ns ? rec->ns : audited_ns;
+
+	if (t && EV_FLAGS(rec->w0) & UB_MOVED)
+		t->moved_pending_ns = ns;
+	else if (t)
+		t->left_pending_ns = ns;
+	return r;
+}
+
 /* Kept until the switch-out that it belongs to. The two kinds begin alike, with who and seq. */
 static int on_announced(struct ledger *l, const uint64_t *rec, unsigned int words)
 {
@@ -264,6 +281,8 @@ int ledger_dispatch(struct ledger *l, const struct trace_event *ev)
 		return on_task(l, rec);
 	case EV_MISSED:
 		return on_missed(l, rec, ev->cpu);
+	case EV_UNBOOKED:
+		return on_unbooked(l, rec);
 	case EV_FUTEX:
 	case EV_KLOCK:
 		return on_announced(l, rec, trace_kind_words[kind]);

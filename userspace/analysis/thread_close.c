@@ -46,9 +46,11 @@ static struct missed take_missed(const struct ledger *l, struct thread *t, unsig
 /* Since when run_delay counts a wait that ends at to_ns. */
 static uint64_t counted_from(struct thread *t, uint64_t to_ns)
 {
-	uint64_t from_ns = later(t->enqueued_ns, t->audit_from_ns), asleep = t->queued_asleep_ns;
+	uint64_t from_ns = later(t->booked_ns ? t->booked_ns : t->enqueued_ns, t->audit_from_ns),
+		 asleep = t->queued_asleep_ns;
 	bool uncounted = t->uncounted;
 
+	t->booked_ns = 0;
 	t->queued_asleep_ns = 0;
 	t->uncounted = false;
 	if (uncounted)

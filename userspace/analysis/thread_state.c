@@ -45,6 +45,7 @@ void thread_enqueue(struct ledger *l, struct thread *t, uint64_t time_ns, enum l
 {
 	thread_set_state(l, t, time_ns, ST_RUNQ, class);
 	t->enqueued_ns = time_ns;
+	t->booked_ns = 0;
 }
 
 void thread_set_seq(struct thread *t, uint16_t seq, uint16_t lost)
@@ -116,7 +117,10 @@ static void count_switch(const struct ledger *l, struct thread *t, const struct 
 	t->audit.involuntary += involuntary;
 	t->audit.yields += yield;
 	t->audit.runq_ns += t->runq_pending_ns;
+	t->audit.moved_ns += t->moved_pending_ns;
 	t->runq_pending_ns = 0;
+	t->audit.left_ns += t->left_pending_ns;
+	t->moved_pending_ns = t->left_pending_ns = 0;
 }
 
 static void enter_runnable(struct ledger *l, struct thread *t, uint64_t now,

@@ -34,10 +34,24 @@ static void wake_after_loss(struct ledger *l, struct thread *t, const struct ev_
 	t->awaiting_wakeup = true;
 }
 
-static void wake_at(struct ledger *l, struct thread *t, uint64_t time_ns)
+/* The kernel's books have it on its run queue a little before this record, though not before its wait could end. */
+static void booked_before(struct thread *t, const struct ev_wake *rec, uint64_t now,
+			  uint64_t since_ns)
 {
-	interval_close(l, t, time_ns, t->class);
-	thread_enqueue(l, t, time_ns, CLASS_RUNQ_WAKEUP);
+	uint64_t ns = EV_QUEUED_NS(rec);
+
+	/* then they go by its move in its sleep: counted_from() */
+	if (!t->queued_asleep_ns && now >= since_ns)
+		t->booked_ns = ns < now - since_ns ? now - ns : since_ns;
+}
+
+static void wake_at(struct ledger *l, struct thread *t, const struct ev_wake *rec)
+{
+	uint64_t since_ns = t->since_ns;
+
+	interval_close(l, t, l->now_ns, t->class);
+	thread_enqueue(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);
+	booked_before(t, rec, l->now_ns, since_ns);
 	t->awaiting_wakeup = true;
 }
 
@@ -58,7 +72,7 @@ static void wake_blocked(struct ledger *l, struct thread *t, const struct ev_wak
 		keep_wake(t, rec, l->now_ns);
 		return;
 	}
-	wake_at(l, t, l->now_ns);
+	wake_at(l, t, rec);
 }
 
 /*
@@ -97,7 +111,7 @@ void thread_wake(struct ledger *l, struct thread *t, const struct ev_wake *rec)
 	else if (on_its_way(t, rec, ahead))
 		keep_wake(t, rec, l->now_ns);
 	else if (just_left(t, rec, ahead))
-		wake_at(l, t, l->now_ns);
+		wake_at(l, t, rec);
 	else if (ahead)
 		wake_after_loss(l, t, rec, ahead);
 	else if (t->state == ST_BLOCKED)
@@ -119,6 +133,7 @@ static void wakeup_queued(struct ledger *l, struct thread *t, const struct ev_wa
 		return;
 	t->awaiting_wakeup = false;
 	t->enqueued_ns = l->now_ns;
+	booked_before(t, rec, l->now_ns, t->since_ns);
 	if (!(EV_FLAGS(rec->w0) & WU_THROTTLED))
 		return;
 	interval_close(l, t, l->now_ns, CLASS_RUNQ_WAKEUP);

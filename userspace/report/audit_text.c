@@ -22,12 +22,13 @@ static uint64_t magnitude(int64_t value)
 
 static void write_time(FILE *out, const struct audit *sum)
 {
-	uint64_t ours = sum->oncpu_ns[0] + sum->runq_ns[0];
+	uint64_t ours = sum->oncpu_ns[0] + sum->runq_ns[0],
+		 not_booked = sum->steal_ns + sum->moved_ns + sum->left_ns;
 	uint64_t kernels = sum->oncpu_ns[1] + sum->runq_ns[1];
 
 	char a[UNITS_SIZE], b[UNITS_SIZE], c[UNITS_SIZE];
 
-	ours -= sum->steal_ns < ours ? sum->steal_ns : ours;
+	ours -= not_booked < ours ? not_booked : ours;
 	fprintf(out, "on-CPU + run queue %s against %s (%s)", units_time(a, ours),
 		units_time(b, kernels), units_percent(c, magnitude(sum->difference_ns), kernels));
 	fprintf(out, "%s",
@@ -49,6 +50,16 @@ static void write_parts(FILE *out, const struct audit *sum)
 	if (sum->steal_ns)
 		fprintf(out, ", and does not charge the %s that the hypervisor took",
 			units_time(a, sum->steal_ns));
+	if (sum->moved_ns)
+		fprintf(out,
+			", no book has the %s in which threads that were ready were moved from one CPU's "
+			"run queue to another's",
+			units_time(a, sum->moved_ns));
+	if (sum->left_ns)
+		fprintf(out,
+			"%s the %s from the kernel's last look at its clock until threads that blocked "
+			"had left their CPU",
+			sum->moved_ns ? ", nor" : ", no book has", units_time(a, sum->left_ns));
 	if (sum->asleep_ns)
 		fprintf(out,
 			", and counts %s of sleep, in both figures, as waiting: threads that were moved "

@@ -35,10 +35,12 @@ json_t *json_audit(const struct audit *a)
 	json_t *migrations =
 		json_pack("{s:s, s:I, s:I}", "result", report_audit_name(a->migrations), "ours",
 			  (json_int_t)a->migrated[0], "kernel", (json_int_t)a->migrated[1]);
-	json_t *time = json_pack("{s:s, s:o, s:o, s:I, s:I, s:I}", "result",
+	json_t *time = json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "result",
 				 report_audit_name(a->time), "oncpu_ns", both(a->oncpu_ns),
 				 "runq_ns", both(a->runq_ns), "steal_ns", (json_int_t)a->steal_ns,
-				 "difference_ns", (json_int_t)a->difference_ns, "tolerance_ns",
+				 "moved_ns", (json_int_t)a->moved_ns, "left_ns",
+				 (json_int_t)a->left_ns, "difference_ns",
+				 (json_int_t)a->difference_ns, "tolerance_ns",
 				 (json_int_t)a->tolerance_ns);
 
 	return json_pack("{s:s, s:o, s:o, s:o}", "result", report_audit_name(a->all), "switches",

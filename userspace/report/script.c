@@ -144,6 +144,7 @@ static int put_migrate(const struct line *l)
 
 	script_put_head(l, e->who);
 	fprintf(l->out, "migrate from=%u to=%u", e->from, e->to);
+	script_put_flag(l, MG_QUEUED, "queued");
 	return 0;
 }
 
@@ -338,6 +339,16 @@ static int put_irq(const struct line *l)
 	return 0;
 }
 
+static int put_unbooked(const struct line *l)
+{
+	const struct ev_unbooked *e = (const void *)l->ev->rec;
+
+	script_put_head(l, e->who);
+	fprintf(l->out, "unbooked for_ns=%" PRIu32 " what=%s", e->ns,
+		l->flags & UB_MOVED ? "moved" : "left");
+	return 0;
+}
+
 static int (*const printers[EV_KIND_NR])(const struct line *l) = {
 	[EV_SWITCH] = put_switch,
 	[EV_WAKE] = put_wake,
@@ -364,6 +375,7 @@ static int (*const printers[EV_KIND_NR])(const struct line *l) = {
 	[EV_PYSTACK] = script_put_pystack,
 	[EV_PYCODE] = script_put_pycode,
 	[EV_COUNTS] = script_put_counts,
+	[EV_UNBOOKED] = put_unbooked,
 };
 
 int script_event(void *arg, const struct trace_event *ev)

@@ -28,6 +28,7 @@ const uint8_t trace_kind_words[1u << EV_KIND_BITS] = {
 	[EV_PYSTACK] = EV_WORDS_OF(struct ev_pystack),
 	[EV_PYCODE] = EV_WORDS_OF(struct ev_pycode),
 	[EV_COUNTS] = COUNTS_WORDS(1, 0),
+	[EV_UNBOOKED] = EV_WORDS_OF(struct ev_unbooked),
 };
 
-_Static_assert(EV_COUNTS + 1 == EV_KIND_NR, "a new kind needs its line in trace_kind_words");
+_Static_assert(EV_UNBOOKED + 1 == EV_KIND_NR, "a new kind needs its line in trace_kind_words");
