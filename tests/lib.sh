@@ -141,7 +141,7 @@ ok_root() {
 	fi
 }
 
-# not_lost COMMAND...: runs it again, up to three times, while it exits with 78 (see oracle.py: what was wrong must be so each time)
+# not_lost COMMAND...: runs it again, up to three times, while it exits with 78 (a witness of ours was in doubt: it must be so each time)
 # or 77: events were lost. On a machine that is busy with other things (ten threads ready for each CPU) that is no failure of
 # ours, but nothing was tested.
 not_lost() {

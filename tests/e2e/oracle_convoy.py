@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 
 sys.dont_write_bytecode = True
-from oracle import MS, check, clock, main, read, waits
+from oracle import MS, check, doubts, main, read, waits
 from oracle_locks import US, Found, at, contest, whole, workers
 
 
@@ -79,10 +79,10 @@ def case_perf(c):
     for w in c.of("waiter"):
         count = found.waiting.get(w["tid"], (0, 0))[0]
         if count > calls[w["tid"]]:  # it drops a line now and then, and does not always say so
-            clock.append("%d waited %d times for %s, perf trace saw %d" % (w["tid"], count, f["lock"], calls[w["tid"]]))
+            doubts.append("%d waited %d times for %s, perf trace saw %d" % (w["tid"], count, f["lock"], calls[w["tid"]]))
     more = sum(calls.values()) - found.waits
     if more > max(2, 0.05 * found.waits):
-        clock.append("%d waits, perf trace saw %d more" % (found.waits, more))
+        doubts.append("%d waits, perf trace saw %d more" % (found.waits, more))
 
 
 def case_without_klock(c):

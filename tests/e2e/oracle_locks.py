@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 
 sys.dont_write_bytecode = True
-from oracle import MS, check, clock, label, main, missed, waits, wrong
+from oracle import MS, check, label, main, missed, waits, wrong
 
 US = 1000
 CLASS = {"mutex": "lock", "pi_mutex": "lock", "rwlock": "lock", "gil": "gil", "kernel": "klock"}  # else sync
@@ -113,9 +113,9 @@ def check_waiter(c, f, found, times=1):
     return wait_ns
 
 
-def check_held(f, holder, wait_ns, awake_ns=0):
-    """Seen blocked by the holder, until it let go; but for the time in which a signal had it awake."""
-    least = holder["hold_ns"] - 50 * US * holder["rounds"] - awake_ns
+def check_held(f, holder, wait_ns):
+    """Seen blocked by the holder, until it let go or sent a signal."""
+    least = holder["hold_ns"] - 50 * US * holder["rounds"]
     check(wait_ns >= least, "%d waited %d ns for %s, it was seen blocked for %d", f["tid"], wait_ns, f["lock"], least)
 
 
@@ -171,9 +171,7 @@ def contest(c, kind, doing=None, ended="woken", symbol=True, times=1, held=True,
         check_symbol(f, found, symbol)
         check(not private or not any(e["shared"] for e in found.entries), "%s is of one process only", f["lock"])
         waiters = [w for w in c.of("waiter") if (w["lock"], w["pid"]) == key]
-        # who has no CPU after a signal may find the lock free when it gets one
-        late = any(ready(c.of_fact(w)) > 5 * MS for w in waiters)
-        times_of = {w["tid"]: check_waiter(c, w, found, min(times, 1) if late else times) for w in waiters}
+        times_of = {w["tid"]: check_waiter(c, w, found, times) for w in waiters}
         check(set(found.waiting) == set(times_of), "%s wait for %s: %s", sorted(times_of), f["lock"], sorted(found.waiting))
         if ended:
             check(found.ended[ended] == found.waits, "%d waits for %s all ended by %s: %s", found.waits, f["lock"], ended, found.ended)
@@ -182,8 +180,7 @@ def contest(c, kind, doing=None, ended="woken", symbol=True, times=1, held=True,
         holders = check_holders(c, f["lock"], f["pid"], found, doing)
         if len(holders) == 1:
             for w in waiters:
-                awake = ready(c.of_fact(w)) + w["wait_cpu_ns"] + MS if times > 1 else 0
-                check_held(w, holders[0], times_of[w["tid"]], awake)
+                check_held(w, holders[0], times_of[w["tid"]])
 
 
 # ---- mutexes ----
@@ -229,11 +226,9 @@ def case_rwlock(c):
 
 def case_signalled(c):
     contest(c, "mutex", ended=None, times=2)
-    late = any(ready(c.of_fact(w)) > 5 * MS for w in c.of("waiter"))
     for f in c.of("lock"):
         found = Found(at(c, f))
-        check(found.ended["signal"] == 2 and (found.ended["woken"] == 2 or late), "2 rounds, each ended by a signal and a wake-up: %s",
-              found.ended)
+        check(found.ended["signal"] == found.ended["woken"] == 2, "2 rounds, each ended by a signal and a wake-up: %s", found.ended)
 
 
 def case_mutex_timed(c):
@@ -299,26 +294,30 @@ def case_share(c):
 def case_amdahl(c):
     """
     A share s of the work under one lock, and the rest too little to fill the gaps: nobody gets on faster than the lock is free, which
-    is Amdahl's limit 1/s however many there are. What the ledger says was done at once must come to that.
+    is Amdahl's limit 1/s however many there are. What the ledger says was done at once must come to that. While the host has taken the CPU of
+    who has the lock, the sections' wall time goes on and their CPU time does not, and nobody gets on: the sections come one after the
+    other, so this time is known, and is not the lock's.
     """
     found, facts = workers(c)
     share = int(c.d["command"].split()[-2]) / 100
-    wall = max(w["wall_ns"] for w in facts)
-    done = sum(c.of_fact(w)["ledger"]["oncpu"] for w in facts)
-    speedup, limit = done / wall, 1 / share
-    # nobody is faster than that; who has no CPU all the time is slower
-    short = sum(ready(c.of_fact(w)) + steal(c.of_fact(w)) for w in facts) > 0.03 * wall
-    if speedup / limit > 1.05 or speedup / limit < 0.95 and not short:
-        clock.append("%d threads did the work of %.3f, the limit is %.3f" % (len(facts), speedup, limit))
-    # each waits while the other has it: what is left of its time
-    expected = len(facts) * wall - done
-    check(found.wait_ns <= expected + 2 * MS, "waits of %d ns, not on a CPU for %d", found.wait_ns, expected)
+    threads = [c.of_fact(w) for w in facts]
+    wall = max(w["end_ns"] for w in facts) - min(w["begin_ns"] for w in facts)
+    stalled = sum(w["under_ns"] - w["under_cpu_ns"] for w in facts)
+    done = sum(t["ledger"]["oncpu"] - steal(t) for t in threads)
+    under = sum(w["under_cpu_ns"] for w in facts)
+    check(abs(under / done / share - 1) <= 0.05, "%.3f of the work was under the lock, not %.3f", under / done, share)
+    speedup, limit = done / (wall - stalled), 1 / share
+    check(abs(speedup / limit - 1) <= 0.05, "%d threads did the work of %.3f, the limit is %.3f", len(facts), speedup, limit)
+    # who neither has a CPU nor is ready for one waits for the lock
+    most = sum(w["wall_ns"] for w in facts) - sum(t["ledger"]["oncpu"] for t in threads)
+    least = most - sum(ready(t) for t in threads)
+    check(least - 2 * MS <= found.wait_ns <= most + 2 * MS, "waits of %d ns, not %d to %d", found.wait_ns, least, most)
 
 
 def case_convoy(c):
     found, _ = workers(c)
     check(found.convoys >= 1, "the queue never empties: %d convoys", found.convoys)
-    check(found.doing["asleep"] >= 0.5 * found.wait_ns, "who held it slept: %s", found.doing)
+    check(found.doing["asleep"] >= 0.8 * found.wait_ns, "who held it slept: %s", found.doing)
 
 
 def case_spin(c):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from oracle import MS, check, clock, label, main, missed, waits
+from oracle import MS, check, doubts, label, main, missed, waits
 from oracle_locks import US, Found, at, check_held, check_holders, check_symbol, check_waiter, contest, find, need_locks, ready, whole
 
 
@@ -218,7 +218,7 @@ def check_runtime(c, name, wakers=None):
     kept = t["switches"]["kept"] + missed(t)
     inner = sum(x["waits"] for e in c.d["locks"] if e not in mine for x in e["waiting"] if x["tid"] == w["tid"])
     if not max(w["calls"], w["waits"] - kept - inner) <= found.waits <= w["waits"] + w["before"]:
-        clock.append("%s waited %d times and %d for inner locks, it counted %d, and %d before"
+        doubts.append("%s waited %d times and %d for inner locks, it counted %d, and %d before"
                      % (label(t), found.waits, inner, w["waits"], w["before"]))
     check(found.wait_ns <= w["wait_ns"] + early_ns + US, "%s waited %d ns, its calls took %d", label(t), found.wait_ns, w["wait_ns"])
     least = w["wait_ns"] - w["wait_cpu_ns"] - ready(t) - 20 * US * w["waits"] - 200 * US
@@ -239,7 +239,7 @@ def case_java_monitor(c):
 def case_java_wait(c):
     found, w = check_runtime(c, "Java", "holder")
     if not found.waits == found.ended["woken"] == w["calls"]:
-        clock.append("%d calls, %d waits, ended %s" % (w["calls"], found.waits, found.ended))
+        doubts.append("%d calls, %d waits, ended %s" % (w["calls"], found.waits, found.ended))
 
 
 case_java_park = case_java_wait

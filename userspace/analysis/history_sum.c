@@ -80,3 +80,23 @@ size_t history_off_since(const struct history *h, uint32_t serial, uint64_t from
 	}
 	return nr;
 }
+
+static bool is_awake(enum ledger_class class)
+{
+	return class == CLASS_ONCPU || class == CLASS_RUNQ_PREEMPTED || class == CLASS_THROTTLED;
+}
+
+size_t history_awake_since(const struct history *h, uint32_t serial, uint64_t from_ns,
+			   uint64_t to_ns, size_t max, uint64_t *ret_ns)
+{
+	const struct past *p = serial ? history_past(h, serial) : NULL;
+	size_t i, nr = 0;
+
+	*ret_ns = to_ns;
+	while (p && nr<max && * ret_ns> from_ns && history_at(p, *ret_ns, &i) &&
+	       is_awake(history_class(p, i))) {
+		*ret_ns = history_from(p, i) > from_ns ? history_from(p, i) : from_ns;
+		nr++;
+	}
+	return nr;
+}

@@ -211,6 +211,26 @@ static uint32_t owner_at_end(const struct locks *k, const struct waiter *w, uint
 		       0;
 }
 
+/*
+ * Of a wait that is no turn, the part in which the waker can have been the one to wait for. The GIL's inner mutexes are held for a few
+ * instructions, in which nothing is waited for: who has waited since had not got it yet, and who had it before is not known. And in
+ * drop_gil() the GIL is free until its taker has a CPU, after his last wait.
+ */
+static void split_waker(struct locks *k, const struct waiter *w, uint32_t waker, uint64_t from_ns,
+			uint64_t to_ns)
+{
+	struct held before = { .from_ns = from_ns, .free = waker && w->gil == GIL_SWITCH };
+	struct held after = { .to_ns = to_ns, .holder = waker, .how = LOCK_WAKER };
+
+	after.from_ns = from_ns;
+	if (waker && (w->gil == GIL_MUTEX || w->gil == GIL_SWITCH))
+		lock_spend(k, history_awake_since(k->history, waker, from_ns, to_ns, lock_credit(k),
+						  &after.from_ns));
+	before.to_ns = after.from_ns;
+	lock_account(k, w->lock, w->serial, &before, from_ns, before.to_ns);
+	lock_account(k, w->lock, w->serial, &after, after.from_ns, to_ns);
+}
+
 static void end_wait(struct locks *k, struct waiter *w, const struct thread *t, uint64_t from_ns,
 		     uint64_t to_ns)
 {
@@ -218,9 +238,6 @@ static void end_wait(struct locks *k, struct waiter *w, const struct thread *t, 
 	bool seen = early || w->wake.time_ns == to_ns;
 	enum lock_ended ended = seen ? how_ended(w) : LOCK_ENDED_UNKNOWN;
 	uint32_t waker = ended == LOCK_WOKEN ? w->wake.waker : 0;
-	struct held by_waker = {
-		.from_ns = from_ns, .to_ns = to_ns, .holder = waker, .how = LOCK_WAKER
-	};
 
 	if (early && ended == LOCK_WOKEN)
 		lock_woken(k, w);
@@ -235,7 +252,7 @@ static void end_wait(struct locks *k, struct waiter *w, const struct thread *t, 
 	if (w->turn)
 		split_turn(k, w, from_ns, to_ns, ended);
 	else
-		lock_account(k, w->lock, w->serial, &by_waker, from_ns, to_ns);
+		split_waker(k, w, waker, from_ns, to_ns);
 	if (!waker)
 		waker = owner_at_end(k, w, to_ns);
 	find_cause(k, w->lock, waker, from_ns, to_ns);

@@ -215,5 +215,8 @@ size_t history_first_run(const struct history *h, uint32_t serial, uint64_t from
 			 size_t max, uint64_t *ret_ns);
 size_t history_off_since(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
 			 size_t max, uint64_t *ret_ns);
+/* Since when, at least from_ns and at most to_ns, it has had a CPU, or has lost it without waiting for anything, until to_ns. As above. */
+size_t history_awake_since(const struct history *h, uint32_t serial, uint64_t from_ns,
+			   uint64_t to_ns, size_t max, uint64_t *ret_ns);
 
 #endif

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """gil.py MODE THREADS SECONDS: Python threads whose waits for the interpreter's lock are known.
 
-Every thread appends a line of JSON to the file named by $KNOWN_FACTS: its tid, and its wall and CPU time over its work. From 3.8 on.
+Every thread appends a line of JSON to the file named by $KNOWN_FACTS: its tid, its wall and CPU time over its work, and, by the kernel's
+books, for how long it was ready without a CPU around that (delay_ns). From 3.8 on.
 
   count   loops in Python: all but one of them wait for the interpreter's lock
   hash    hashes large buffers in C, without that lock
@@ -46,12 +47,29 @@ def sleep(until):
         time.sleep(0.02)
 
 
+def delay_ns():
+    with open("/proc/thread-self/schedstat", "rb", buffering=0) as f:
+        return int(f.read().split()[1])
+
+
 lock = threading.Lock()
+called = []
 
 
 def mutex(until):
+    """Who has the lock keeps it for 50 ms from when all want it. When it wanted the lock, had it, and was about to let go; ready until then."""
+    ready, cpu = delay_ns(), time.thread_time_ns()
+    called.append(threading.get_ident())
+    call = time.monotonic_ns()
     with lock:
+        got = time.monotonic_ns()
+        cpu = time.thread_time_ns() - cpu
+        ready = delay_ns() - ready
+        while len(called) < nr_threads:
+            time.sleep(0.001)
         time.sleep(0.05)
+        left = time.monotonic_ns()
+    return {"call_ns": call, "got_ns": got, "left_ns": left, "got_cpu_ns": cpu, "got_delay_ns": ready}
 
 
 INTERPRETER = """
@@ -73,13 +91,16 @@ def interpreters(until):
 
 def worker(work, barrier, seconds):
     barrier.wait()
+    ready = delay_ns()
     wall, cpu = time.monotonic_ns(), time.thread_time_ns()
-    work(time.monotonic() + seconds)
+    more = work(time.monotonic() + seconds) or {}
     cpu, wall = time.thread_time_ns() - cpu, time.monotonic_ns() - wall
-    fact("worker", wall_ns=wall, cpu_ns=cpu)
+    fact("worker", wall_ns=wall, cpu_ns=cpu, delay_ns=delay_ns() - ready, **more)
 
 
 def main(mode, nr, seconds):
+    global nr_threads
+    nr_threads = nr
     works = {"count": count, "alone": count, "hash": hash_, "sleep": sleep, "mutex": mutex, "interpreters": interpreters}
     if mode == "interpreters" and sys.version_info < (3, 12):
         sys.exit(77)

@@ -125,18 +125,32 @@ static void do_rwlock(const long *n)
 	contest_run(&writer);
 }
 
+static atomic_int handled;
+
 static void handler(int sig)
 {
 	(void)sig;
+	atomic_fetch_add(&handled, 1);
 }
 
-/* ---- signalled: a signal with a handler interrupts the wait for a mutex, which goes on after it: two waits a round ---- */
+/*
+ * ---- signalled: a signal with a handler interrupts the wait for a mutex, which goes on after it, for as long again: two waits a round,
+ * each seen before it is ended ----
+ */
 static pthread_mutex_t signalled_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void hold_and_interrupt(struct contest *c)
 {
+	int round = atomic_load(&c->round);
+	uint64_t sent_ns;
+
 	rest((uint64_t)c->hold_ms * MSEC / 2);
+	sent_ns = wall();
 	syscall(SYS_tgkill, getpid(), atomic_load(&c->actors[0].tid), SIGUSR1);
+	while (atomic_load(&handled) < round)
+		rest(200 * USEC);
+	await_blocked(&c->actors[0], round, true);
+	c->awake_ns = wall() - sent_ns;
 	rest((uint64_t)c->hold_ms * MSEC / 2);
 }
 
