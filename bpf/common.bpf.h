@@ -98,6 +98,8 @@ struct local {
 		spin_ns; /* the same for a lock that never sleeps; it may be taken inside of the other */
 	u64 left_ns,
 		left_delay_ns; /* when it left the run queue, by that one's clock; its run_delay then */
+	u64 first_ns,
+		first_delay_ns; /* its first books, until it gets a CPU: when, and run_delay; 0: that is over */
 	u64 off_queue_ns; /* moves before that, in the same wait: how long it was on no run queue */
 	u64 py_thread;    /* python.bpf.h: address of its thread state, or odd: that it has none */
 };

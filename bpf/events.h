@@ -284,6 +284,8 @@ struct ev_missed {
  */
 #define UB_MOVED 0x01
 #define UB_LEFT 0x02
+#define UB_BEFORE \
+	0x04 /* it was moved in its sleep before its first books: run_delay grows by that sleep, and this was before the books */
 #define UNBOOKED_LEFT_NS 4096
 struct ev_unbooked {
 	ev_u64 w0;

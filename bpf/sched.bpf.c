@@ -105,6 +105,11 @@ static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct
 		write_missed_wake(b, p, l, now);
 	if (unlikely(l->moved))
 		end_moves(b, p, l, now);
+	if (unlikely(l->first_ns))
+		check_before(b, l, now,
+			     p->sched_info.last_queued ?
+				     now - b->h.clock_ahead - p->sched_info.last_queued :
+				     0);
 	wait_end(l, b, bpf_get_smp_processor_id());
 	l->waking_cpu = 0;
 	l->state = LOCAL_ON_CPU;
@@ -463,6 +468,9 @@ int BPF_PROG(migrate, struct task_struct *p, int dest_cpu)
 		wait_begin(l, b, bpf_get_smp_processor_id(), dest_cpu);
 	}
 	if (p->on_rq == TASK_ON_RQ_MIGRATING) {
+		if (l->first_ns)
+			check_before(b, l, record_time(b),
+				     p->sched_info.run_delay - l->first_delay_ns);
 		leave_queue(l, p);
 		flags = MG_QUEUED;
 	}

@@ -148,6 +148,10 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 	/* a ready thread that was moved has been charged for its waiting before that */
 	if (flags & BK_END && seq)
 		delay_ns = l->delay_ns;
+	if (flags & BK_FIRST) {
+		l->first_ns = now;
+		l->first_delay_ns = delay_ns;
+	}
 	rec->delay_ns = delay_ns;
 	rec->pcount = p->sched_info.pcount;
 	rec->steal_ns = l->steal_ns;
@@ -239,6 +243,20 @@ static __noinline int write_unbooked(struct buf *b, const struct local *l, u64 n
 	rec->who = l->serial;
 	rec->ns = ns < 0xffffffff ? ns : 0xffffffff;
 	COMMIT(rec, now, EV_UNBOOKED, flags);
+	return 0;
+}
+
+/* Since its first books p is charged for charged_ns of waiting, which end now: what of it was before the books? */
+static __noinline int check_before(struct buf *b, struct local *l, u64 now, u64 charged_ns)
+{
+	s64 ns;
+
+	if (!b || !l)
+		return 0;
+	ns = charged_ns - (now - l->first_ns);
+	if (ns >= UNBOOKED_LEFT_NS)
+		write_unbooked(b, l, now, ns, UB_BEFORE);
+	l->first_ns = 0;
 	return 0;
 }
 

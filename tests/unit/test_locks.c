@@ -112,6 +112,10 @@ static const struct {
 		"300 cpu1 wake A by B task why=1\n"
 		"310 cpu0 switch idle A\n",
 	  "mutex 4096 100 in 1, longest 100, woken 1, running 100; A 100/1; owner B 100" },
+	/*
+	 * Told by the same events: B keeps it until it ends; or it lets go at 201, and wakes one of a process that is not recorded (the call is
+	 * that of a shared futex), of which no record tells. Either gives it to C in the end. So no part of the wait is B's for sure.
+	 */
 	{ "the owner ends, and another one gives it away: when it changed hands is not known",
 	  THREE "200 cpu0 futex A addr=4096 op=0 val=2147483650 owner=2,1,16\n"
 		"200 cpu0 switch A/S:futex idle\n"
@@ -227,6 +231,10 @@ static const struct {
 		"400 cpu2 switch idle C\n",
 	  "pi_mutex 4096 200 in 2, longest 200, woken 2, running 192 preempted 8 (handed 8), convoys 1; "
 	  "A 0/1, C 200/1; waker A 98, waker B 102" },
+	/*
+	 * At 300 B lets go, at 340 again. Who is woken has the lock only once it runs, and one of a higher priority may be faster
+	 * (rt_mutex_steal()): B has taken it back at 301, or at 339, and the events are the same. So of C's wait these 40 are nobody's.
+	 */
 	{ "woken while still on its CPU: known as the end only later, after another hand-over",
 	  THREE "200 cpu2 futex C " PI "200 cpu2 switch C/S:futex idle\n"
 		"250 cpu0 futex A " PI "250 cpu0 switch A/S:futex idle\n"
@@ -519,8 +527,9 @@ static void test_gil(void **state)
 	assert_int_equal(list[0]->gil_work_handovers, 1);
 	assert_int_equal(list[0]->gil_work_timeouts, 1);
 	/*
-	 * A: 50 and 50 and 90 for B, then 10 for who takes it; C 10; B 150, of which A has it for 50, and C for 90: when in the 10 ns before it
-	 * took it is not known.
+	 * A: 50 and 50 and 90 for B, then 10 for who takes it; C 10; B 150, of which A has it for 50, and C for 90. A lets go at 500, and at 510 C
+	 * says that it has taken it. C has run all the time: it took it at 501, and it was held for 9 ns, or at 509, and it was free. The events
+	 * are the same, so these 10 ns are unknown.
 	 */
 	assert_true(
 		asprintf(&expected,

@@ -276,7 +276,11 @@ static void put_unbooked(const struct line *line)
 {
 	struct ev_unbooked rec = { .who = who_of(line->arg[0]), .ns = (uint32_t)number(line, 2) };
 
-	put(line, &rec, EV_UNBOOKED, has(line, "moved") ? UB_MOVED : UB_LEFT, sizeof(rec));
+	put(line, &rec, EV_UNBOOKED,
+	    has(line, "before") ? UB_BEFORE :
+	    has(line, "moved")  ? UB_MOVED :
+				  UB_LEFT,
+	    sizeof(rec));
 }
 
 static void put_about_thread(const struct line *line, const char *event)

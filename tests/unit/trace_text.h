@@ -11,7 +11,7 @@
  *   100 cpu0 migrate A 0 1 [queued]		from, to
  *   100 cpu0 exec A tid=7 | exit A | name A worker
  *   100 cpu0 missed A in arrival=50 queue=20 n=1 | missed A wakeup queue=5
- *   100 cpu0 unbooked A moved 30 | left 30	of the next switch
+ *   100 cpu0 unbooked A moved 30 | left 30 | before 30	of the next switch
  *   100 cpu0 books A first|dead|end v=1 i=2 m=3 exec=400 delay=50
  *   100 cpu0 lost 20 80 5			first, last, records
  *   100 cpu0 futex A addr=4096 op=128 val=2 word=2 owner=7,1,0 [pc=N] [timeout] [vector]	of the next switch-out

@@ -67,7 +67,7 @@ static void compare_times(const struct thread *t, struct audit *a)
 	a->oncpu_ns[0] = t->audited.oncpu_ns;
 	a->oncpu_ns[1] = last->exec_ns - first->exec_ns;
 	a->runq_ns[0] = t->audited.runq_ns;
-	a->runq_ns[1] = last->delay_ns - first->delay_ns;
+	a->runq_ns[1] = last->delay_ns - first->delay_ns - t->audited.before_ns;
 	if (EV_FLAGS(last->w0) & BK_STEAL)
 		a->steal_ns = last->steal_ns - first->steal_ns;
 	a->moved_ns = t->audited.moved_ns;

@@ -50,6 +50,7 @@ struct thread_counts {
 	uint64_t runq_ns; /* from sched_wakeup, as run_delay counts; throttled included */
 	uint64_t moved_ns,
 		left_ns; /* parts of runq_ns and oncpu_ns that no book of the kernel has: EV_UNBOOKED */
+	uint64_t before_ns; /* part of the books' run_delay since the first ones that was before these: UB_BEFORE */
 	uint64_t asleep_ns; /* part of runq_ns, though the thread slept: see queued_asleep_ns */
 };
 

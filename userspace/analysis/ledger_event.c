@@ -229,10 +229,14 @@ static int on_unbooked(struct ledger *l, const struct ev_unbooked *rec)
 	uint64_t audited_ns = t ? l->now_ns - t->audit_from_ns : 0;
 	uint64_t ns = rec->ns < audited_ns ? rec->ns : audited_ns;
 
-	if (t && EV_FLAGS(rec->w0) & UB_MOVED)
+	if (t && EV_FLAGS(rec->w0) & UB_BEFORE) {
+		t->audit.before_ns += rec->ns;
+		t->queued_asleep_ns = t->audit_from_ns;
+	} else if (t && EV_FLAGS(rec->w0) & UB_MOVED) {
 		t->moved_pending_ns = ns;
-	else if (t)
+	} else if (t) {
 		t->left_pending_ns = ns;
+	}
 	return r;
 }
 

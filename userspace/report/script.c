@@ -345,7 +345,9 @@ static int put_unbooked(const struct line *l)
 
 	script_put_head(l, e->who);
 	fprintf(l->out, "unbooked for_ns=%" PRIu32 " what=%s", e->ns,
-		l->flags & UB_MOVED ? "moved" : "left");
+		l->flags & UB_BEFORE ? "before" :
+		l->flags & UB_MOVED  ? "moved" :
+				       "left");
 	return 0;
 }
 
