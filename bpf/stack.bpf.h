@@ -23,25 +23,6 @@
 #include "stack_kernel.bpf.h"
 #include "stack_user.bpf.h"
 
-/* ---- the record ---- */
-
-static __always_inline void write_calls(struct buf *b, const struct stack_scratch *s, u32 who,
-					u32 seq, u64 kernel, u64 user, u64 python)
-{
-	struct ev_calls *rec = RESERVE(b, ev_calls);
-
-	if (!rec)
-		return;
-	rec->who = who;
-	rec->seq = seq;
-	rec->more = s->more;
-	rec->kernel = kernel;
-	rec->user = user;
-	rec->python = python;
-	COMMIT(rec, s->now, EV_CALLS, s->flags);
-	stack_count(STACK_CALLS, 1);
-}
-
 /* The registers with which p, the current task, entered the kernel: where its user stack begins. */
 static __always_inline void user_registers(struct stack_scratch *s, struct task_struct *p)
 {

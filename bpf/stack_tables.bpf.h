@@ -105,6 +105,25 @@ static __always_inline struct stack_scratch *stack_here(void)
 	return bpf_map_lookup_elem(&stack_scratch, &slot);
 }
 
+/* ---- the record ---- */
+
+static __always_inline void write_calls(struct buf *b, const struct stack_scratch *s, u32 who,
+					u32 seq, u64 kernel, u64 user, u64 python)
+{
+	struct ev_calls *rec = RESERVE(b, ev_calls);
+
+	if (!rec)
+		return;
+	rec->who = who;
+	rec->seq = seq;
+	rec->more = s->more;
+	rec->kernel = kernel;
+	rec->user = user;
+	rec->python = python;
+	COMMIT(rec, s->now, EV_CALLS, s->flags);
+	stack_count(STACK_CALLS, 1);
+}
+
 /* ---- what was seen ---- */
 
 static __always_inline struct seen_ids *seen_of(u64 id)

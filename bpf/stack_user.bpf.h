@@ -150,6 +150,21 @@ static __always_inline void user_clear(struct stack_scratch *s, u32 bytes)
 	}
 }
 
+/* The id of what is in s->words, without what does not matter; written if it is new. 0: it could not be. */
+static __always_inline u64 user_stack_written(struct stack_scratch *s, u32 bytes)
+{
+	u64 id;
+
+	user_clear(s, bytes);
+	id = stack_hash(s, STACK_REGS + bytes / 8);
+	if (!id_is_seen(id)) {
+		if (user_write(s, id, bytes))
+			return 0;
+		id_set_seen(id);
+	}
+	return id;
+}
+
 /* The registers are in s->words. The id of the user stack, written if it is new; 0: it could not be. */
 static __always_inline u64 user_stack_id(struct stack_scratch *s)
 {
@@ -161,14 +176,9 @@ static __always_inline u64 user_stack_id(struct stack_scratch *s)
 	id = known_get(key);
 	if (id)
 		return id;
-	user_clear(s, bytes);
-	id = stack_hash(s, nr);
-	if (!id_is_seen(id)) {
-		if (user_write(s, id, bytes))
-			return 0;
-		id_set_seen(id);
-	}
-	known_set(key, id);
+	id = user_stack_written(s, bytes);
+	if (id)
+		known_set(key, id);
 	return id;
 }
 

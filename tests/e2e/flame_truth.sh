@@ -183,6 +183,39 @@ PYTHON
 
 ok_bpf "the CPUs' samples lie apart" phases
 
+# A process that has slept in a known function since before the recording: user stack by its function, the kernel's by /proc/PID/stack,
+# the whole time below it.
+asleep_before() {
+	local pid
+	spawn "$PROGS/stacks" vfork 20000
+	pid=${spawned[-1]}
+	sleep 0.3
+	record -g -d 0.5 -p "$pid" && flame off --off && total off && ! grep -F 'not captured' off.folded || return
+	sed -n 's/^[^ ]* \([^+]*\)+.*/\1/p' "/proc/$pid/stack" | tac | paste -sd ';' >kernel
+	end "$pid"
+	cat kernel off.folded
+	[ -s kernel ] && python "
+		kernel, good, all = open('kernel').read().strip(), 0, 0
+		for frames, ns in stacks('off.folded'):
+			path = ';'.join(frames[:-1])
+			whole = frames[0] == '_start' and re.search(';main;outer_vfork;[^;]*vfork;', path) and path.endswith('vfork;' + kernel)
+			good, all = good + (ns if whole else 0), all + ns
+		assert good == all >= 400000000, (good, all)"
+}
+
+ok_bpf "asleep since before the recording: its stack is the wait's" asleep_before
+
+# All threads of the machine: hardly any wait is without a stack, kernel threads included.
+asleep_all() {
+	record -g -a -d 0.5 && flame off --off && total off || return
+	awk '{ n += $NF } /not captured/ { lost += $NF } END { print lost / n; exit !(lost < 0.05 * n) }' off.folded &&
+		grep -q '^ret_from_fork_asm;ret_from_fork;kthread;kthreadd;\|;kthreadd;' off.folded
+}
+
+if [ "$(uname -m)" = x86_64 ]; then
+	ok_bpf "the whole machine: what sleeps has its stack" asleep_all
+fi
+
 # The sampler and the scheduler's programs each write an equal stack once.
 once() {
 	record -g -F 999 -- "$PROGS/burn" lock 1 || return

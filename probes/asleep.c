@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The stacks of threads that sleep already when the recording begins (bpf/asleep.bpf.c), into the scheduler probe's buffers.
+ *
+ * Into the trace's META goes "asleep": {"unavailable": why}, where there are none because the kernel cannot.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "asleep.skel.h"
+#include "base/cleanup.h"
+#include "probes/bpf_cost.h"
+#include "probes/probe.h"
+#include "probes/refusal.h"
+
+struct asleep {
+	struct asleep_bpf *skel;
+	struct err why; /* there is none */
+};
+
+static void asleep_close(void *state)
+{
+	struct asleep *a = state;
+
+	if (!a)
+		return;
+	asleep_bpf__destroy(a->skel);
+	free(a);
+}
+
+/* The maps of the scheduler's programs that this writes into. */
+static int share_maps(struct asleep *a, const struct probe_env *env)
+{
+	const struct {
+		struct bpf_map *map;
+		int fd;
+	} shared[] = {
+		{ a->skel->maps.bufs, env->bufs_fd },
+		{ a->skel->maps.locals, env->locals_fd },
+		{ a->skel->maps.kernel_addresses, env->addresses_fd },
+		{ a->skel->maps.stack_counts, env->counts_fd },
+		{ a->skel->maps.seen_ids, env->seen_fd },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !r; i++)
+		r = bpf_map__reuse_fd(shared[i].map, shared[i].fd);
+	return r;
+}
+
+/* env NULL: with maps of its own, to see whether the kernel takes it. */
+static int load(struct asleep *a, const struct probe_env *env, struct err *err)
+{
+	int r = 0;
+
+	refusal_listen();
+	a->skel = asleep_bpf__open();
+	if (!a->skel)
+		return err_sys(err, -errno, "cannot open the program for threads that sleep");
+	if (env && env->bpf_config_bytes != sizeof(a->skel->rodata->config))
+		return err_set(err, -EINVAL,
+			       "the program for threads that sleep is of another build: "
+			       "build whyscale anew with `make clean all`");
+	if (env) {
+		memcpy((void *)&a->skel->rodata->config, env->bpf_config, env->bpf_config_bytes);
+		r = share_maps(a, env);
+	}
+	if (!r)
+		r = asleep_bpf__load(a->skel);
+	return r ? refusal_error(err, r,
+				 "the program for threads that sleep (it needs Linux 5.18)") :
+		   0;
+}
+
+/* A command's threads begin later. Not an error where the kernel refuses: those waits have no stack, then. */
+static int asleep_open(struct probe_env *env, void **ret_state, struct err *err)
+{
+	struct asleep *a = calloc(1, sizeof(*a));
+
+	*ret_state = a;
+	if (!a)
+		return err_sys(err, -ENOMEM, "cannot look at the threads that sleep");
+	if (env->locals_fd < 0 || !(env->stacks & STACKS_OFF) || env->mode == PROBE_COMMAND)
+		return 0;
+	if (load(a, env, &a->why)) {
+		asleep_bpf__destroy(a->skel);
+		a->skel = NULL;
+		return 0;
+	}
+	bpf_cost_add(env->bpf_cost, a->skel->obj);
+	return 0;
+}
+
+/* After the scheduler probe's snapshot, which says who sleeps. */
+static int asleep_start(void *state, struct err *err)
+{
+	struct asleep *a = state;
+	struct bpf_link *link;
+	_cleanup_(close_p) int fd = -1;
+	char none[64];
+	ssize_t n = -1;
+
+	(void)err;
+	if (!a->skel)
+		return 0;
+	link = bpf_program__attach_iter(a->skel->progs.asleep, NULL);
+	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+	bpf_link__destroy(link);
+	if (fd >= 0)
+		do
+			n = read(fd, none, sizeof(none));
+		while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	if (n < 0)
+		err_sys(&a->why, -errno, "cannot iterate over the threads that sleep");
+	return 0;
+}
+
+static int asleep_meta(void *state, json_t *into)
+{
+	struct asleep *a = state;
+
+	if (!a->why.code)
+		return 0;
+	return json_object_set_new(into, "asleep", json_pack("{s:s}", "unavailable", a->why.msg)) ?
+		       -ENOMEM :
+		       0;
+}
+
+/* The honest check is to load it. */
+static int asleep_check(struct err *why)
+{
+	struct asleep *a = calloc(1, sizeof(*a));
+	int r = a ? load(a, NULL, why) : err_sys(why, -ENOMEM, "cannot load it");
+
+	asleep_close(a);
+	return r;
+}
+
+const struct probe probe_asleep = {
+	.name = "asleep",
+	.gives = "call stacks of threads that sleep when the recording begins (record -g -a, -p)",
+	.without = "waits that began before the recording have no stack",
+	.cost = "once, some 5 us a thread; nothing while the recording goes on",
+	.check = asleep_check,
+	.open = asleep_open,
+	.start = asleep_start,
+	.meta = asleep_meta,
+	.close = asleep_close,
+};
