@@ -48,6 +48,8 @@ static void check_sums(const struct lanes *l)
 		at_once += l->at_once_ns[k];
 	assert_int_equal(at_once, whole);
 	assert_int_equal(l->part_ns[STACK_USEFUL] + l->beyond_ns, l->oncpu_ns);
+	assert_true(l->beyond_ns <= l->wanted_ns * (l->oncpu_ns + 1));
+	assert_true(l->wanted_ns <= whole && (l->nr < 2 || l->wanted_ns <= l->crowded_ns));
 	assert_true(l->alone_ns <= whole && l->alone_most_ns <= l->alone_ns);
 	for (int kind = 0; kind < WAIT_KINDS; kind++) {
 		assert_true(l->alone_kind_ns[kind] <= l->kind_ns[kind]);

@@ -135,6 +135,7 @@ static void advance(struct counting *c, uint64_t time_ns)
 	r->exclusive_ns += (m.waiting + (m.busy == 1 ? m.following : 0)) * ns;
 	r->oncpu_ns += oncpu * ns;
 	r->beyond_ns += (oncpu - m.lanes[CLASS_ONCPU]) * ns;
+	r->wanted_ns += oncpu + ready > r->nr ? ns : 0;
 	r->crowded_ns += oncpu + ready > c->cpus ? ns : 0;
 	r->at_once_ns[m.lanes[CLASS_ONCPU]] += ns;
 }

@@ -39,6 +39,7 @@ struct lanes {
 	uint64_t exclusive_ns;
 	uint64_t oncpu_ns;   /* of all threads, in or outside the lanes */
 	uint64_t beyond_ns;  /* of it, time with more than n on a CPU, for each that was too many */
+	uint64_t wanted_ns;  /* more threads than n on a CPU or ready to run */
 	uint64_t crowded_ns; /* more threads than `cpus` on a CPU or ready to run */
 	uint64_t *at_once_ns; /* [nr + 1]: exactly k on a CPU (k = nr: or more); sum to T */
 };

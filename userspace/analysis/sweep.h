@@ -25,7 +25,7 @@ struct sweep_run {
 	struct experiment run; /* nr: n; its workers stand for the lanes: no tids */
 	struct stack stack;    /* without a reference, until sweep_conclude() */
 	int64_t exclusive_ns, oncpu_ns; /* see struct lanes */
-	uint64_t beyond_ns, crowded_ns;
+	uint64_t wanted_ns, crowded_ns;
 };
 
 /*

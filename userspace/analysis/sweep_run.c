@@ -92,7 +92,7 @@ static int take_lanes(const struct loaded *l, struct listeners *s, struct sweep_
 	memcpy(ret->stack.part_ns, s->lanes->part_ns, sizeof(ret->stack.part_ns));
 	ret->exclusive_ns = (int64_t)s->lanes->exclusive_ns;
 	ret->oncpu_ns = (int64_t)s->lanes->oncpu_ns;
-	ret->beyond_ns = s->lanes->beyond_ns;
+	ret->wanted_ns = s->lanes->wanted_ns;
 	ret->crowded_ns = s->lanes->crowded_ns;
 	ret->run.oncpu_ns = take_ptr(s->lanes->at_once_ns);
 	return 0;

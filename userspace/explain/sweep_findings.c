@@ -11,7 +11,7 @@
 #include "explain/lock_words.h"
 
 #define CURVE_FINDINGS_MAX 8
-#define BEYOND_MIN 0.01 /* of the run */
+#define WANTED_MIN 0.1 /* of the run */
 #define NAME_SIZE 24
 
 const char *sweep_share_words(enum sweep_share share)
@@ -323,20 +323,19 @@ static int tell_points(struct telling *t)
 		   "a machine with more CPUs would tell", text);
 }
 
-/* The program used more threads at once than n. */
+/* More threads than n had something to do at once. With --cpus that is how it should be. */
 static int tell_threads(struct telling *t)
 {
 	const struct sweep_point *most = NULL;
-	double share = BEYOND_MIN, percent;
+	double share = WANTED_MIN, percent;
 	char text[400];
 
-	for (size_t i = 0; i < t->s->nr; i++) {
+	for (size_t i = 0; i < t->s->nr && !t->s->limits_cpus; i++) {
 		const struct sweep_point *p = &t->s->point[i];
 
-		if (p->failed || !p->median.wall_ns ||
-		    (double)p->median.beyond_ns <= share * (double)p->median.wall_ns)
+		if (p->failed || (double)p->median.wanted_ns <= share * (double)p->median.wall_ns)
 			continue;
-		share = (double)p->median.beyond_ns / (double)p->median.wall_ns;
+		share = (double)p->median.wanted_ns / (double)p->median.wall_ns;
 		most = p;
 	}
 	if (!most)
@@ -344,12 +343,11 @@ static int tell_threads(struct telling *t)
 	percent = finding_percent(share);
 	snprintf(
 		text, sizeof(text),
-		"With n = %u, more than n threads were on a CPU at once, for %.1f %% of the run (counted once for each "
-		"thread too many): n is not the number of threads that work, and the curve's n means less than it "
-		"says.",
+		"With n = %u, more than n threads had work to do at once for %.1f %% of the run: n is not the number of "
+		"the workers there, and the curve means less than it says.",
 		most->n, percent);
 	return add(t, "none", "threads",
-		   json_pack("{s:i,s:f}", "n", (int)most->n, "beyond_percent", percent),
+		   json_pack("{s:i,s:f}", "n", (int)most->n, "more_percent", percent),
 		   "see that {n} or the variable really sets the number of workers", text);
 }
 
