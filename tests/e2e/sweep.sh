@@ -220,6 +220,20 @@ ok "... and has the curve, the stack and the fits" bash -c 'grep -q "^N .*SPEEDU
 ok "--keep keeps the traces" bash -c 'timeout 60 "$0" sweep -n 1,2 --repeat 2 --keep kept -- "$1" "{n}" 0 20 sleep >out 2>err &&
 	[ "$(ls kept | tr "\n" " ")" = "n1-1.data n1-2.data n2-1.data n2-2.data " ] && "$0" report kept/n2-2.data >out' "$W" "$A"
 ok "nothing else is left" bash -c '[ -z "$(ls -A tmp)" ] || { ls -A tmp; exit 1; }'
+# ---- the strategies ----
+ok "run --workers 1,2: the curves of the strategies that were named" bash -c 'timeout 60 "$0" run --workers 2,1 --count 30000000 c-threads --json >run.json 2>err &&
+	"$1" -c "import json
+d = json.load(open(\"run.json\")); s = d[\"sweeps\"]
+assert d[\"schema\"] == \"whyscale.run/1\" and [x[\"name\"] for x in s] == [\"c-threads\"]
+json.dump(s[0], open(\"sweep.json\", \"w\"))"' "$W" "$PY"
+ok "... as sweep has them" py "assert [p['n'] for p in d['points']] == [1, 2] and '{n}' in d['command']"
+ok "... a strategy with one worker has none" bash -c '! "$0" run --workers 1,2 c-single 2>err && grep -q "always has one worker" err' "$W"
+ok "... a table" bash -c 'timeout 60 "$0" run --workers 1,2 --count 200000 --python "$1" py-threads py-processes >out 2>err && grep -qx py-threads out && grep -qx py-processes out &&
+	[ "$(grep -c "KARP-FLATT" out)" -ge 2 ]' "$W" "$PY"
+for list in 1,0 1,x 1,1 1,; do
+	ok "run --workers $list" bash -c '! "$0" run "--workers=$1" c-threads >out 2>err && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -qE "worker|twice" err' "$W" "$list"
+done
+
 ok "without BPF" sweep --no-bpf -n 1,2,4 -- "$A" "{n}" 25 100 sleep
 ok "... the curve and the fits are there; what was waited for is not guessed" py "assert d['bpf'] is False and d['why_not']
 assert d['fit']['amdahl']['serial'] is not None

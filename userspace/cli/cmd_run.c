@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/run_lab.h"
+#include "cli/run_sweep.h"
 #include "cli/verify.h"
 #include "strategy/strategy_args.h"
 
@@ -16,7 +17,9 @@
 
 struct options {
 	struct lab_options lab;
-	bool json, verify;
+	unsigned int n[SWEEP_POINTS_MAX]; /* --workers 1,2,4: the curves over these */
+	size_t nr;                        /* 0: no list */
+	bool json, named, verify;
 };
 
 enum option_key {
@@ -31,7 +34,9 @@ enum option_key {
 
 static const struct argp_option option_table[] = {
 	{ "count", 'n', "N", 0, "what to count to, 1 to 2^62", 0 },
-	{ "workers", 'w', "N", 0, "threads or processes; default: the CPUs available", 0 },
+	{ "workers", 'w', "N[,N]", 0,
+	  "threads or processes; default: the CPUs available; several, such as 1,2,4: the scaling curves",
+	  0 },
 	{ "python", KEY_PYTHON, "PATH", 0, "the interpreter; default: " STRATEGY_PYTHON_DEFAULT,
 	  0 },
 	{ "full", KEY_FULL, NULL, 0, "the article's counts: 2000000000 in C, 200000000 in Python",
@@ -64,6 +69,19 @@ static error_t add_strategy(struct lab_options *o, struct argp_state *state, con
 	return 0;
 }
 
+static error_t parse_workers(struct options *o, struct argp_state *state, const char *arg)
+{
+	struct err err = {};
+	int r;
+
+	o->nr = 0;
+	if (strchr(arg, ','))
+		r = sweep_parse_numbers(arg, o->n, &o->nr, &err);
+	else
+		r = strategy_parse_workers(arg, &o->lab.workers, &err);
+	return r ? cli_refuse_err(state, &err) : 0;
+}
+
 static error_t parse_number(int key, const char *arg, struct lab_options *o,
 			    struct argp_state *state)
 {
@@ -73,8 +91,6 @@ static error_t parse_number(int key, const char *arg, struct lab_options *o,
 
 	if (key == 'n')
 		r = strategy_parse_count(arg, &o->count, &err);
-	else if (key == 'w')
-		r = strategy_parse_workers(arg, &o->workers, &err);
 	else if (!cli_number(arg, 1, MAX_REPEATS, &repeats))
 		return cli_refuse(state, "'%.40s' is no number of repetitions: give 1 to %d", arg,
 				  MAX_REPEATS);
@@ -88,8 +104,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
-	case 'n':
 	case 'w':
+		return parse_workers(o, state, arg);
+	case 'n':
 	case KEY_REPEAT:
 		return parse_number(key, arg, &o->lab, state);
 	case KEY_PYTHON:
@@ -111,8 +128,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->lab.no_bpf = true;
 		return 0;
 	case ARGP_KEY_ARG:
+		o->named = true;
 		return add_strategy(&o->lab, state, arg);
 	case ARGP_KEY_END:
+		if (o->verify && o->nr)
+			return cli_refuse(state,
+					  "--verify goes with one number of workers: leave out "
+					  "the list, or --verify");
 		for (size_t i = 0; !state->arg_num && strategy_at(i); i++)
 			o->lab.strategy[o->lab.nr++] = strategy_at(i);
 		return 0;
@@ -198,7 +220,8 @@ static int run_main(int argc, char **argv)
 	if (o && lab) {
 		o->lab.repeats = 1;
 		if (cli_parse(&usage, argc, argv, o, &status))
-			status = run(o, lab);
+			status = o->nr ? run_sweep(&o->lab, o->n, o->nr, o->named, o->json) :
+					 run(o, lab);
 		lab_free(lab);
 	}
 	free(lab);

@@ -11,7 +11,6 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/sweep_lab.h"
-#include "analysis/lanes.h"
 #include "record/output.h"
 #include "report/sweep_report.h"
 #include "strategy/strategy_args.h"
@@ -42,44 +41,6 @@ static const struct argp_option option_table[] = {
 	{ "no-bpf", KEY_NO_BPF, NULL, 0, "only counters and /proc, as without privilege", 0 },
 	{},
 };
-
-static int by_number(const void *a, const void *b)
-{
-	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* "1,2,4,8", in any order, into ascending numbers. */
-static error_t parse_numbers(struct sweep_options *o, struct argp_state *state, const char *list)
-{
-	o->nr = 0;
-	while (true) {
-		size_t len = strcspn(list, ",");
-		char word[16];
-		uint64_t n;
-
-		snprintf(word, sizeof(word), "%.*s", (int)(len < 15 ? len : 15), list);
-		if (!cli_number(word, 1, LANES_MAX, &n))
-			return cli_refuse(
-				state,
-				"'%.*s' is no number of workers: give numbers from 1 to %d such as 1,2,4,8",
-				(int)(len < 40 ? len : 40), list, LANES_MAX);
-		if (o->nr == SWEEP_POINTS_MAX)
-			return cli_refuse(state, "more than %d points at once", SWEEP_POINTS_MAX);
-		for (size_t i = 0; i < o->nr; i++)
-			if (o->n[i] == n)
-				return cli_refuse(
-					state, "%u is named twice: name it once, and use --repeat",
-					o->n[i]);
-		o->n[o->nr++] = (unsigned int)n;
-		if (!list[len])
-			break;
-		list += len + 1;
-	}
-	qsort(o->n, o->nr, sizeof(*o->n), by_number);
-	return 0;
-}
 
 static error_t parse_env(struct sweep_options *o, struct argp_state *state, const char *name)
 {
@@ -125,11 +86,14 @@ static error_t check(struct options *o, struct argp_state *state)
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	struct err err = {};
 	uint64_t repeats;
 
 	switch (key) {
 	case 'n':
-		return parse_numbers(&o->lab, state, arg);
+		return sweep_parse_numbers(arg, o->lab.n, &o->lab.nr, &err) ?
+			       cli_refuse_err(state, &err) :
+			       0;
 	case KEY_REPEAT:
 		if (!cli_number(arg, 1, MAX_REPEATS, &repeats))
 			return cli_refuse(state,

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "analysis/lanes.h"
 #include "base/clock.h"
+#include "cli/cli.h"
 #include "cli/lab.h"
 #include "record/record.h"
 #include "strategy/capacity.h"
@@ -46,6 +48,47 @@ bool sweep_has_placeholder(char *const *argv)
 		if (strstr(*argv, PLACEHOLDER))
 			return true;
 	return false;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
+
+	return (x > y) - (x < y);
+}
+
+int sweep_parse_numbers(const char *list, unsigned int ret_n[SWEEP_POINTS_MAX], size_t *ret_nr,
+			struct err *err)
+{
+	size_t nr = 0;
+
+	while (true) {
+		size_t len = strcspn(list, ",");
+		char word[16];
+		uint64_t n;
+
+		snprintf(word, sizeof(word), "%.*s", (int)(len < 15 ? len : 15), list);
+		if (!cli_number(word, 1, LANES_MAX, &n))
+			return err_set(
+				err, -EINVAL,
+				"'%.*s' is no number of workers: give numbers from 1 to %d such as 1,2,4,8",
+				(int)(len < 40 ? len : 40), list, LANES_MAX);
+		if (nr == SWEEP_POINTS_MAX)
+			return err_set(err, -EINVAL, "more than %d points at once",
+				       SWEEP_POINTS_MAX);
+		for (size_t i = 0; i < nr; i++)
+			if (ret_n[i] == n)
+				return err_set(err, -EINVAL,
+					       "%u is named twice: name it once, and use --repeat",
+					       ret_n[i]);
+		ret_n[nr++] = (unsigned int)n;
+		if (!list[len])
+			break;
+		list += len + 1;
+	}
+	qsort(ret_n, nr, sizeof(*ret_n), by_number);
+	*ret_nr = nr;
+	return 0;
 }
 
 /* ---- the command of one point ---- */

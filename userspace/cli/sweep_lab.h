@@ -43,6 +43,10 @@ struct sweep_result {
  */
 int sweep_lab_run(const struct sweep_options *o, struct sweep_result *ret, struct err *err);
 
+/* "1,2,4,8", in any order, into ascending numbers. -EINVAL with a sentence. */
+int sweep_parse_numbers(const char *list, unsigned int ret_n[SWEEP_POINTS_MAX], size_t *ret_nr,
+			struct err *err);
+
 /* "{n}" stands in one of the words. */
 bool sweep_has_placeholder(char *const *argv);
 

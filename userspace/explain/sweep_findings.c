@@ -278,7 +278,9 @@ static int tell_coherency(struct telling *t)
 	put_value(value, sizeof(value), c, f, FIT_KAPPA, evidence);
 	put_measured(c, evidence);
 	put_growth(rest, sizeof(rest), t, c, evidence);
-	if (fit_peak(f) < 100000 && c->fitted > 0.0005) {
+	if (c->fitted > 0.0005 && fit_peak(f) < 1.5) {
+		snprintf(peak, sizeof(peak), ", so it is fastest with one worker");
+	} else if (c->fitted > 0.0005) {
 		double at = finding_tenths(fit_peak(f));
 
 		evidence_number(evidence, "peak_n", at);

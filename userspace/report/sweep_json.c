@@ -169,23 +169,28 @@ static json_t *checks_json(const struct sweep *s)
 	return o;
 }
 
-int sweep_report_json(const struct sweep_report *r, FILE *out, struct err *err)
+json_t *sweep_report_object(const struct sweep_report *r)
 {
-	json_t *points = json_array(), *command = json_array(), *all;
-	int failed;
+	json_t *points = json_array(), *command = json_array();
 
 	for (size_t i = 0; i < r->sweep->nr; i++)
 		json_array_append_new(points, point_json(r, i));
 	for (char *const *word = r->argv; *word; word++)
 		json_array_append_new(command, escape_json(*word, SIZE_MAX));
-	all = json_pack("{s:s,s:o,s:s,s:{s:i},s:i,s:b,s:s?,s:o,s:o,s:o,s:o}", "schema",
-			"whyscale.sweep/1", "command", command, "how", r->how, "machine", "cpus",
-			(int)r->sweep->cpus, "repeats", (int)r->repeats, "bpf", r->sweep->bpf,
-			"why_not", r->sweep->bpf ? NULL : r->why_not, "points", points, "fit",
-			fits_json(r->sweep), "checks", checks_json(r->sweep), "findings",
-			findings_json(&r->findings->curve));
-	failed = !all || json_dumpf(all, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) ||
-		 fputc('\n', out) == EOF;
+	return json_pack("{s:s,s:o,s:s,s:{s:i},s:i,s:b,s:s?,s:o,s:o,s:o,s:o}", "schema",
+			 "whyscale.sweep/1", "command", command, "how", r->how, "machine", "cpus",
+			 (int)r->sweep->cpus, "repeats", (int)r->repeats, "bpf", r->sweep->bpf,
+			 "why_not", r->sweep->bpf ? NULL : r->why_not, "points", points, "fit",
+			 fits_json(r->sweep), "checks", checks_json(r->sweep), "findings",
+			 findings_json(&r->findings->curve));
+}
+
+int sweep_report_json(const struct sweep_report *r, FILE *out, struct err *err)
+{
+	json_t *all = sweep_report_object(r);
+	int failed = !all || json_dumpf(all, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) ||
+		     fputc('\n', out) == EOF;
+
 	json_decref(all);
 	return failed ? err_set(err, -EIO, "cannot write the result") : 0;
 }

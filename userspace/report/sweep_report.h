@@ -3,6 +3,7 @@
 #ifndef WHYSCALE_REPORT_SWEEP_REPORT_H
 #define WHYSCALE_REPORT_SWEEP_REPORT_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "analysis/sweep.h"
@@ -20,6 +21,8 @@ struct sweep_report {
 
 int sweep_report_table(const struct sweep_report *r, const struct report_options *o, FILE *out,
 		       struct err *err);
+/* The object of schema whyscale.sweep/1; the caller's. NULL when out of memory. */
+json_t *sweep_report_object(const struct sweep_report *r);
 int sweep_report_json(const struct sweep_report *r, FILE *out, struct err *err);
 
 /* One SVG file: the points with their spread, the ideal line, the fitted curves. Needs a point that has a result. */
