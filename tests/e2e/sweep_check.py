@@ -56,20 +56,13 @@ def near(a, b, tolerance, what):
     assert abs(a - b) <= tolerance, (what, a, b)
 
 
-def standard_error(samples, sigma, kappa, which, parameters):
-    """Of one parameter, from the second derivative of the sum over all the others: RSS / (m - p) / (half of it)."""
-    step = 1e-5
-    def profile(value):
-        s, k = (value, kappa) if which == "sigma" else (sigma, value)
-        if which == "sigma" and parameters == 3:
-            k = section(lambda x: residuals(samples, s, x)[0], max(-0.05, kappa - 0.5), kappa + 0.5)
-        if which == "kappa":
-            s = section(lambda x: residuals(samples, x, k)[0], max(-0.4, sigma - 0.5), sigma + 0.5)
-        return residuals(samples, s, k)[0]
-    at = sigma if which == "sigma" else kappa
-    rss = profile(at)
-    curve = (profile(at + step) - 2 * rss + profile(at - step)) / step ** 2
-    return math.sqrt(rss / (len(samples) - parameters) / (curve / 2)) if curve > 0 else math.inf
+def standard_error(samples, sigma):
+    """Of Amdahl's s: the residual over the spread of the derivatives of ln T(n), which are differences here."""
+    step = 1e-6
+    slopes = [(math.log(1 + (sigma + step) * (n - 1)) - math.log(1 + (sigma - step) * (n - 1))) / (2 * step) for n, _ in samples]
+    mean = math.fsum(slopes) / len(slopes)
+    variance = residuals(samples, sigma, 0)[0] / (len(samples) - 2)
+    return math.sqrt(variance / math.fsum((x - mean) ** 2 for x in slopes))
 
 
 def check_fit(fit, samples, base_ns, usl):
@@ -89,7 +82,7 @@ def check_fit(fit, samples, base_ns, usl):
     if len(samples) == parameters:
         assert se is None and fit["why"], (name, fit)
     elif not usl and not fit["at_bound"] and 0.01 < value < 0.99:
-        near(se, standard_error(samples, value, 0, "sigma", 2), 0.05 * se + 1e-6, "standard error")
+        near(se, standard_error(samples, value), 1e-3 * se + 1e-9, "standard error")
     if usl and fit["peak_n"] is not None:
         near(fit["peak_n"], math.sqrt((1 - value) / fit["kappa"]), 1e-6 * fit["peak_n"], "peak")
 
