@@ -43,6 +43,7 @@ whole() {
 		for c in d["capacity"]:
 		    assert 0 < c["worth_min"] <= c["worth"] <= c["worth_max"] and c["rate_alone"] > 0, c
 		    assert 0 < c["cpu_time_min"] <= c["cpu_time"] <= c["cpu_time_max"], c
+		    assert 0 < c["had_cpu"] <= 1, c
 		    assert c["steal_ns"] is None or c["steal_ns"] >= 0, c
 		assert bool(d["migration"]) == (cpus > 1)
 		for m in d["migration"]:
@@ -228,7 +229,9 @@ run_uses() {
 		(s,) = json.load(open("run.json"))["strategies"]
 		split, wall = s["inflation_split"], s["wall_ns"]
 		parts = "shared switches migrations steal instructions ipc unexplained".split()
-		assert sorted(split) == sorted(parts + ["total_ns"]), split
+		assert sorted(set(split) - {"cpu_time_together"}) == sorted(parts + ["total_ns"]), split
+		if split["shared"]:
+		    assert split["cpu_time_together"]["min"] <= split["cpu_time_together"]["times"] <= split["cpu_time_together"]["max"]
 		assert sum(split[p]["ns"] for p in parts if split[p]) == split["total_ns"], split
 		assert abs(split["total_ns"] - s["stack"]["inflation"] * wall) < 2, (split, s["stack"])
 		for p in "switches", "migrations":

@@ -121,6 +121,7 @@ void inflation_make(const struct experiment *run, const struct experiment *refer
 	if (!s->known)
 		return;
 	s->total_ns = stack->part_ns[STACK_INFLATION];
+	s->capacity = *capacity;
 	here = sums_of(run);
 	there = sums_of(reference);
 	make_shared(run, capacity, &s->piece[INFLATION_SHARED]);

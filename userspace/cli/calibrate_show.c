@@ -79,9 +79,13 @@ static int show_worth(const struct calibrate_result *c, int width, struct err *e
 	return grid_print(g, width, cli_colour(stdout), stdout, err);
 }
 
+/* So much of their time without their CPUs makes a worth a matter of luck. */
+#define DISTURBED 0.03
+
 static void show_steal(const struct calibrate_result *c, int width)
 {
 	char text[UNITS_SIZE];
+	double had = 1;
 	int64_t steal_ns = c->nr ? c->row[0].worth.steal_ns : -1;
 
 	if (steal_ns < 0)
@@ -91,6 +95,14 @@ static void show_steal(const struct calibrate_result *c, int width)
 		text_line(stdout, width,
 			  "Meanwhile the host took %s of CPU time (steal time) from this machine.",
 			  units_time(text, (uint64_t)steal_ns));
+	for (unsigned int i = 0; i < c->nr; i++)
+		had = fmin(had, c->row[i].worth.had_cpu);
+	if (had < 1 - DISTURBED)
+		text_line(
+			stdout, width,
+			"Other programs had the CPUs for %.0f %% of the time that was measured, so that little can be "
+			"said: try it again while they are quiet.",
+			100 * (1 - had));
 }
 
 struct cost_words {
@@ -183,6 +195,26 @@ static int show_migrations(const struct calibration *c, int width, struct err *e
 	return grid_print(g, width, cli_colour(stdout), stdout, err);
 }
 
+static void show_legend(int width)
+{
+	fputc('\n', stdout);
+	text_item(
+		stdout, width, "worth",
+		"the turns that all loops made together over those of one alone: 2.00 is two whole CPUs; the spread is "
+		"of the rounds");
+	text_item(
+		stdout, width, "CPU time",
+		"of a turn, together over alone: above 1, CPUs that work at once slow each other down (they share a core, a cache or "
+		"a host); at 1 and worth less, other programs had them meanwhile");
+	text_item(
+		stdout, width, "slice",
+		"some arithmetic and one walk through the working set, in CPU time; after a move it takes so much longer, "
+		"as the new CPU's caches must be filled");
+	text_item(
+		stdout, width, "95 % interval",
+		"holds the true median in 95 of 100 cases, by the ranks of the measurements, whatever their distribution");
+}
+
 static void show_kept(const struct calibrate_result *c, int width)
 {
 	char at[64] = "?", path[4096];
@@ -225,8 +257,10 @@ int calibrate_show_table(const struct calibrate_result *c, struct err *err)
 	r = show_direct(c->costs, width, err);
 	if (!r)
 		r = show_migrations(c->costs, width, err);
-	if (!r)
+	if (!r) {
+		show_legend(width);
 		show_kept(c, width);
+	}
 	return r;
 }
 
@@ -239,12 +273,13 @@ static json_t *worth_json(const struct calibrate_result *c)
 	for (unsigned int i = 0; list && i < c->nr; i++) {
 		const struct capacity *w = &c->row[i].worth;
 		json_t *o = json_pack(
-			"{s:i, s:s, s:s?, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "cpus",
-			(int)w->cpus, "which", c->row[i].cpus, "distance",
+			"{s:i, s:s, s:s?, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}",
+			"cpus", (int)w->cpus, "which", c->row[i].cpus, "distance",
 			*c->row[i].what ? c->row[i].what : NULL, "worth", w->worth, "worth_min",
 			w->worth_min, "worth_max", w->worth_max, "cpu_time", w->inflation,
 			"cpu_time_min", w->inflation_min, "cpu_time_max", w->inflation_max,
-			"rate_alone", w->rate_alone, "rate_together", w->rate_together, "steal_ns",
+			"rate_alone", w->rate_alone, "rate_together", w->rate_together, "had_cpu",
+			w->had_cpu, "steal_ns",
 			w->steal_ns < 0 ? json_null() : json_integer((json_int_t)w->steal_ns));
 
 		if (json_array_append_new(list, o)) {

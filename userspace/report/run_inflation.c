@@ -120,6 +120,11 @@ json_t *run_inflation_json(const struct inflation_split *s)
 	if (!s->known)
 		return json_null();
 	o = json_pack("{s:I}", "total_ns", (json_int_t)s->total_ns);
+	if (s->capacity.cpus)
+		json_object_set_new(o, "cpu_time_together",
+				    json_pack("{s:i, s:f, s:f, s:f}", "cpus", (int)s->capacity.cpus,
+					      "times", s->capacity.times, "min",
+					      s->capacity.times_min, "max", s->capacity.times_max));
 	for (int part = 0; part < INFLATION_NR; part++)
 		json_object_set_new(o, inflation_part_name(part), piece_json(&s->piece[part]));
 	return o;

@@ -3,6 +3,7 @@
 #include "strategy/capacity.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -133,6 +134,7 @@ static int64_t steal_now_ns(void)
 /* What the rounds gave for one set of CPUs. */
 struct rounds {
 	double together[MAX_ROUNDS], worth[MAX_ROUNDS], inflation[MAX_ROUNDS];
+	double had_sum; /* of the rounds' shares of time in which the loops had their CPUs */
 };
 
 static int measure_round(const struct capacity_plan *plan, unsigned int round, struct loop *loops,
@@ -151,6 +153,8 @@ static int measure_round(const struct capacity_plan *plan, unsigned int round, s
 			return err->code;
 		sets[i].worth[round] = sets[i].together[round] / *ret_alone;
 		sets[i].inflation[round] = cpu_alone * set->nr / cpu_together;
+		sets[i].had_sum +=
+			(*ret_alone / cpu_alone + sets[i].together[round] / cpu_together) / 2;
 	}
 	return 0;
 }
@@ -173,6 +177,7 @@ static void conclude(const struct capacity_plan *plan, double *alone, struct rou
 			.inflation = median_of(r->inflation, plan->rounds).value,
 			.inflation_min = r->inflation[0],
 			.inflation_max = r->inflation[plan->rounds - 1],
+			.had_cpu = fmin(r->had_sum / plan->rounds, 1),
 			.steal_ns = steal_ns,
 		};
 	}
@@ -236,5 +241,6 @@ void capacity_merge(struct capacity *a, const struct capacity *b)
 		a->inflation_min = b->inflation_min;
 	if (b->inflation_max > a->inflation_max)
 		a->inflation_max = b->inflation_max;
+	a->had_cpu = (a->had_cpu + b->had_cpu) / 2;
 	a->steal_ns = a->steal_ns < 0 || b->steal_ns < 0 ? -1 : a->steal_ns + b->steal_ns;
 }

@@ -24,6 +24,7 @@ struct capacity {
 	double worth_max;
 	double inflation; /* CPU time per turn, together / alone: median; 1.0: no dearer together */
 	double inflation_min, inflation_max; /* the rounds' smallest and largest */
+	double had_cpu; /* share of their time in which the loops had their CPUs: below 1, others had them */
 	int64_t steal_ns; /* taken by the host meanwhile, all CPUs, by /proc/stat; -1 if unknown */
 };
 

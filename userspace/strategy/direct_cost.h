@@ -25,7 +25,8 @@ struct direct_costs {
 		handover; /* a futex given to a waiting thread of the same CPU: half of a round trip */
 	struct estimate wakeup
 		[DISTANCE_NR]; /* from the call that wakes to the sleeper's running, on another CPU */
-	struct estimate handover_across[DISTANCE_NR]; /* as handover, on two CPUs */
+	struct estimate handover_across
+		[DISTANCE_NR];  /* as handover, on two CPUs; who is given it may not sleep yet */
 	struct estimate thread; /* a thread made, that ends at once, and joined */
 	struct estimate fork;   /* a process forked, that ends at once, and collected */
 	struct estimate exec;   /* a process that becomes /bin/true, made, run and collected */
