@@ -2,8 +2,7 @@
 /*
  * The speedup stack and the split of its inflation, of programs that scale in a known way (progs/scaling). Each worker's own clocks are
  * the oracle: what the stack says it did on a CPU, before it began and after it ended, must be what it says itself. No speed is
- * asserted: how much false sharing costs is the machine's business, that it is found, and found in the right place, is ours. Needs
- * root.
+ * asserted: how much false sharing costs is the machine's business, that it is found in the right place is ours. Needs root.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -132,6 +132,32 @@ static void test_ready_and_coordinator(void **state)
 	run_free(&run);
 }
 
+/* A command's life begins with its exec, though it ran before; one whose state is never known lives, too. */
+static void test_begin(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_text(&run, "0 cpu0 snap A tid=1 target S:read\n"
+		       "40 cpu0 wake A by u77\n"
+		       "50 cpu0 wakeup A\n"
+		       "60 cpu0 switch idle A\n"
+		       "70 cpu0 exec A tid=1\n"
+		       "100 cpu0 switch A/S:futex idle\n"
+		       "120 cpu0 fork A > B tid=2\n"
+		       "120 cpu0 wakeup B new by A\n"
+		       "130 cpu0 switch idle B\n"
+		       "150 cpu0 switch B/X idle\n");
+	assert_int_equal(run.p->begin_ns, 70);
+	assert_int_equal(run.p->end_ns, 150);
+	assert_int_equal(run.p->running_ns[1], 30 + 20);
+	assert_int_equal(run.p->running_ns[0], 30);
+	assert_int_equal(run.p->ready_ns[1], 10);
+	assert_int_equal(find(run.p, 1)->running_ns, 30);
+	assert_int_equal(find(run.p, 1)->criticality_ns, 30);
+	run_free(&run);
+}
+
 static void test_nothing(void **state)
 {
 	struct parallelism_pop pop;
@@ -316,6 +342,7 @@ int main(void)
 		cmocka_unit_test(test_imbalance),
 		cmocka_unit_test(test_thirds),
 		cmocka_unit_test(test_ready_and_coordinator),
+		cmocka_unit_test(test_begin),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_random_losses),

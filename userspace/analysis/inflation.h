@@ -68,7 +68,7 @@ struct inflation_piece {
 struct inflation_split {
 	bool known; /* false without a reference: then all are 0 */
 	int64_t total_ns;
-	struct shared_capacity capacity; /* that `shared` comes from */
+	struct shared_capacity capacity;            /* that `shared` comes from */
 	struct inflation_piece piece[INFLATION_NR]; /* they sum to total_ns */
 };
 

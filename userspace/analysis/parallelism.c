@@ -27,6 +27,7 @@ struct one {
 
 struct listening {
 	struct parallelism result; /* what the caller sees */
+	const struct ledger *ledger;
 	struct serial_map threads; /* struct one */
 	size_t caps[3];            /* of running_ns, ready_ns, active_ns */
 	uint64_t now_ns, clock, left_ns;
@@ -86,9 +87,7 @@ static void advance(struct listening *s, uint64_t time_ns)
 
 static void stop_running(struct listening *s, struct one *one)
 {
-	uint64_t since_ns = one->since_ns < s->result.begin_ns ? s->result.begin_ns : one->since_ns;
-
-	one->running_ns += s->now_ns - since_ns;
+	one->running_ns += s->now_ns - one->since_ns;
 	one->criticality_ns += s->clock - one->since_clock;
 	s->last = one;
 }
@@ -119,6 +118,9 @@ static void begin(struct listening *s)
 		s->begun = true;
 	}
 	s->result.begin_ns = s->now_ns;
+	serial = 0;
+	while ((one = serial_map_next(&s->threads, &serial)))
+		one->since_ns = s->now_ns;
 }
 
 static void on_state(void *arg, const struct thread *t, uint64_t time_ns, enum thread_state state,
@@ -157,6 +159,7 @@ int parallelism_new(struct ledger *l, struct parallelism **ret_parallelism)
 	if (!s)
 		return -ENOMEM;
 	s->threads.bytes = sizeof(struct one);
+	s->ledger = l;
 	ledger_on_state(l, on_state, s);
 	*ret_parallelism = &s->result;
 	return 0;
@@ -194,17 +197,19 @@ static int list_threads(struct listening *s)
 {
 	struct parallelism *p = &s->result;
 	double few = COORDINATOR_SHARE * (double)look_at_all(s);
-	uint32_t serial = 0;
-	struct one *one;
 	size_t cap = 0;
 
-	while ((one = serial_map_next(&s->threads, &serial))) {
-		if (!one->thread || !one->thread->started)
+	for (size_t i = 0; i < ledger_nr_threads(s->ledger); i++) {
+		const struct thread *t = ledger_thread(s->ledger, i);
+		const struct one *one = serial_map_find(&s->threads, t->serial), none = {};
+
+		if (!t->started)
 			continue;
 		if (vec_room(&p->thread, &cap, p->nr + 1))
 			return -ENOMEM;
+		one = one ?: &none;
 		p->thread[p->nr++] = (struct parallelism_thread){
-			.thread = one->thread,
+			.thread = t,
 			.running_ns = one->running_ns,
 			.criticality_ns = one->criticality_ns,
 			.coordinator = one->made_others && (double)one->running_ns < few,
@@ -216,17 +221,38 @@ static int list_threads(struct listening *s)
 	return 0;
 }
 
-/* The end of the last thread: what lies beyond is nobody's. */
-static uint64_t last_end(struct listening *s)
+/*
+ * From the first life's begin to the last one's end, as the wall time has it. A life that began before any state was known has
+ * nothing to add but its time.
+ */
+static int close_range(struct listening *s)
 {
-	uint64_t end = s->now_ns;
-	uint32_t serial = 0;
-	struct one *one;
+	uint64_t begin_ns = UINT64_MAX, end_ns = s->now_ns;
+	struct parallelism *p = &s->result;
+	uint64_t early_ns;
 
-	while ((one = serial_map_next(&s->threads, &serial)))
-		if (one->thread && one->thread->started && one->thread->end_ns > end)
-			end = one->thread->end_ns;
-	return end;
+	for (size_t i = 0; i < ledger_nr_threads(s->ledger); i++) {
+		const struct thread *t = ledger_thread(s->ledger, i);
+
+		if (t->started && t->start_ns < begin_ns)
+			begin_ns = t->start_ns;
+		if (t->started && t->end_ns > end_ns)
+			end_ns = t->end_ns;
+	}
+	if (begin_ns == UINT64_MAX)
+		return s->error;
+	if (!s->begun)
+		s->now_ns = p->begin_ns = begin_ns;
+	early_ns = p->begin_ns > begin_ns ? p->begin_ns - begin_ns : 0;
+	advance(s, end_ns);
+	p->end_ns = s->now_ns;
+	if (!early_ns || !p->levels)
+		return s->error;
+	p->begin_ns = begin_ns;
+	p->running_ns[0] += early_ns;
+	p->ready_ns[0] += early_ns;
+	p->active_ns[0] += early_ns;
+	return s->error;
 }
 
 int parallelism_finish(struct parallelism *p)
@@ -234,18 +260,17 @@ int parallelism_finish(struct parallelism *p)
 	struct listening *s = (struct listening *)p;
 	uint32_t serial = 0;
 	struct one *one;
+	int r;
 
 	if (!s->begun)
 		begin(s);
-	if (s->begun)
-		advance(s, last_end(s));
-	p->end_ns = s->now_ns;
+	r = close_range(s);
 	while ((one = serial_map_next(&s->threads, &serial)))
 		if (one->doing == DOING_RUNNING)
 			stop_running(s, one);
 	if (s->last)
 		s->last->criticality_ns += s->left_ns;
-	return s->error ?: list_threads(s);
+	return r ? r : list_threads(s);
 }
 
 void parallelism_free(struct parallelism *p)

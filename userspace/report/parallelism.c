@@ -125,7 +125,8 @@ static int print_threads(const struct parallelism *p, const struct report_option
 	return r;
 }
 
-static void print_sums(const struct parallelism *p, const struct report_options *o, FILE *out)
+static void print_sums(const struct parallelism *p, uint64_t oncpu_ns,
+		       const struct report_options *o, FILE *out)
 {
 	uint64_t wall = p->end_ns - p->begin_ns;
 	struct parallelism_pop pop;
@@ -133,6 +134,12 @@ static void print_sums(const struct parallelism *p, const struct report_options 
 
 	parallelism_pop(p, &pop);
 	fputc('\n', out);
+	if (p->work_ns != oncpu_ns)
+		text_field(
+			out, o->width, "missed",
+			"threads ran for %s as seen here, for %s by the ledger, which corrects afterwards what lost "
+			"or missed events made unknown at the time.",
+			units_time(a, p->work_ns), units_time(b, oncpu_ns));
 	text_field(out, o->width, "average",
 		   "%.2f threads ran at once in %s, %.2f in the %s in which any ran.",
 		   ratio(p->work_ns, wall), units_time(a, wall), ratio(p->work_ns, p->busy_ns),
@@ -184,7 +191,7 @@ static int print_parallelism(const struct loaded *l, const struct report_options
 		r = print_threads(p, o, out, err);
 	if (r)
 		return r;
-	print_sums(p, o, out);
+	print_sums(p, l->ledger_ns[CLASS_ONCPU], o, out);
 	if (!o->no_legend)
 		legend(o, out);
 	return 0;

@@ -95,7 +95,9 @@ int run_inflation_table(const struct run_report *r, const struct report_options 
 	}
 	if (!any)
 		return 0;
-	fprintf(out, "What the inflation was, as far as it is known (the parts sum to it):\n");
+	text_line(
+		out, o->width,
+		"What the inflation was, in workers, as far as it is known (the parts sum to it):");
 	ret = grid_print(g, o->width, o->colour, out, err);
 	if (ret)
 		return ret;
