@@ -91,13 +91,30 @@ static void add_window(struct work *w, const struct thread *t, uint64_t begin_ns
 							   .coordinator = coordinator };
 }
 
-static void add_thread(struct work *w, const struct thread *t, enum role role,
-		       const struct family *f)
+/* A coordinator's life before its first child, or behind its last one: where it did something. */
+static void add_own(const struct loaded *l, struct work *w, const struct thread *t,
+		    uint64_t begin_ns, uint64_t end_ns)
+{
+	uint64_t ns[CLASS_NR];
+
+	if (end_ns <= begin_ns)
+		return;
+	if (l->passes && l->passes->history) {
+		history_sum(l->passes->history, t->serial, begin_ns, end_ns, SIZE_MAX, ns);
+		if ((double)(ns[CLASS_ONCPU] + kept_ns(ns)) <
+		    WORK_COUNTS_FROM * (double)(end_ns - begin_ns))
+			return;
+	}
+	add_window(w, t, begin_ns, end_ns, true);
+}
+
+static void add_thread(const struct loaded *l, struct work *w, const struct thread *t,
+		       enum role role, const struct family *f)
 {
 	if (role == ROLE_COORDINATOR) {
 		w->coordinators++;
-		add_window(w, t, t->start_ns, f->first_ns, true);
-		add_window(w, t, f->last_ns, t->end_ns, true);
+		add_own(l, w, t, t->start_ns, f->first_ns);
+		add_own(l, w, t, f->last_ns, t->end_ns);
 	} else if (role == ROLE_WORKER) {
 		w->workers++;
 		add_window(w, t, t->start_ns, t->end_ns, false);
@@ -119,7 +136,7 @@ static void add_threads(const struct loaded *l, const struct family *families, s
 		/* where nobody else works, those who hardly do it are all there is */
 		if (!any && role == ROLE_BYSTANDER && !t->kthread)
 			role = ROLE_WORKER;
-		add_thread(w, t, role, &families[t->serial]);
+		add_thread(l, w, t, role, &families[t->serial]);
 	}
 }
 

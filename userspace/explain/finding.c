@@ -169,7 +169,9 @@ static void tell_replay(const struct facts *f, const struct replay_time *t, json
 	uint64_t wall_ns = (uint64_t)f->stack->wall_ns;
 
 	if (!r->good) {
-		json_object_set_new(evidence, "replay_withheld", json_string(r->why));
+		json_object_set_new(evidence, "replay_withheld",
+				    json_string(*r->why ? r->why :
+							  "there are no scheduler events"));
 		return;
 	}
 	json_object_set_new(

@@ -217,7 +217,9 @@ int diff_text(const struct diff *d, const struct report_options *o, FILE *out, s
 	lost(d, o, out);
 	fputc('\n', out);
 	r = totals(d, o, out, err);
-	fprintf(out, "\nTime of all threads, their share of it, and time for each worker:\n");
+	fputc('\n', out);
+	text_line(out, o->width,
+		  "Time of all threads, their share of it, and time for each worker:");
 	if (!r)
 		r = classes(d, o, out, err);
 	if (!r)
