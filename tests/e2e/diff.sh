@@ -12,7 +12,7 @@ refuses() {
 	local status
 	"$W" diff "$@" >out 2>err
 	status=$?
-	[ $status -eq 2 ] && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q '^whyscale: ' err && return
+	[ "$status" -eq 2 ] && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q '^whyscale: ' err && return
 	echo "status $status"
 	cat out err
 	return 1

@@ -13,7 +13,7 @@ refuses() {
 	local status
 	"$W" "$@" >out 2>err
 	status=$?
-	[ $status -eq 2 ] && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q '^whyscale: ' err && return
+	[ "$status" -eq 2 ] && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q '^whyscale: ' err && return
 	echo "status $status"
 	cat out err
 	return 1
@@ -165,9 +165,9 @@ quietly() {
 	for tries in 1 2 3; do
 		"$@"
 		status=$?
-		[ $status -eq 77 ] || [ $status -eq 78 ] || return $status
+		[ "$status" -eq 77 ] || [ "$status" -eq 78 ] || return "$status"
 	done
-	[ $status -eq 77 ] || return 1
+	[ "$status" -eq 77 ] || return 1
 	echo "other programs ran on its CPUs in $tries of $tries recordings; all but the known limit held"
 	return 77
 }
@@ -271,7 +271,7 @@ cut() {
 	head -c "$(($(stat -c %s evil.data) - 300))" evil.data >cut.data
 	"$W" explain cut.data >text 2>err
 	status=$?
-	[ $status -eq 2 ] && [ -s text ] && [ "$(wc -l <err)" -eq 1 ]
+	[ "$status" -eq 2 ] && [ -s text ] && [ "$(wc -l <err)" -eq 1 ]
 }
 ok "of a file that was cut, what is left is explained, and it is said" cut
 

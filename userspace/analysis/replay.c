@@ -74,7 +74,7 @@ static void copy_name(char *to, size_t size, const char *from)
 {
 	size_t i = 0;
 
-	for (; from[i] && i < size - 1; i++)
+	for (; i < size - 1 && from[i]; i++)
 		to[i] = from[i] >= ' ' && from[i] < 0x7f ? from[i] : '?';
 	to[i] = '\0';
 }

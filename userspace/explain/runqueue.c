@@ -24,7 +24,9 @@ static int add_one_more(const struct facts *f, struct finding *ret)
 		return 1;
 	bound = finding_hundredths(bound);
 	evidence_number(ret->evidence, "one_cpu_more", bound);
-	return finding_add(ret, "; with one CPU more at most %.2fx", bound);
+	return finding_add(ret,
+			   " (with a CPU whenever one is wanted); with one CPU more at most %.2fx",
+			   bound);
 }
 
 static int find(const struct facts *f, struct finding *ret)

@@ -41,7 +41,7 @@ struct run_report {
 	bool bpf;
 	const char *why_not; /* no BPF: why */
 	bool calibrated;     /* what switches and migrations cost is known */
-	json_t *verified;    /* predictions put to the test, for JSON, which takes it over; NULL: none were */
+	json_t *verified; /* predictions put to the test, for JSON, which takes it over; NULL: none were */
 };
 
 int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out,
