@@ -24,6 +24,11 @@ static int add_one_more(const struct facts *f, struct finding *ret)
 		return 1;
 	bound = finding_hundredths(bound);
 	evidence_number(ret->evidence, "one_cpu_more", bound);
+	json_object_set_new(
+		ret->evidence, "one_cpu_more_expected",
+		json_real(facts_speedup(f) * (double)f->stack->wall_ns /
+			  (double)replay_of_run(f->replay, (uint64_t)f->stack->wall_ns,
+						f->replay->without[REPLAY_ONE_MORE].expected_ns)));
 	return finding_add(ret,
 			   " (with a CPU whenever one is wanted); with one CPU more at most %.2fx",
 			   bound);
