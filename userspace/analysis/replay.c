@@ -170,5 +170,9 @@ uint64_t replay_of_run(const struct replay *r, uint64_t run_ns, uint64_t time_ns
 	if (time_ns >= r->as_is_ns)
 		return run_ns + (time_ns - r->as_is_ns);
 	saved = r->as_is_ns - time_ns;
-	return saved < run_ns ? run_ns - saved : 1;
+	if (saved < run_ns)
+		return run_ns - saved;
+	/* most of it was saved outside of the run: then its share */
+	run_ns = (uint64_t)((double)run_ns * (double)time_ns / (double)r->as_is_ns);
+	return run_ns ? run_ns : 1;
 }
