@@ -22,6 +22,7 @@ struct counts {
 	struct counter_info info[COUNTERS_MAX];
 	unsigned int nr;
 	struct serial_map sums;
+	uint64_t now_ns; /* of the last event */
 };
 
 unsigned int counts_describe(const json_t *meta, struct counter_info *ret_info)
@@ -142,6 +143,16 @@ static void take_slice(const struct counts *c, struct sum *s, const struct ev_co
 	}
 }
 
+/* How long the slice was that this record ends: as the ledger has it, or as an EV_MISSED in front of it says. */
+static uint64_t slice_ns(const struct thread *t, uint64_t now_ns)
+{
+	if (t->state == ST_ONCPU)
+		return now_ns > t->since_ns ? now_ns - t->since_ns : 0;
+	if (t->missed.flags & MI_SWITCH_IN && t->missed.arrivals == 1)
+		return t->missed.arrival_ns;
+	return 0;
+}
+
 int counts_event(struct counts *c, const struct trace_event *ev)
 {
 	const struct ev_counts *rec = (const void *)ev->rec;
@@ -149,6 +160,8 @@ int counts_event(struct counts *c, const struct trace_event *ev)
 	const struct thread *t;
 	struct sum *s;
 
+	if (ev->time_ns > c->now_ns)
+		c->now_ns = ev->time_ns;
 	if (kind != EV_COUNTS || EV_WORDS(rec->w0) < trace_kind_words[kind])
 		return 0;
 	t = ledger_find(c->ledger, rec->who);
@@ -160,10 +173,7 @@ int counts_event(struct counts *c, const struct trace_event *ev)
 	if (flags & CT_TOTAL)
 		take_total(c, s, rec);
 	else
-		take_slice(c, s, rec,
-			   t->state == ST_ONCPU && ev->time_ns > t->since_ns ?
-				   ev->time_ns - t->since_ns :
-				   0);
+		take_slice(c, s, rec, slice_ns(t, ev->time_ns));
 	return 0;
 }
 
@@ -182,6 +192,8 @@ static void scale(struct counted_value *v)
 
 int counts_end(struct counts *c, uint64_t end_ns)
 {
+	if (end_ns < c->now_ns)
+		end_ns = c->now_ns;
 	for (size_t i = 0; i < ledger_nr_threads(c->ledger); i++) {
 		const struct thread *t = ledger_thread(c->ledger, i);
 		struct sum *s;

@@ -5,7 +5,7 @@
  *   counted FILE pages A B    two threads that touch so many fresh pages
  *   counted FILE sleeps N     two threads on one CPU, one sleeps N times for 200 us, the other computes meanwhile
  *   counted FILE yields N     two threads on one CPU that yield it N times, quiet before and after
- *   counted FILE spin MS      two threads that compute, each for that long
+ *   counted FILE spin MS      two threads that compute, each for so much CPU time
  *   counted FILE exec N       a child that runs `counted FILE pages N 1`
  *   counted FILE moves N      a thread that goes from one allowed CPU to the next, N times
  *
@@ -92,10 +92,10 @@ static void spin(long ms)
 	struct timespec at;
 	int64_t until, now;
 
-	clock_gettime(CLOCK_MONOTONIC, &at);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
 	until = at.tv_sec * 1000000000ll + at.tv_nsec + ms * 1000000;
 	do {
-		clock_gettime(CLOCK_MONOTONIC, &at);
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
 		now = at.tv_sec * 1000000000ll + at.tv_nsec;
 	} while (now < until);
 }
