@@ -7,8 +7,9 @@
  *                                                |
  *                                    counter_marks of this CPU: as read when `task` got it
  *
- * Part of the switch program, not a program of its own beside it: it needs neither a second look at both threads' storage nor a second
- * call (60 ns a switch), and its records keep their order among the others. Where no counter is asked for, the verifier sees
+ * Part of the switch program, not a program of its own beside it, which would look at both threads' storage a second time: with one
+ * counter a switch takes 141 ns that way, 188 ns with two programs, 79 ns without counters (perf bench sched pipe, medians of five
+ * interleaved rounds); and its records keep their order among the others. Where no counter is asked for, the verifier sees
  * config.counters as 0, removes all of it, and the maps are not made.
  */
 #ifndef WHYSCALE_COUNTER_BPF_H

@@ -214,7 +214,7 @@ const struct probe probe_counter = {
 		 "and of each time that it had a CPU (record -e, --counters)",
 	.without = "whether the same work took more instructions or more cycles; nothing of the "
 		   "ledger",
-	.cost = "about 0.1 us a switch and 0.04 us for each counter, only when asked for",
+	.cost = "about 0.06 us a switch for each counter, only when asked for",
 	.check = counter_check,
 	.open = counter_open,
 	.stop = counter_stop,

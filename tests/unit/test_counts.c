@@ -61,6 +61,8 @@ static char *show(const struct loaded *l)
 		fprintf(f, " slices=%" PRIu64, of->slices);
 		if (of->unknown)
 			fprintf(f, " unknown=%" PRIu64 "/%" PRIu64, of->unknown, of->unknown_ns);
+		if (of->open_ns)
+			fprintf(f, " open=%" PRIu64, of->open_ns);
 		if (of->lost)
 			fprintf(f, " lost=%" PRIu64, of->lost);
 		if (of->exec)
@@ -173,6 +175,27 @@ static const struct {
 	  "200 cpu0 switch A/S:read idle\n"
 	  "210 cpu0 counts A total unknown v=99,99\n",
 	  "A 5 5 slices=1 ipc=1.00\n" },
+	{ "no program saw it get its CPU: as long as the kernel's books say", TWO,
+	  "100 cpu0 snap A blocked S:read\n"
+	  "300 cpu0 missed A in arrival=120 queue=20 n=1\n"
+	  "300 cpu0 counts A unknown v=0,0\n"
+	  "300 cpu0 switch A/S:read idle\n",
+	  "A 0 0 slices=0 unknown=1/120+\n" },
+	{ "it still ran when the recording ended", TWO,
+	  "100 cpu0 snap A blocked S:read\n"
+	  "110 cpu0 wake A by idle\n"
+	  "120 cpu0 switch idle A\n"
+	  "220 cpu0 counts A v=5,10\n"
+	  "220 cpu0 switch A/P idle\n"
+	  "400 cpu0 switch idle A\n"
+	  "500 cpu1 irq 3\n",
+	  "A 5 10 slices=1 open=600 ipc=0.50\n" },
+	{ "and after that", TWO,
+	  "100 cpu0 snap A blocked S:read\n"
+	  "110 cpu0 wake A by idle\n"
+	  "1120 cpu0 switch idle A\n"
+	  "1500 cpu1 irq 3\n",
+	  "A 0 0 slices=0 open=380\n" },
 	{ "fewer values than META has counters", TWO,
 	  "100 cpu0 snap A oncpu\n"
 	  "200 cpu0 counts A v=5\n"
