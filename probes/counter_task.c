@@ -282,7 +282,7 @@ static int counter_check(struct err *why)
 }
 
 const struct probe probe_counter_task = {
-	.name = "counter-task",
+	.name = "counter_task",
 	.gives = "CPU time, context switches, migrations and page faults; cycles, instructions and "
 		 "misses where the machine counts them",
 	.without = "page faults and whether the same work took more cycles; nothing of the ledger",

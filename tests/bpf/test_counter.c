@@ -126,7 +126,7 @@ static int play(const char *role, int out)
 
 static json_t *record(struct probe_env *env, void (*meanwhile)(void *), void *arg)
 {
-	const struct probe *p = probe_by_name("counter-task");
+	const struct probe *p = probe_by_name("counter_task");
 	json_t *meta = json_object();
 	void *state = NULL;
 	struct err err = {};
@@ -516,7 +516,7 @@ static void test_check(void **unused)
 	struct err why = {};
 
 	(void)unused;
-	assert_int_equal(probe_by_name("counter-task")->check(&why), 0);
+	assert_int_equal(probe_by_name("counter_task")->check(&why), 0);
 	assert_int_equal(why.code, 0);
 }
 

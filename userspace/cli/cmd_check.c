@@ -59,7 +59,7 @@ static void try_proc(struct check *c)
 /* What each counter says of this process: {"cycles": {"unavailable": "..."}, ...}; NULL without the probe. */
 static json_t *try_counters(void)
 {
-	const struct probe *probe = probe_by_name("counter-task");
+	const struct probe *probe = probe_by_name("counter_task");
 	_cleanup_(json_p) json_t *meta = json_object();
 	pid_t self = getpid();
 	struct probe_env env = { .mode = PROBE_TIDS, .ids = &self, .nr_ids = 1, .bufs_fd = -1 };

@@ -15,7 +15,7 @@ static bool wanted(const struct recording *rec, const struct probe *probe)
 		return rec->opts->stacks;
 	if (!strcmp(probe->name, "counter"))
 		return rec->opts->counters && !rec->opts->no_bpf;
-	return strcmp(probe->name, "counter-task") || !rec->result->bpf;
+	return strcmp(probe->name, "counter_task") || !rec->result->bpf;
 }
 
 int probe_set_open(struct recording *rec, struct err *err)
