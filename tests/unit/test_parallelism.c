@@ -132,7 +132,7 @@ static void test_ready_and_coordinator(void **state)
 	run_free(&run);
 }
 
-/* A command's life begins with its exec, though it ran before; one whose state is never known lives, too. */
+/* A command's life begins with the first thing that happens to it, though its state was known before. */
 static void test_begin(void **state)
 {
 	struct run run;
@@ -148,13 +148,13 @@ static void test_begin(void **state)
 		       "120 cpu0 wakeup B new by A\n"
 		       "130 cpu0 switch idle B\n"
 		       "150 cpu0 switch B/X idle\n");
-	assert_int_equal(run.p->begin_ns, 70);
+	assert_int_equal(run.p->begin_ns, 40);
 	assert_int_equal(run.p->end_ns, 150);
-	assert_int_equal(run.p->running_ns[1], 30 + 20);
-	assert_int_equal(run.p->running_ns[0], 30);
-	assert_int_equal(run.p->ready_ns[1], 10);
-	assert_int_equal(find(run.p, 1)->running_ns, 30);
-	assert_int_equal(find(run.p, 1)->criticality_ns, 30);
+	assert_int_equal(run.p->running_ns[1], 40 + 20);
+	assert_int_equal(run.p->running_ns[0], 20 + 30);
+	assert_int_equal(run.p->ready_ns[1], 20 + 10);
+	assert_int_equal(find(run.p, 1)->running_ns, 40);
+	assert_int_equal(find(run.p, 1)->criticality_ns, 40);
 	run_free(&run);
 }
 

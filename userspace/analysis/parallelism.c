@@ -102,7 +102,7 @@ static enum doing doing_of(enum thread_state state, enum ledger_class class)
 }
 
 /*
- * A command's first thread is known before its life begins (with its exec), and changes its state then: nothing is counted
+ * A command's first thread is known before its life begins, with the first thing that happens to it: nothing is counted
  * before the first life has begun.
  */
 static void begin(struct listening *s)

@@ -204,12 +204,14 @@ static int run_files(struct state *s, struct series *one, const char *trace, con
 
 	*repetition = (struct repetition){};
 	measure_capacity(one, repetition);
-	r = record_one(s, one, trace, result, &recorded, err);
-	if (r)
+	r = signalled ? -ECANCELED : record_one(s, one, trace, result, &recorded, err);
+	if (r && r != -ECANCELED)
 		return err_context(err, "%s", one->job.strategy->name);
-	s->lab->bpf = recorded.bpf;
-	snprintf(s->lab->why_not, sizeof(s->lab->why_not), "%s", recorded.why_not);
-	if (recorded.interrupted) {
+	if (!r) {
+		s->lab->bpf = recorded.bpf;
+		snprintf(s->lab->why_not, sizeof(s->lab->why_not), "%s", recorded.why_not);
+	}
+	if (r || recorded.interrupted) { /* Ctrl-C also ends a command that was not yet let run */
 		s->lab->interrupted = true;
 		return 0;
 	}
