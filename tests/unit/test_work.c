@@ -95,6 +95,7 @@ static struct loaded *load(const char *text, char path[32])
 	strcpy(path, "/tmp/test_work.XXXXXX");
 	close(mkstemp(path));
 	trace_text_write(path, meta, text);
+	json_decref(meta);
 	assert_int_equal(load_open(path, &l, &err), 0);
 	assert_int_equal(load_passes(l, PASS_LOCKS, &err), 0);
 	assert_int_equal(load_run(l, NULL, NULL, &err), 0);

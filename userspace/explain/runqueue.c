@@ -8,10 +8,10 @@ static int find_unsplit(const struct facts *f, int64_t ns, double share, json_t 
 {
 	return finding_make(
 		ret, f, "runqueue", ns, evidence, remedy,
-		"%s: %s ready to run and had no CPU for %.1f %% of %s time: %zu on %u CPUs.",
+		"%s: %s ready to run and had no CPU for %.1f %% of %s time: %zu on %u CPU%s.",
 		f->name, f->stack->workers > 1 ? "its workers were" : "its worker was",
 		finding_percent(share), f->stack->workers > 1 ? "their" : "its", f->stack->workers,
-		f->cpus);
+		f->cpus, f->cpus == 1 ? "" : "s");
 }
 
 /* What a single CPU more would bring, where that was replayed. */
@@ -64,9 +64,10 @@ static int find(const struct facts *f, struct finding *ret)
 	r = finding_make(
 		ret, f, "runqueue", ns, evidence, remedy,
 		"%s: %s ready to run and waited for a CPU for %.1f %% of %s time (%.1f %% after another "
-		"thread was given it, %.1f %% after a wake-up): %zu on %u CPUs%s.",
+		"thread was given it, %.1f %% after a wake-up): %zu on %u CPU%s%s.",
 		f->name, many ? "its workers were" : "its worker was", finding_percent(share),
 		many ? "their" : "its", after_other, after_wakeup, f->stack->workers, f->cpus,
+		f->cpus == 1 ? "" : "s",
 		crowded ?
 			"" :
 			"; so others had a CPU meanwhile, or workers stood in one queue while a CPU was free");
