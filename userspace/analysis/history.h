@@ -27,4 +27,11 @@ int history_event(struct history *h, const struct trace_event *ev, uint64_t now_
 
 void history_free(struct history *h);
 
+/*
+ * history_sum.c: what a thread itself did in from_ns..to_ns, by class; what is not known is untracked, and so is what would take more than
+ * `max` intervals. Sums to to_ns - from_ns. Returns how many intervals it looked at.
+ */
+size_t history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
+		   size_t max, uint64_t ret_ns[CLASS_NR]);
+
 #endif

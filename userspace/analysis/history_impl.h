@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What history.c (the intervals), path.c (the walk) and trunk.c (what is given up, summed up) share; only history_sum.c and replay_take.c include it besides.
+ * What history.c (the intervals), path.c (the walk) and trunk.c (what is given up, summed up) share. history_sum.c and replay_take.c
+ * include it too, nobody else does.
  */
 #ifndef WHYSCALE_ANALYSIS_HISTORY_IMPL_H
 #define WHYSCALE_ANALYSIS_HISTORY_IMPL_H

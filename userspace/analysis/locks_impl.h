@@ -199,13 +199,7 @@ char *lock_make_name(const struct locks *k, const struct lock *lock);
 /* A process begins, or another program in it: its addresses mean something else from here on. Returns its number. */
 uint32_t lock_new_program(struct locks *k, uint32_t tgid);
 
-/*
- * history_sum.c: what a thread itself did in from_ns..to_ns, by class; what is not known is untracked, and so is what would take more than
- * `max` intervals. Sums to to_ns - from_ns. Returns how many intervals it looked at.
- */
-size_t history_sum(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns,
-		   size_t max, uint64_t ret_ns[CLASS_NR]);
-/* Until when, at most to_ns, the thread that was woken at from_ns waited for a CPU; from_ns: not at all. */
+/* history_sum.c. Until when, at most to_ns, the thread that was woken at from_ns waited for a CPU; from_ns: not at all. */
 uint64_t history_queued(const struct history *h, uint32_t serial, uint64_t from_ns, uint64_t to_ns);
 /*
  * Until when, from from_ns on and at most to_ns, it is certain that the thread was on no CPU; and since when, at most to_ns, it is until to_ns.

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/locks_impl.h"
+#include "analysis/history.h"
 #include "base/cleanup.h"
 
 /* ---- who ---- */
