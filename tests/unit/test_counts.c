@@ -105,6 +105,12 @@ static const struct {
 	  "300 cpu0 switch A/X idle\n"
 	  "300 cpu0 counts A total v=101,202\n",
 	  "A 101 202 slices=1 ipc=0.50\n" },
+	{ "no record was lost: the slices tell, whatever a total lacks", TWO,
+	  "100 cpu0 snap A oncpu\n"
+	  "200 cpu0 counts A v=100,200\n"
+	  "200 cpu0 switch A/P idle\n"
+	  "200 cpu0 counts A total v=1,2\n",
+	  "A 100 200 slices=1 ipc=0.50\n" },
 	{ "without a total it is missing, and said", TWO,
 	  "100 cpu0 snap A oncpu\n"
 	  "!200 cpu0 counts A v=100,200\n"

@@ -12,7 +12,6 @@
 struct sum {
 	struct counted out;
 	uint16_t seq;   /* of the last slice that was told or is in a total */
-	bool has_exec;  /* before_exec is known */
 	bool has_total; /* the last record of all was a total, or slices followed it without a gap */
 	uint64_t missing; /* gaps in seq since the last total */
 };
@@ -111,12 +110,15 @@ static void take_total(const struct counts *c, struct sum *s, const struct ev_co
 		s->out.exec = true;
 		return;
 	}
+	s->has_total = true;
+	/* Ours is whole. Before 6.2 the kernel side's may lack a slice: it could not get at the thread's storage (bpf_task_storage_get) */
+	if (!s->missing && rec->seq == s->seq)
+		return;
 	memcpy(s->out.counter, v, c->nr * sizeof(*v));
 	if (rec->unknown > s->out.unknown)
 		s->out.unknown = rec->unknown;
 	s->seq = rec->seq;
 	s->missing = 0;
-	s->has_total = true;
 }
 
 static void take_slice(const struct counts *c, struct sum *s, const struct ev_counts *rec,

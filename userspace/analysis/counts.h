@@ -3,7 +3,7 @@
  * What the recording's counters counted for each thread (EV_COUNTS): the sums over its slices, and what is not in them.
  *
  *   EV_COUNTS of a slice   added, in order of seq; a gap means that records were lost: `lost` slices
- *   ... CT_TOTAL           the kernel side's own sum so far: takes the place of ours, so nothing is lost up to there
+ *   ... CT_TOTAL           the kernel side's own sum so far: takes the place of ours after a gap, so nothing is lost up to there
  *   ... CT_UNKNOWN         the thread was not seen to get its CPU: an `unknown` slice
  *   ... CT_EXEC            what the thread had counted when it began its first program: perf stat begins there
  *
