@@ -11,9 +11,11 @@ A=$PROGS/amdahl CHECK=$ROOT/tests/e2e/sweep_check.py
 mkdir tmp
 export TMPDIR=$TMP/tmp
 
+first=()
+
 # sweep ARGUMENT...: a sweep as JSON that passes sweep_check.py.
 sweep() {
-	timeout 120 "$W" sweep --json "$@" >sweep.json 2>err || { echo "exit status $?"; cat err; return 1; }
+	"${first[@]}" timeout 120 "$W" sweep --json "$@" >sweep.json 2>err || { echo "exit status $?"; cat err; return 1; }
 	"$PY" "$CHECK" sweep.json
 }
 
@@ -74,7 +76,10 @@ ok "the command's output goes to standard error" bash -c 'timeout 60 "$0" sweep 
 	grep -qx "words 2" err && ! grep -q "words 2\$" out && "$1" -c "import json; json.load(open(\"out\"))"' "$W" "$PY"
 
 # ---- the truth: sleeping is done by any number of threads on any machine ----
-# busy LIMIT: ends a statement with 77 where other programs had the CPUs: then a time tells nothing of the program.
+# What is timed here goes before other programs, where it may.
+[ "$(id -u)" -eq 0 ] && first=(nice -n -15)
+
+# busy LIMIT CAPACITY: ends a statement with 77 where other programs had the CPUs: then a time tells nothing of the program.
 busy() {
 	echo "import sys
 queue = max((p['stack']['runq_preempted'] + p['stack']['runq_wakeup']) / p['n'] for p in d['points'])
@@ -99,7 +104,7 @@ often() {
 	return 1
 }
 
-# share HOW PERCENT: fitted and measured within 0.05.
+# share HOW PERCENT [STATEMENT]: fitted and measured within 0.05.
 share() {
 	sweep -n 1,2,4,8 -- "$A" "{n}" "$2" 400 sleep "$1" || return 1
 	py "$(busy 0.03 0)
@@ -108,18 +113,18 @@ assert all(p['fitted'] for p in d['points'])
 c = d['checks']['serial']
 if d['bpf']:
 	near(c['measured'], $2 / 100, 0.05, 'measured')
-	assert c['agrees'] is True, c"
+	assert c['agrees'] is True, c
+	$3"
 }
-for percent in 0 5 25 50; do
+for percent in 0 5 25; do
 	ok "$percent % of the work done by one thread alone" often share phases $percent
 done
-ok_bpf "... at 50 %, the sentence says so" py "f = [f for f in d['findings'] if f['evidence']['about'] == 'serial'][0]
-assert f['cause'] == 'serial' and 'Amdahl' in f['sentence'] and f['evidence']['measured'] > 0.4, f"
-ok_bpf "... and so do the findings of a point" py "p = by[8]; f = [f for f in p['findings'] if f['cause'] == 'sync']
-assert f and f[0]['evidence']['no_thread_percent'] > 50, p['findings']"
-ok "25 % of the work done under one lock" often share lock 25
-ok_bpf "... the workers waited for that lock" py "s = by[8]['stack']
-assert s['lock'] > 1 and any('the_lock' in str(f['evidence'].get('lock')) for f in by[8]['findings']), (s, by[8]['findings'])"
+ok "50 % of the work: the sentence, and the findings of a point, say so" often share phases 50 "f = [f for f in d['findings'] if f['evidence']['about'] == 'serial'][0]
+	assert f['cause'] == 'serial' and 'The measurement agrees' in f['sentence'], f
+	f = [f for f in by[8]['findings'] if f['cause'] == 'sync']
+	assert f and f[0]['evidence']['no_thread_percent'] > 50, by[8]['findings']"
+ok "25 % of the work done under one lock: it is the one that was waited for" often share lock 25 "s = by[8]['stack']
+	assert s['lock'] > 1 and any('the_lock' in str(f['evidence'].get('lock')) for f in by[8]['findings']), (s, by[8]['findings'])"
 
 # The work itself grows with n: the fit sees a serial share, the measurement does not.
 longer() {
@@ -147,6 +152,7 @@ for percent in 0 5 25 50; do
 		ok_bpf "$percent % serial, on CPUs" often burning $percent
 	fi
 done
+first=()
 ok "more workers than CPUs: measured, but not fitted" sweep -n "1,$((4 * $(nproc)))" -- "$A" "{n}" 0 100
 ok_bpf "... and that is said" py "p = d['points'][1]
 assert p['fitted'] is False and p['stack']['runq_preempted'] + p['stack']['runq_wakeup'] > 0.2 * p['n'], p['stack']
