@@ -190,8 +190,9 @@ static void legend(const struct sweep_report *r, const struct report_options *o,
 		out, o->width, "",
 		"SPEEDUP: how many times as fast as n=%u. EFFICIENCY: that for each of the n. KARP-FLATT: the share of "
 		"the work that could only be done by one, if the speedup were due to that alone. CAPACITY: what a bare counting "
-		"loop on as many CPUs at once was worth, right after. FITTED: whether the point is in the fits.",
-		r->sweep->base->n);
+		"loop on as many CPUs at once was worth, right after.%s",
+		r->sweep->base->n,
+		left_out(r->sweep) ? " FITTED: whether the point is in the fits." : "");
 }
 
 /* ---- the fits ---- */
@@ -199,8 +200,7 @@ static void legend(const struct sweep_report *r, const struct report_options *o,
 static void put_parameter(char *buf, size_t size, const char *name, const struct fit *f,
 			  enum fit_parameter p)
 {
-	double scale = fabs(f->value[p]) < 0.01 && f->value[p] > 0 ? 6 : 3;
-	int digits = (int)scale;
+	int digits = f->value[p] > 0 && f->value[p] < 0.01 ? 6 : 3;
 
 	if (isnan(f->se[p]))
 		snprintf(buf, size, "%s %.*f", name, digits, f->value[p]);
