@@ -15,6 +15,21 @@ char LICENSE[] SEC("license") = "GPL v2";
 #define FIRST_BUDGET \
 	(64 << 20) /* bytes of new stacks: what is too much for the buffer is given up anyway */
 
+/* As python_thread.bpf.h has it: whose frames another thread cannot read here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* or that of the map that is used instead */
+	__type(key, u32);
+	__type(value, struct py_process);
+} py_processes SEC(".maps");
+
+static __always_inline bool runs_python(struct task_struct *p)
+{
+	u32 tgid = p->tgid;
+
+	return config.python && bpf_map_lookup_elem(&py_processes, &tgid);
+}
+
 static __always_inline bool sleeps(struct task_struct *p, const struct local *l)
 {
 	return l->state == LOCAL_BLOCKED && !l->seq && !READ_ONCE(p->on_cpu) &&
@@ -106,6 +121,8 @@ int asleep(struct bpf_iter__task *ctx)
 	s->more = 0;
 	kernel = kernel_stack_of(s, p);
 	user = user_stack_of(s, p);
+	if (user && runs_python(p))
+		s->flags |= CL_NO_PYTHON;
 	if (sleeps(p, l) && switches == READ_ONCE(p->nvcsw) + READ_ONCE(p->nivcsw))
 		write_calls(b, s, l->serial, 0, kernel, user, 0);
 	return 0;

@@ -44,6 +44,7 @@ static int share_maps(struct asleep *a, const struct probe_env *env)
 		{ a->skel->maps.kernel_addresses, env->addresses_fd },
 		{ a->skel->maps.stack_counts, env->counts_fd },
 		{ a->skel->maps.seen_ids, env->seen_fd },
+		{ a->skel->maps.py_processes, env->python_fds[PYTHON_PROCESSES] },
 	};
 	int r = 0;
 

@@ -100,6 +100,25 @@ waits()' &
 	grep -q ' pycode .* name=waits file=<string>' "$TMP/script" && [ "$(grep -c ' about=off .*python=' "$TMP/script")" -ge 10 ]
 }
 
+# A thread that sleeps since before the recording: its native frames, and that Python's could not be read.
+asleep() {
+	local pid
+	"$1" -c 'import time
+def waits():
+    time.sleep(30)
+waits()' &
+	pid=$!
+	spawned+=("$pid")
+	sleep 0.5
+	"$W" record -g --python -d 0.3 -o "$TMP/asleep.data" -p "$pid" || return 1
+	end "$pid"
+	"$W" flame --off --python --folded "$TMP/asleep.data" >"$TMP/asleep.folded" 2>"$TMP/notes" || return 1
+	cat "$TMP/notes" "$TMP/asleep.folded"
+	grep -q "Python's frames could not be read for 1 of 1 stack:" "$TMP/notes" && grep -q 'Py_.*;clock_nanosleep;' "$TMP/asleep.folded" || return 1
+	"$W" flame --off --folded "$TMP/asleep.data" 2>&1 >"$TMP/asleep.folded" | grep -q 'could not be read' && return 1
+	return 0
+}
+
 # version_of PYTHON: 3.11, or nothing when it is no CPython.
 version_of() {
 	timeout 20 "$1" -c 'if True:
@@ -123,6 +142,7 @@ case $(version_of "$PY") in
 	ok_bpf "$PY: all frames of all sleeps, shares of the CPU" frames "$PY"
 	ok_bpf "$PY: without --python none" without "$PY"
 	ok_bpf "$PY: attached to" attached "$PY"
+	ok_bpf "$PY: asleep since before: native frames, and that is said" asleep "$PY"
 	;;
 *) skip "$PY" "it is missing, or none of 3.8 to 3.13" ;;
 esac
