@@ -40,8 +40,8 @@ static KEPT void outer(uint64_t times)
 
 int main(int argc, char **argv)
 {
-	uint64_t end = burn_cpu_ns(CLOCK_MONOTONIC) +
-		       (uint64_t)((argc > 1 ? atof(argv[1]) : 1) * 1e9);
+	uint64_t end =
+		burn_cpu_ns(CLOCK_MONOTONIC) + (uint64_t)((argc > 1 ? atof(argv[1]) : 1) * 1e9);
 
 	while (burn_cpu_ns(CLOCK_MONOTONIC) < end) {
 		outer(turns()); /* LINE: main */
