@@ -8,13 +8,23 @@
 
 # known PYTHON MODE THREADS SECONDS: recorded, reported, compared.
 known() {
+	local status
 	not_lost known_once "$@"
+	status=$?
+	[ $status -eq 79 ] || return $status
+	echo "there may be no real-time threads here"
+	return 77
 }
 
 known_once() {
 	rm -f "$TMP/facts" "$TMP/known.data"*
 	KNOWN_FACTS=$TMP/facts timeout -k 5 60 "$W" record -o "$TMP/known.data" -- \
-		"$1" "$ROOT/tests/e2e/progs/gil.py" "${@:2}" || return 1
+		"$1" "$ROOT/tests/e2e/progs/gil.py" "${@:2}"
+	case $? in
+	0) ;;
+	77) return 79 ;; # 77 is lost events
+	*) return 1 ;;
+	esac
 	timeout -k 5 60 "$W" report --json "$TMP/known.data" >"$TMP/report.json" || return 1
 	timeout -k 5 60 "$PY" "$ROOT/tests/e2e/oracle_gil.py" "$2" "$TMP/report.json" "$TMP/facts"
 }

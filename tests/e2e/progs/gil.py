@@ -4,7 +4,8 @@
 Every thread appends a line of JSON to the file named by $KNOWN_FACTS: its tid, its wall and CPU time over its work, and, by the kernel's
 books, for how long it was ready without a CPU around that (delay_ns). From 3.8 on.
 
-  count   loops in Python: all but one of them wait for the interpreter's lock
+  count   loops in Python: all but one of them wait for the interpreter's lock. They are real-time threads: whatever else the machine has to
+          do, whoever has the lock has a CPU. Exit status 77: they may not be
   hash    hashes large buffers in C, without that lock
   sleep   sleeps, without that lock
   mutex   one thread sleeps with a threading.Lock held, the others wait for it: another lock than the interpreter's
@@ -104,6 +105,12 @@ def main(mode, nr, seconds):
     works = {"count": count, "alone": count, "hash": hash_, "sleep": sleep, "mutex": mutex, "interpreters": interpreters}
     if mode == "interpreters" and sys.version_info < (3, 12):
         sys.exit(77)
+    if mode == "count":
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(40))  # inherited by the threads
+        except OSError as e:
+            sys.stderr.write("%s\n" % e)
+            sys.exit(77)
     barrier = threading.Barrier(nr)
     threads = [threading.Thread(target=worker, args=(works[mode], barrier, seconds)) for _ in range(nr)]
     fact("main", version="%d.%d.%d" % sys.version_info[:3], interval_ns=int(sys.getswitchinterval() * 1e9))
