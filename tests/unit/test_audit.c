@@ -147,6 +147,15 @@ static const struct {
 	  "500 cpu1 switch A/X idle\n"
 	  "500 cpu1 books A dead v=1 i=1 m=1 exec=200 delay=200\n",
 	  AUDIT_OK, AUDIT_MISSED, AUDIT_OK },
+	{ "moved from a CPU to which nothing had moved it",
+	  "100 cpu0 fork B > A\n"
+	  "100 cpu0 wakeup A new\n"
+	  "200 cpu0 migrate A 0 1 queued\n"
+	  "300 cpu0 migrate A 0 1 queued\n"
+	  "400 cpu1 switch idle A\n"
+	  "500 cpu1 switch A/X idle\n"
+	  "500 cpu1 books A dead v=1 m=3 exec=100 delay=300\n",
+	  AUDIT_OK, AUDIT_MISSED, AUDIT_OK },
 	{ "the end: as of the last switch-out, whatever comes after",
 	  "100 cpu0 fork B > A\n"
 	  "100 cpu0 wakeup A new\n"

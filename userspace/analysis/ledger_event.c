@@ -64,6 +64,8 @@ static int on_migrate(struct ledger *l, const struct ev_migrate *rec)
 		return r;
 	t->migrations++;
 	t->audit.migrations++;
+	/* from a CPU to which nothing had moved it, as note_cpu() */
+	t->audit.missed_migrations += t->cpu_known && t->cpu != rec->from;
 	t->cpu = rec->to;
 	t->cpu_known = true;
 	if (EV_FLAGS(rec->w0) & MG_QUEUED && !t->queued_asleep_ns &&
