@@ -204,7 +204,7 @@ static int run_files(struct state *s, struct series *one, const char *trace, con
 
 	*repetition = (struct repetition){};
 	measure_capacity(one, repetition);
-	r = signalled ? -ECANCELED : record_one(s, one, trace, result, &recorded, err);
+	r = lab_signalled() ? -ECANCELED : record_one(s, one, trace, result, &recorded, err);
 	if (r && r != -ECANCELED)
 		return err_context(err, "%s", one->job.strategy->name);
 	if (!r) {
