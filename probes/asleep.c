@@ -7,15 +7,20 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "asleep.skel.h"
-#include "base/cleanup.h"
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
 #include "probes/refusal.h"
+
+#define PATIENCE_S 2 /* for a walk of some milliseconds */
 
 struct asleep {
 	struct asleep_bpf *skel;
@@ -96,14 +101,46 @@ static int asleep_open(struct probe_env *env, void **ret_state, struct err *err)
 	return 0;
 }
 
-/* After the scheduler probe's snapshot, which says who sleeps. */
+/* Goes through all threads; the descriptor is its own. Returns the errno. */
+static void *walk(void *arg)
+{
+	int fd = (int)(intptr_t)arg, failed;
+	char none[64];
+	ssize_t n;
+
+	do
+		n = read(fd, none, sizeof(none));
+	while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	failed = n < 0 ? errno : 0;
+	close(fd);
+	return (void *)(intptr_t)failed;
+}
+
+/* Without signals: those are for the recorder. */
+static int start_walk(pthread_t *ret_thread, int fd)
+{
+	sigset_t all, old;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(ret_thread, NULL, walk, (void *)(intptr_t)fd);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+/*
+ * After the scheduler probe's snapshot, which says who sleeps. Memory that is read here may be a file's on a server that never answers:
+ * then the walk is left alone, and what it has come by by then is there.
+ */
 static int asleep_start(void *state, struct err *err)
 {
 	struct asleep *a = state;
 	struct bpf_link *link;
-	_cleanup_(close_p) int fd = -1;
-	char none[64];
-	ssize_t n = -1;
+	struct timespec until;
+	pthread_t thread;
+	void *failed = NULL;
+	int fd, r;
 
 	(void)err;
 	if (!a->skel)
@@ -111,12 +148,20 @@ static int asleep_start(void *state, struct err *err)
 	link = bpf_program__attach_iter(a->skel->progs.asleep, NULL);
 	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
 	bpf_link__destroy(link);
-	if (fd >= 0)
-		do
-			n = read(fd, none, sizeof(none));
-		while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
-	if (n < 0)
-		err_sys(&a->why, -errno, "cannot iterate over the threads that sleep");
+	r = fd < 0 ? EIO : start_walk(&thread, fd);
+	if (fd >= 0 && r)
+		close(fd);
+	if (!r) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += PATIENCE_S;
+		r = pthread_timedjoin_np(thread, &failed, &until);
+		if (r)
+			pthread_detach(thread);
+		else
+			r = (int)(intptr_t)failed;
+	}
+	if (r)
+		err_sys(&a->why, -r, "cannot look at all threads that sleep");
 	return 0;
 }
 

@@ -205,6 +205,20 @@ asleep_before() {
 
 ok_bpf "asleep since before the recording: its stack is the wait's" asleep_before
 
+# One whose memory cannot be read: what can be had of it is its function, and that this is not all is said.
+asleep_stuck() {
+	local pid
+	spawn "$PROGS/stuck" 60 >stuck.out
+	pid=${spawned[-1]}
+	until_true 5 grep -q asleep stuck.out || { echo "there is no userfaultfd here"; return 77; }
+	sleep 0.2
+	record -g -d 0.3 -p "$pid" && flame off --off && total off && cat off.err || return
+	cat off.folded
+	grep -q 'not whole: they begin with \[cut\]' off.err && grep -q '^\[cut\];main;entry_SYSCALL.*nanosleep.*;sleep [0-9]*$' off.folded
+}
+
+ok_bpf "... one whose stack nobody can read: its function, [cut]" asleep_stuck
+
 # All threads of the machine: hardly any wait is without a stack, kernel threads included.
 asleep_all() {
 	record -g -a -d 0.5 && flame off --off && total off || return

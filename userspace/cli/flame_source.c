@@ -206,7 +206,7 @@ static int explain_none(const char *path, const struct flame_source_options *o,
 /* What the recorder says of stacks that it could not take; and what was not asked of it. */
 static void note_recording(struct flame_source *s, const char *path, const struct calls_options *o)
 {
-	const char *no_samples, *no_python;
+	const char *no_samples, *no_python, *no_sleepers;
 	const json_t *python;
 	struct loaded *l = NULL;
 	struct err err;
@@ -217,6 +217,11 @@ static void note_recording(struct flame_source *s, const char *path, const struc
 	no_samples = json_string_value(
 		json_object_get(json_object_get(l->raw_meta, "stacks"), "no_samples"));
 	no_python = json_string_value(json_object_get(python, "note"));
+	no_sleepers = json_string_value(
+		json_object_get(json_object_get(l->raw_meta, "asleep"), "unavailable"));
+	if (o->mode != CALLS_ON && no_sleepers)
+		flame_source_note(s, "threads that slept before the recording lack stacks: %.250s",
+				  no_sleepers);
 	if (o->mode == CALLS_ON && no_samples)
 		flame_source_note(s, "there are no samples: %.300s", no_samples);
 	if (o->python && !python)
