@@ -30,7 +30,7 @@ static void show_help(FILE *out)
 		"processes.\n\n"
 		"usage: whyscale COMMAND [OPTION...]\n\n");
 	for (size_t i = 0; i < NR_CMDS; i++)
-		fprintf(out, "  %-9s %s\n", cmds[i]->name, cmds[i]->summary);
+		fprintf(out, "  %-10s %s\n", cmds[i]->name, cmds[i]->summary);
 	fprintf(out, "\n'whyscale COMMAND --help' shows a command's options; "
 		     "'whyscale --version' the version.\n");
 }
