@@ -159,6 +159,7 @@ static int on_name(struct ledger *l, const struct ev_name *rec)
 static void books_first(struct ledger *l, struct thread *t, const struct ev_books *rec)
 {
 	t->first = *rec;
+	t->first_ns = l->now_ns;
 	t->has_first = true;
 	memset(&t->audit, 0, sizeof(t->audit));
 	t->runq_pending_ns = 0;
@@ -232,7 +233,10 @@ static int on_unbooked(struct ledger *l, const struct ev_unbooked *rec)
 	uint64_t ns = rec->ns < audited_ns ? rec->ns : audited_ns;
 
 	if (t && EV_FLAGS(rec->w0) & UB_BEFORE) {
+		/* the life of a command to be started begins after its first books, with its first record */
 		t->audit.before_ns += rec->ns;
+		if (t->audit_from_ns > t->first_ns)
+			t->audit.before_ns += t->audit_from_ns - t->first_ns;
 		t->queued_asleep_ns = t->audit_from_ns;
 	} else if (t && EV_FLAGS(rec->w0) & UB_MOVED) {
 		t->moved_pending_ns = ns;
