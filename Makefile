@@ -16,7 +16,7 @@ LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
 ARCH ?= $(subst aarch64,arm64,$(subst x86_64,x86,$(shell uname -m)))
 PREFIX ?= /usr/local
-B := build$(if $(SAN),/san)
+B := build$(if $(SYSROOT),/$(ARCH))$(if $(SAN),/san)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
@@ -27,7 +27,7 @@ OURS := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -liberty -lpthread -lm -lrt
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -D__TARGET_ARCH_$(ARCH) -iquote . \
-	-idirafter /usr/include/$(shell $(CC) -print-multiarch)
+	-idirafter $(SYSROOT)/usr/include/$(shell $(CC) -print-multiarch)
 
 MAIN := userspace/cli/main.c
 SRCS := $(sort $(shell find userspace -name '*.c') $(wildcard probes/*.c))

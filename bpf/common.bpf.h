@@ -177,7 +177,7 @@ static __always_inline void *take(struct buf *b, u32 words)
 {
 	u64 pos = __sync_fetch_and_add(&b->h.head, words * 8);
 
-	return b->data + (pos & config.data_mask);
+	return b->data + (pos & config.data_mask & RECORD_ALIGN);
 }
 
 /* Drops wait to be told, and there is room: they come before any other record. */
@@ -228,7 +228,7 @@ static __always_inline void *reserve(struct buf *b, u32 words, bool irqs_off)
 	if (!irqs_off || config.nmi_writers)
 		return take(b, words);
 	*(volatile u64 *)&b->h.head = pos + words * 8;
-	return b->data + (pos & config.data_mask);
+	return b->data + (pos & config.data_mask & RECORD_ALIGN);
 }
 #define RESERVE(b, type) ((struct type *)reserve(b, sizeof(struct type) / 8, false))
 /* In the hooks that the scheduler calls with interrupts off: switch, waking, wakeup, migrate. */

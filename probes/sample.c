@@ -138,10 +138,18 @@ static int open_event(struct sample *s, struct err *err)
 	int r;
 
 	choose_event(s, &attr);
-	s->evsel = perf_evsel__new(&attr);
-	if (!s->evsel || !cpus)
-		return err_sys(err, -ENOMEM, "cannot open the samples");
-	r = perf_evsel__open(s->evsel, cpus, NULL);
+	for (;;) {
+		s->evsel = perf_evsel__new(&attr);
+		if (!s->evsel || !cpus)
+			return err_sys(err, -ENOMEM, "cannot open the samples");
+		r = perf_evsel__open(s->evsel, cpus, NULL);
+		if (!r || !attr.exclude_idle)
+			break;
+		/* arm64's counters cannot leave out the idle task (EOPNOTSUPP); the program does so anyway */
+		attr.exclude_idle = 0;
+		perf_evsel__close(s->evsel);
+		perf_evsel__delete(s->evsel);
+	}
 	if (r == -EACCES || r == -EPERM)
 		return err_set(err, r,
 			       "sampling every CPU needs root (CAP_PERFMON): run it with sudo");
