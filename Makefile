@@ -4,6 +4,7 @@
 # sudo make run     scripts/setup, build, build/whyscale run
 # sudo make test    scripts/setup, build, every test (tests/run)
 # make tests        only builds the tests: build/tests/*
+# make test-kernels  the program and tests under other kernels, in virtual machines: needs scripts/setup --kernels, takes long
 # make check        style and include arrows;  make tidy: clang-tidy
 # make install      PREFIX=/usr/local DESTDIR=
 #
@@ -16,6 +17,8 @@ LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
 ARCH ?= $(subst aarch64,arm64,$(subst x86_64,x86,$(shell uname -m)))
 PREFIX ?= /usr/local
+KERNELS ?= 6.1 6.12 6.1-rt 6.1-arm64 6.12-arm64
+KERNEL_TESTS ?= ledger test_counter test_futex test_findings test_maps test_refusal test_sample
 B := build$(if $(SYSROOT),/$(ARCH))$(if $(SAN),/san)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
@@ -42,7 +45,7 @@ LIB := $(B)/libwhyscale.a
 OWNER := $(shell stat -c %U .)
 AS_OWNER = $(if $(filter 0,$(shell id -u)),$(if $(filter-out root UNKNOWN,$(OWNER)),runuser -u $(OWNER) --))
 
-.PHONY: all run test tests install clean check tidy
+.PHONY: all run test test-kernels tests install clean check tidy
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIB) $(if $(wildcard $(MAIN)),$(B)/whyscale)
@@ -63,6 +66,10 @@ test:
 	$(Q)scripts/setup --tests
 	$(Q)$(AS_OWNER) $(MAKE) --no-print-directory $(if $(V),,-s) tests
 	$(Q)BUILD=$(B) tests/run
+
+test-kernels: tests
+	$(Q)scripts/cross arm64 $(if $(V),,-s) tests
+	$(Q)BUILD=$(B) KERNELS="$(KERNELS)" KERNEL_TESTS="$(KERNEL_TESTS)" tests/kernels/kernels.sh
 
 install: all
 	install -D -m 755 $(B)/whyscale $(DESTDIR)$(PREFIX)/bin/whyscale

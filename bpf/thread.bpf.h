@@ -109,6 +109,8 @@ static __noinline int write_task(struct buf *b, struct task_struct *p, struct lo
 	__builtin_memset(rec->cpus, 0, sizeof(rec->cpus));
 	if (size > sizeof(rec->cpus))
 		size = sizeof(rec->cpus);
+	if (size > config.cpus_bytes)
+		size = config.cpus_bytes;
 	bpf_probe_read_kernel(rec->cpus, size, p->cpus_ptr);
 	COMMIT(rec, now, EV_TASK, 0);
 	return 0;

@@ -139,6 +139,7 @@ static int configure(struct sched *s, struct err *err)
 	s->skel->rodata->config.epoch_ns = env->epoch_ns;
 	s->skel->rodata->config.data_mask = env->buffer_bytes - 1;
 	s->skel->rodata->config.many_cpus = env->nr_cpus > 64;
+	s->skel->rodata->config.cpus_bytes = (env->nr_cpus + 63) / 64 * 8;
 	s->skel->rodata->config.self_tgid = getpid();
 	s->skel->rodata->config.mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
 	s->skel->rodata->config.python = env->python;
