@@ -118,6 +118,15 @@ static const struct {
 	  "190000200 cpu1 switch A/X idle\n"
 	  "190000200 cpu1 books A dead v=1 m=0 exec=100 delay=160000107\n",
 	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
+	{ "... of a command to be started, whose life begins later than its books",
+	  "100000000 cpu0 snap A target S:read\n"
+	  "100000000 cpu0 books A first delay=7\n"
+	  "190000000 cpu1 wake A by u9\n"
+	  "190000100 cpu1 unbooked A before 70000000\n"
+	  "190000100 cpu1 switch idle A\n"
+	  "190000200 cpu1 switch A/X idle\n"
+	  "190000200 cpu1 books A dead v=1 m=0 exec=100 delay=160000107\n",
+	  AUDIT_OK, AUDIT_OK, AUDIT_OK },
 	{ "a switch that we dropped, by its number",
 	  "100 cpu0 snap A blocked S:read\n"
 	  "100 cpu0 books A first\n"

@@ -126,6 +126,7 @@ struct thread {
 	uint64_t wake_ns; /* woken_early: when */
 	uint64_t runq_pending_ns; /* for audit.runq_ns at the next switch-out: BK_END is as of the last one */
 	uint64_t moved_pending_ns, left_pending_ns; /* likewise for audit.moved_ns, left_ns */
+	uint64_t first_ns;                          /* when `first` was read */
 	uint64_t audit_from_ns;                     /* when audit began to count */
 	uint16_t cpu;                               /* where it ran last or was put */
 	uint16_t seq;      /* switch-outs so far, by the last record that tells */
