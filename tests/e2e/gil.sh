@@ -11,7 +11,7 @@ known() {
 	local status
 	not_lost known_once "$@"
 	status=$?
-	[ $status -eq 79 ] || return $status
+	[ "$status" -eq 79 ] || return "$status"
 	echo "there may be no real-time threads here"
 	return 77
 }

@@ -93,5 +93,6 @@ cycles() {
 	[ "$(grep -oE '[0-9]+' "$TMP/cycles")" -gt 1000000 ]
 }
 ok_bpf "cycles are counted" cycles
+# shellcheck disable=SC2016 # expanded by the inner bash
 ok "check names no probe that does not work" bash -c '! "$0" check | grep -E "^(maps|sched|klock|python|irq|sample) +no "' "$W"
 finish
