@@ -5,6 +5,7 @@
 # sudo make test    scripts/setup, build, every test (tests/run)
 # make tests        only builds the tests: build/tests/*
 # make test-kernels  the program and tests under other kernels, in virtual machines: needs scripts/setup --kernels, takes long
+# make STATIC=1      builds also build/whyscale-static, which needs nothing but the C library and util-linux's libsmartcols
 # make check        style and include arrows;  make tidy: clang-tidy
 # make install      PREFIX=/usr/local DESTDIR=
 #
@@ -29,6 +30,9 @@ OURS := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-
 	-iquote userspace -iquote . -iquote $(B)/gen $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -liberty -lpthread -lm -lrt
+# Debian has no static libsmartcols; a static libc could neither look up users nor load libdebuginfod.
+STATIC_LIBS = -static-libgcc -Wl,-Bstatic $(shell pkg-config --static --libs $(filter-out smartcols,$(PACKAGES))) -liberty \
+	-Wl,-Bdynamic -lsmartcols -lpthread -lm -lrt
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -D__TARGET_ARCH_$(ARCH) -iquote . \
 	-idirafter $(SYSROOT)/usr/include/$(shell $(CC) -print-multiarch)
 
@@ -48,8 +52,8 @@ AS_OWNER = $(if $(filter 0,$(shell id -u)),$(if $(filter-out root UNKNOWN,$(OWNE
 .PHONY: all run test test-kernels tests install clean check tidy
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(LIB) $(if $(wildcard $(MAIN)),$(B)/whyscale)
-tests: all $(TESTS)
+all: $(LIB) $(if $(wildcard $(MAIN)),$(B)/whyscale $(if $(STATIC),$(B)/whyscale-static))
+tests: all $(B)/whyscale-static $(TESTS)
 
 ifneq ($(filter-out run test clean check,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell pkg-config --exists $(PACKAGES) && echo found),found)
@@ -116,6 +120,10 @@ $(LIB): $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(MAIN),$(SRCS))) $(B)/sources
 $(B)/whyscale: $(B)/obj/$(MAIN:.c=.o) $(LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(OURS) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(B)/whyscale-static: $(B)/obj/$(MAIN:.c=.o) $(LIB)
+	$(call say,LINK)
+	$(Q)$(CC) $(OURS) $(CFLAGS) $(LDFLAGS) $^ $(STATIC_LIBS) -o $@
 
 define test_program
 $(B)/tests/$(basename $(notdir $(1))): $(1:%.c=$(B)/obj/%.o) $(patsubst %.c,$(B)/obj/%.o,$(filter $(dir $(1))%,$(HELP))) $(LIB)

@@ -255,7 +255,8 @@ static __always_inline bool task_compat(struct task_struct *p)
 {
 	return false;
 }
-#define RECORD_ALIGN ~7ull /* records begin at words anyway; the verifier wants to see it for an atomic */
+#define RECORD_ALIGN \
+	~7ull /* records begin at words anyway; the verifier wants to see it for an atomic */
 /* A fetching atomic is a full barrier; BPF has a store-release only since 6.15. The arm64 JIT knows it since 5.18. */
 static __always_inline void commit_word(u64 *word, u64 value)
 {

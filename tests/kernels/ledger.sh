@@ -5,7 +5,7 @@
 # and its counts must be the kernel's own, exactly. Its times are those of the kernel for one thread at least of a run with few
 # switches: an emulated processor may stand still for milliseconds between the kernel's reading of a clock and ours, so those
 # beyond the tolerance must be so in three runs.
-# shellcheck source=tests/lib.sh disable=SC2317 # functions are called through ok
+# shellcheck source=tests/lib.sh disable=SC2317,SC2016 # functions are called through ok; single quotes are for the inner shell
 . "$(dirname "$0")/../lib.sh"
 
 # recorded "CONDITION" WORK...: CONDITION is Python, of the report d, of its threads' classes in ns summed up (all), and of the time
