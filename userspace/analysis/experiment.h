@@ -46,7 +46,7 @@ struct experiment {
 	uint64_t lost_events;
 	struct load_cost cost;
 	uint64_t instructions, cycles; /* of the whole run, by hardware counters; 0: not counted */
-	struct replay replay; /* whoever wants it fills it in: replay_trace() */
+	struct replay replay;          /* whoever wants it fills it in: replay_trace() */
 };
 
 /* Loads the trace of this run and fills in the rest. t0, t1 and the workers' times are set before. */
