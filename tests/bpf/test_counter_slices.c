@@ -21,65 +21,20 @@
 #include "analysis/load.h"
 #include "base/clock.h"
 #include "probes/probe.h"
-#include "record/record.h"
+#include "tests/bpf/one_trace.h"
 
 #define SMALLEST (64u << 10)
 #define PAGES 4096
 #define FEW_PAGES 100
 #define MAX_SERIALS 4096
 
-static char directory[] = "/tmp/whyscale-counts-XXXXXX";
-static char trace_path[64], facts_path[64], progs[4096];
-
-static int group_setup(void **state)
-{
-	ssize_t n = readlink("/proc/self/exe", progs, sizeof(progs) - 32);
-
-	(void)state;
-	if (n < 0 || !mkdtemp(directory))
-		return -1;
-	progs[n] = '\0';
-	strcpy(strrchr(progs, '/'), "/progs/");
-	snprintf(trace_path, sizeof(trace_path), "%s/trace", directory);
-	snprintf(facts_path, sizeof(facts_path), "%s/facts", directory);
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	char old[80];
-
-	(void)state;
-	snprintf(old, sizeof(old), "%s.old", trace_path);
-	unlink(old);
-	unlink(trace_path);
-	unlink(facts_path);
-	return rmdir(directory);
-}
-
-static void need_bpf(void)
-{
-	struct err why = {};
-
-	if (probe_by_name("sched")->check(&why)) {
-		print_message("SKIP: %s\n", why.msg);
-		skip();
-	}
-}
-
 static struct record_result record(struct record_options opts, const char *events)
 {
 	struct record_result result;
-	struct err err = {};
 
-	unlink(facts_path);
-	opts.output = trace_path;
-	opts.stdout_fd = -1;
 	opts.counters = events;
 	opts.events = events;
-	if (record_run(&opts, &result, &err))
-		fail_msg("record_run: %s", err.msg);
-	assert_true(result.bpf);
+	result = one_record(opts);
 	assert_int_equal(result.exit_status, 0);
 	return result;
 }
@@ -89,11 +44,10 @@ static struct record_result record_program(struct record_options opts, const cha
 					   const char *program, const char *what, const char *a,
 					   const char *b)
 {
-	char path[4200];
-	char *counted[] = { path, facts_path, (char *)what, (char *)a, (char *)b, NULL };
+	char *path = one_prog(program ?: "counted");
+	char *counted[] = { path, one_facts, (char *)what, (char *)a, (char *)b, NULL };
 	char *other[] = { path, (char *)what, (char *)a, (char *)b, NULL };
 
-	snprintf(path, sizeof(path), "%s%s", progs, program ?: "counted");
 	opts.argv = program ? other : counted;
 	return record(opts, events);
 }
@@ -103,7 +57,7 @@ static struct loaded *load(void)
 	struct loaded *l = NULL;
 	struct err err = {};
 
-	if (load_trace(trace_path, &l, &err))
+	if (load_trace(one_trace, &l, &err))
 		fail_msg("load_trace: %s", err.msg);
 	assert_false(l->state.damaged);
 	assert_int_equal(ledger_malformed(l->ledger), 0);
@@ -129,7 +83,7 @@ struct fact {
 
 static size_t read_facts(struct fact *facts, size_t max)
 {
-	FILE *f = fopen(facts_path, "re");
+	FILE *f = fopen(one_facts, "re");
 	size_t nr = 0;
 
 	assert_non_null(f);
@@ -317,7 +271,7 @@ static void check_switches(const char *what, const char *times, const char *thre
 
 	record_program(opts, thread_counts, NULL, what, times, NULL);
 	memset(&c, 0, sizeof(c));
-	assert_int_equal(load_open(trace_path, &c.loaded, &err), 0);
+	assert_int_equal(load_open(one_trace, &c.loaded, &err), 0);
 	assert_int_equal(load_run(c.loaded, recount_event, &c, &err), 0);
 	assert_int_equal(c.loaded->lost_events, 0);
 	assert_switches(&c);
@@ -558,5 +512,5 @@ int main(void)
 		cmocka_unit_test(test_not_asked_for),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, one_trace_setup, one_trace_teardown);
 }

@@ -19,38 +19,15 @@
 
 #include "bpf/events.h"
 #include "probes/probe.h"
-#include "record/record.h"
 #include "symbol/resolve.h"
 #include "symbol/space.h"
 #include "symbol/unwind.h"
+#include "tests/bpf/one_trace.h"
 #include "trace/reader.h"
 
 #define MAX_STACKS 4096
 #define MAX_CALLS 100000
 #define MAX_FRAMES 200
-
-static char directory[] = "/tmp/whyscale-sample-XXXXXX";
-static char trace_path[64], program[4096];
-
-static int group_setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(directory))
-		return -1;
-	snprintf(trace_path, sizeof(trace_path), "%s/trace", directory);
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	char old[80];
-
-	(void)state;
-	snprintf(old, sizeof(old), "%s.old", trace_path);
-	unlink(old);
-	unlink(trace_path);
-	return rmdir(directory);
-}
 
 /* ---- a trace, taken apart ---- */
 
@@ -163,12 +140,9 @@ static void forget(void)
 static void record(const char *mode, const char *n, unsigned int stacks, unsigned int hz,
 		   unsigned int stack_bytes)
 {
-	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 64);
-	char *argv[] = { program, (char *)mode, (char *)n, NULL };
+	char *argv[] = { one_prog("stacks"), (char *)mode, (char *)n, NULL };
 	struct record_options opts = { .what = RECORD_COMMAND,
 				       .argv = argv,
-				       .output = trace_path,
-				       .stdout_fd = -1,
 				       .stacks = stacks,
 				       .sample_hz = hz,
 				       .stack_bytes = stack_bytes };
@@ -179,11 +153,7 @@ static void record(const char *mode, const char *n, unsigned int stacks, unsigne
 		print_message("SKIP: %s\n", err.msg);
 		skip();
 	}
-	assert_true(len > 0);
-	program[len] = '\0';
-	strcpy(strrchr(program, '/'), "/progs/stacks");
-	if (record_run(&opts, &result, &err))
-		fail_msg("record_run: %s", err.msg);
+	result = one_record(opts);
 	assert_int_equal(result.exit_status, 0);
 	assert_string_equal(result.no_samples, "");
 	if (result.lost) {
@@ -192,7 +162,7 @@ static void record(const char *mode, const char *n, unsigned int stacks, unsigne
 	}
 	forget();
 	assert_int_equal(space_new(&space), 0);
-	if (trace_open(trace_path, &reader, &err) ||
+	if (trace_open(one_trace, &reader, &err) ||
 	    trace_each_mapping(reader, add_mapping, NULL, &err) ||
 	    trace_each(reader, take, NULL, &err))
 		fail_msg("%s", err.msg);
@@ -497,7 +467,7 @@ int main(void)
 		print_message("SKIP: needs root\n");
 		return 0;
 	}
-	r = cmocka_run_group_tests(tests, group_setup, group_teardown);
+	r = cmocka_run_group_tests(tests, one_trace_setup, one_trace_teardown);
 	forget();
 	return r;
 }

@@ -23,45 +23,9 @@
 #include "cli/calibration.h"
 #include "cli/run_inflation.h"
 #include "explain/finding.h"
-#include "probes/probe.h"
-#include "record/record.h"
+#include "tests/bpf/one_trace.h"
 
 #define TRIES 3
-
-static char directory[] = "/tmp/whyscale-speedup-XXXXXX";
-static char trace_path[64], facts_path[64], program[4096];
-
-static int group_setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(directory))
-		return -1;
-	snprintf(trace_path, sizeof(trace_path), "%s/trace", directory);
-	snprintf(facts_path, sizeof(facts_path), "%s/facts", directory);
-	return setenv("KNOWN_FACTS", facts_path, 1);
-}
-
-static int group_teardown(void **state)
-{
-	char old[80];
-
-	(void)state;
-	snprintf(old, sizeof(old), "%s.old", trace_path);
-	unlink(old);
-	unlink(trace_path);
-	unlink(facts_path);
-	return rmdir(directory);
-}
-
-static char *prog(void)
-{
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 64);
-
-	assert_true(n > 0);
-	program[n] = '\0';
-	sprintf(strrchr(program, '/'), "/progs/scaling");
-	return program;
-}
 
 static void need_cpus(int nr)
 {
@@ -83,32 +47,16 @@ struct ran {
 
 static bool record_once(const char *const *words)
 {
-	char *argv[6] = { prog() };
-	struct record_options opts = {
-		.what = RECORD_COMMAND, .argv = argv, .output = trace_path, .stdout_fd = -1
-	};
-	struct record_result result;
-	struct err err = {};
+	char *argv[6] = { one_prog("scaling") };
 
 	for (int i = 0; i < 4 && words[i]; i++)
 		argv[i + 1] = (char *)words[i];
-	unlink(facts_path);
-	if (record_run(&opts, &result, &err))
-		fail_msg("record_run: %s", err.msg);
-	assert_int_equal(result.exit_status, 0);
-	return !result.lost;
+	return !one_command(argv).lost;
 }
 
 static void record(const char *const *words)
 {
-	const struct probe *sched = probe_by_name("sched");
-	struct err err = {};
-
-	assert_non_null(sched);
-	if (sched->check(&err)) {
-		print_message("SKIP: %s\n", err.msg);
-		skip();
-	}
+	need_bpf();
 	for (int i = 0; i < TRIES; i++)
 		if (record_once(words))
 			return;
@@ -171,7 +119,7 @@ static void ran(struct ran *r, const char *const *words)
 
 	memset(r, 0, sizeof(*r));
 	record(words);
-	f = fopen(facts_path, "re");
+	f = fopen(one_facts, "re");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
 		json_t *fact = json_loads(line, 0, NULL);
@@ -182,7 +130,7 @@ static void ran(struct ran *r, const char *const *words)
 	}
 	fclose(f);
 	r->e.one_process = true;
-	if (experiment_load(&r->e, trace_path, &err))
+	if (experiment_load(&r->e, one_trace, &err))
 		fail_msg("experiment_load: %s", err.msg);
 	check_workers(r);
 }
@@ -496,5 +444,5 @@ int main(void)
 		cmocka_unit_test(test_oversubscribed), cmocka_unit_test(test_spawned),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, one_trace_setup, one_trace_teardown);
 }
