@@ -132,7 +132,7 @@ else
 fi
 
 # ---- the end of what is recorded ends the recording; -d ends it before ----
-spawn sleep 1
+spawn sleep 3
 ok "the end of the process ends the recording" timeout 20 "$W" record -o "$TMP/a.data" -p $!
 ok "... its thread has ended" py '(t,) = d["threads"]
 		assert t["ended"] and t["ledger"]["sleep"] > 0, t'

@@ -86,7 +86,7 @@ static bool over(const struct recording *rec)
 	const struct record_options *opts = rec->opts;
 	uint64_t now = monotonic_ns();
 
-	if ((opts->duration_ns && now - rec->begin_ns >= opts->duration_ns) ||
+	if ((rec->until_ns && now >= rec->until_ns) ||
 	    (rec->stop_by_ns && now >= rec->stop_by_ns))
 		return true;
 	if (rec->target.pid)
@@ -103,8 +103,8 @@ static void wait_tick(const struct recording *rec)
 	uint64_t ns = rec->tick_ns, left;
 	struct timespec ts;
 
-	if (rec->opts->duration_ns) {
-		left = rec->begin_ns + rec->opts->duration_ns - monotonic_ns();
+	if (rec->until_ns) {
+		left = rec->until_ns - monotonic_ns();
 		ns = (int64_t)left < 0 ? 0 : left < ns ? left : ns;
 	}
 	ts = (struct timespec){ .tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC };

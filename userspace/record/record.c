@@ -170,11 +170,12 @@ static int begin(struct recording *rec, struct err *err)
 	rec->begin_ns = rec->last_round_ns = monotonic_ns();
 	rec->tick_ns = rec->watch ? TICK_WATCH_NS : TICK_MIN_NS;
 	probe_set_tick(rec);
-	if (!rec->target.pid)
-		return 0;
-	r = target_go(&rec->target, rec->opts->argv[0], err);
+	if (rec->target.pid)
+		r = target_go(&rec->target, rec->opts->argv[0], err);
 	if (r == -ENOENT || r == -EACCES)
 		rec->result->exit_status = r == -ENOENT ? 127 : 126;
+	/* of the command's own time: on a busy machine it takes a while to begin */
+	rec->until_ns = rec->opts->duration_ns ? monotonic_ns() + rec->opts->duration_ns : 0;
 	return r;
 }
 

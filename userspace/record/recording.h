@@ -41,6 +41,7 @@ struct recording {
 	uint64_t cpu_begin_ns;     /* our own CPU time */
 	uint64_t begin_ns, end_ns; /* the target ran from, to */
 	uint64_t safe_ns, last_round_ns, tick_ns;
+	uint64_t until_ns;   /* the duration asked for ends then; 0: none was */
 	uint64_t stop_by_ns; /* a signal came: stop at this time at the latest */
 };
 
