@@ -86,8 +86,7 @@ static bool over(const struct recording *rec)
 	const struct record_options *opts = rec->opts;
 	uint64_t now = monotonic_ns();
 
-	if ((rec->until_ns && now >= rec->until_ns) ||
-	    (rec->stop_by_ns && now >= rec->stop_by_ns))
+	if ((rec->until_ns && now >= rec->until_ns) || (rec->stop_by_ns && now >= rec->stop_by_ns))
 		return true;
 	if (rec->target.pid)
 		return rec->target.reaped;
