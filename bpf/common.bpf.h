@@ -43,6 +43,7 @@ const volatile struct {
 	__u32 moves_size; /* stack_kernel.bpf.h: the code that moves the kernel's stack; 0: not known */
 	__u64 moves_low;
 	__u32 cpus_bytes; /* of a set of CPUs: of the possible ones; the kernel keeps no order in the bits above */
+	__u8 locals_shift;        /* local.bpf.h: there are 2^(32 - this) of them */
 	__u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */
 } config;
 
@@ -67,50 +68,7 @@ struct {
 	__type(value, struct buf);
 } bufs SEC(".maps");
 
-enum local_state { LOCAL_UNKNOWN, LOCAL_ON_CPU, LOCAL_BLOCKED, LOCAL_QUEUED };
-
-/*
- * What we keep in each tracked thread. Its switches write it under the run queue's lock, wake-ups under that or pi_lock. What every
- * switch touches comes first, in 64 bytes.
- */
-struct local {
-	u32 serial;
-	u32 seq;
-	u8 state;
-	u8 books;        /* BK_FIRST or BK_END: to be written at its next switch-out */
-	bool no_inherit; /* -t: its children are not ours */
-	bool kthread;
-	bool futex;     /* blocked in a futex call: EV_FUTEX was written */
-	bool moved;     /* to another CPU, while it was on a run queue: the next three hold */
-	u16 wait_cpu;   /* 1 + the CPU whose `waiting` it is counted in */
-	u16 waking_cpu; /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
-	u64 delay_ns,
-		pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
-	u64 steal_ns, steal_mark;
-	u64 nivcsw;
-	u64 told_ns; /* of its last wake-up or migration written: it was not given a CPU before that */
-	u64 cpus;    /* this and the rest: as EV_TASK said last */
-	u32 prio_key;
-	u32 nr_cpus;
-	u64 klock; /* the kernel lock, of a kind that sleeps, that it found taken and has not got yet; 0: none */
-	u64 klock_ns;    /* when that was */
-	u32 klock_flags; /* KL_* */
-	u64 spin,
-		spin_ns; /* the same for a lock that never sleeps; it may be taken inside of the other */
-	u64 left_ns,
-		left_delay_ns; /* when it left the run queue, by that one's clock; its run_delay then */
-	u64 first_ns,
-		first_delay_ns; /* its first books, until it gets a CPU: when, and run_delay; 0: that is over */
-	u64 off_queue_ns; /* moves before that, in the same wait: how long it was on no run queue */
-	u64 py_thread;    /* python.bpf.h: address of its thread state, or odd: that it has none */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct local);
-} locals SEC(".maps");
+#include "local.bpf.h"
 
 static __always_inline struct buf *buf_of(u32 cpu)
 {
@@ -136,11 +94,6 @@ static __always_inline struct buf *buf_here(void)
 static __always_inline bool someone_waits(const struct buf *b)
 {
 	return b->h.waiting_here + b->h.waiting_remote;
-}
-
-static __always_inline struct local *local_of(struct task_struct *p)
-{
-	return bpf_task_storage_get(&locals, p, NULL, 0);
 }
 
 static __always_inline u64 now_ns(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A thread's birth, programs, names and end, and its storage: made here and in the snapshot, never in a scheduler hook. */
+/* A thread's birth, programs, names and end, and what is kept of it: made here and in the snapshot, never in a scheduler hook. */
 #ifndef WHYSCALE_LIFE_BPF_H
 #define WHYSCALE_LIFE_BPF_H
 
@@ -12,17 +12,16 @@ __u32 last_serial;
 
 static __always_inline struct local *track(struct buf *b, struct task_struct *p)
 {
-	struct local first = {}, *l;
+	struct local *l = local_make(p);
 
-	first.serial = __sync_fetch_and_add(&last_serial, 1) + 1;
-	first.kthread = p->flags & PF_KTHREAD;
-	l = bpf_task_storage_get(&locals, p, &first, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	counters_track(p);
 	if (!l) {
 		__sync_fetch_and_add(&dropped_no_storage, 1);
 		drop(b, DROP_STORAGE);
 		return NULL;
 	}
+	l->serial = __sync_fetch_and_add(&last_serial, 1) + 1;
+	l->kthread = p->flags & PF_KTHREAD;
 	return l;
 }
 
@@ -53,6 +52,7 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 {
 	struct task_struct *cur = bpf_get_current_task_btf();
 	struct local *parent = local_of(cur), *l;
+	bool known = local_known(p); /* the snapshot may have met it already */
 	struct ev_thread *rec;
 	struct buf *b;
 
@@ -60,7 +60,7 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 				      !parent || parent->no_inherit)
 		return 0;
 	b = buf_here();
-	if (!b || local_of(p)) /* the snapshot may have met it already */
+	if (!b || known)
 		return 0;
 	l = track(b, p);
 	if (!l)

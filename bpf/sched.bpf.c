@@ -8,7 +8,7 @@
  *   migrate
  *   fork, exec, exit, rename: life.bpf.h; what runs already: snapshot.bpf.h
  *
- * Storage is made in task_newtask and in the snapshot, never in a scheduler hook. What a wait was for is not decided here:
+ * What is kept of a thread is made in task_newtask and in the snapshot, never in a scheduler hook. What a wait was for is not decided here:
  * the switch record carries the state and the system call, the analysis looks at them.
  */
 #include "futex.bpf.h"
@@ -123,6 +123,7 @@ static __always_inline void after_switch(struct buf *b, struct task_struct *p, s
 		write_books(b, p, l, BK_DEAD, now);
 		counters_total(b, p, l, now);
 		wait_end(l, b, bpf_get_smp_processor_id());
+		local_release(p);
 		return;
 	}
 	if (unlikely(l->books)) {

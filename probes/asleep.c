@@ -46,6 +46,7 @@ static int share_maps(struct asleep *a, const struct probe_env *env)
 	} shared[] = {
 		{ a->skel->maps.bufs, env->bufs_fd },
 		{ a->skel->maps.locals, env->locals_fd },
+		{ a->skel->maps.displaced, env->displaced_fd },
 		{ a->skel->maps.kernel_addresses, env->addresses_fd },
 		{ a->skel->maps.stack_counts, env->counts_fd },
 		{ a->skel->maps.seen_ids, env->seen_fd },

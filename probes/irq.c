@@ -129,6 +129,8 @@ static int load(struct irq *q, struct probe_env *env, const struct btf *btf, str
 	if (!r)
 		r = bpf_map__reuse_fd(q->skel->maps.locals, env->locals_fd);
 	if (!r)
+		r = bpf_map__reuse_fd(q->skel->maps.displaced, env->displaced_fd);
+	if (!r)
 		r = irq_bpf__load(q->skel);
 	if (!r)
 		r = irq_bpf__attach(q->skel);

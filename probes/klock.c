@@ -65,6 +65,8 @@ static int load(struct klock *k, struct probe_env *env, struct err *err)
 	if (!r)
 		r = bpf_map__reuse_fd(k->skel->maps.locals, env->locals_fd);
 	if (!r)
+		r = bpf_map__reuse_fd(k->skel->maps.displaced, env->displaced_fd);
+	if (!r)
 		r = klock_bpf__load(k->skel);
 	if (!r)
 		r = klock_bpf__attach(k->skel);

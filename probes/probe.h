@@ -40,6 +40,7 @@ struct probe_env {
 	const bool *online;       /* [nr_cpus] */
 	uint64_t epoch_ns;        /* CLOCK_MONOTONIC: time 0 of the trace */
 	size_t buffer_bytes;      /* data of a CPU's buffer, a power of two */
+	unsigned int max_threads; /* followed at one time, a power of two; 0: as many as are likely */
 	unsigned int stacks;      /* STACKS_*; 0: none, and the next three mean nothing */
 	unsigned int stack_bytes; /* of a user stack, copied at most */
 	unsigned int stack_rate;  /* bytes a second of new user stacks, for each CPU */
@@ -58,7 +59,8 @@ struct probe_env {
 	size_t buf_stride;        /* bytes from one entry to the next */
 	uint16_t *buf_cpu;        /* [nr_bufs]: whose buffer an entry is */
 	char *bufs;               /* the array, mapped */
-	int locals_fd;            /* the tracked threads' storage; -1: there is none */
+	int locals_fd;            /* what is kept of the tracked threads; -1: there is none */
+	int displaced_fd;         /* bpf/local.bpf.h */
 	char no_samples[256];     /* why STACKS_ON could not be had; "" */
 	int addresses_fd,
 		counts_fd, /* with stacks: kernel_addresses and stack_counts of bpf/stack.bpf.h */

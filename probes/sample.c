@@ -245,6 +245,8 @@ static int share_maps(struct sample *s)
 	if (!r)
 		r = bpf_map__reuse_fd(s->skel->maps.locals, env->locals_fd);
 	if (!r)
+		r = bpf_map__reuse_fd(s->skel->maps.displaced, env->displaced_fd);
+	if (!r)
 		r = bpf_map__reuse_fd(s->skel->maps.kernel_addresses, env->addresses_fd);
 	if (!r)
 		r = bpf_map__reuse_fd(s->skel->maps.stack_counts, env->counts_fd);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
 #include "probes/python.h"
@@ -75,6 +76,23 @@ static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct 
 	bpf_map__set_value_size(skel->maps.bufs, env->buf_stride);
 	bpf_map__set_max_entries(skel->maps.bufs, env->nr_bufs);
 	return 0;
+}
+
+/*
+ * Entries for the threads that are followed at one time: 16384 (4 MiB), more where half as many threads run already. Those for whom
+ * none is free are counted and said.
+ */
+static void size_locals(const struct probe_env *env, struct sched_bpf *skel)
+{
+	unsigned int bits = 14;
+
+	if (env->max_threads)
+		bits = __builtin_ctz(env->max_threads);
+	else
+		while (bits < 20 && threads_now() > 1u << bits >> 1)
+			bits++;
+	skel->rodata->config.locals_shift = 32 - bits;
+	bpf_map__set_max_entries(skel->maps.locals, 1u << bits);
 }
 
 static int configure_stacks(const struct probe_env *env, struct sched_bpf *skel)
@@ -143,6 +161,7 @@ static int configure(struct sched *s, struct err *err)
 	s->skel->rodata->config.self_tgid = getpid();
 	s->skel->rodata->config.mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
 	s->skel->rodata->config.python = env->python;
+	size_locals(env, s->skel);
 	r = assign_buffers(env, s->skel, err);
 	if (!r && python_size_maps(env, s->skel->obj))
 		r = err_set(err, -EINVAL, "cannot size the maps for Python");
@@ -169,6 +188,7 @@ static int map_buffers(struct sched *s, struct err *err)
 
 	env->bufs_fd = bpf_map__fd(s->skel->maps.bufs);
 	env->locals_fd = bpf_map__fd(s->skel->maps.locals);
+	env->displaced_fd = bpf_map__fd(s->skel->maps.displaced);
 	env->addresses_fd = bpf_map__fd(s->skel->maps.kernel_addresses);
 	env->counts_fd = bpf_map__fd(s->skel->maps.stack_counts);
 	env->seen_fd = bpf_map__fd(s->skel->maps.seen_ids);

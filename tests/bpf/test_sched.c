@@ -123,6 +123,73 @@ static void test_nothing_lost(void **state)
 	load_free(l);
 }
 
+/* ---- many threads ---- */
+
+/* A chain of that many processes, all there at one time, with room for so many. */
+static struct loaded *record_chain(const char *length, unsigned int max_threads,
+				   struct record_result *ret)
+{
+	char *argv[] = { one_prog("known"), (char *)"chain", (char *)length, NULL };
+	struct record_options opts = { .what = RECORD_COMMAND,
+				       .argv = argv,
+				       .max_threads = max_threads };
+
+	*ret = one_record(opts);
+	assert_int_equal(ret->exit_status, 0);
+	return load();
+}
+
+/* 180 in a table of 256: a good part is not where the hash of their address says. */
+static void test_crowded(void **state)
+{
+	struct record_result result;
+	struct loaded *l;
+
+	(void)state;
+	need_bpf();
+	l = record_chain("179", 256, &result);
+	assert_int_equal(result.lost, 0);
+	assert_int_equal(l->nr_threads, 180);
+	assert_exact(l);
+	for (size_t i = 0; i < l->nr_threads; i++)
+		assert_true(l->threads[i]->ended);
+	load_free(l);
+}
+
+/* Those who end make room for those who come. */
+static void test_one_after_another(void **state)
+{
+	char *argv[] = { one_prog("known"), (char *)"forks", (char *)"200", NULL };
+	struct record_options opts = { .what = RECORD_COMMAND, .argv = argv, .max_threads = 16 };
+	struct record_result result;
+	struct loaded *l;
+
+	(void)state;
+	need_bpf();
+	result = one_record(opts);
+	assert_int_equal(result.lost, 0);
+	l = load();
+	assert_int_equal(l->nr_threads, 201);
+	assert_exact(l);
+	load_free(l);
+}
+
+/* More than there is room for: counted, and the others' accounts are right. */
+static void test_too_many(void **state)
+{
+	struct record_result result;
+	struct loaded *l;
+
+	(void)state;
+	need_bpf();
+	l = record_chain("99", 64, &result);
+	assert_true(l->nr_threads >= 64 && l->nr_threads < 100);
+	assert_true(result.lost > 0);
+	assert_int_equal(l->lost_events, result.lost);
+	assert_exact(l);
+	load_free(l);
+}
+
 /* ---- overflow ---- */
 
 static void assert_spans(const struct loaded *l)
@@ -394,6 +461,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_lost),
+		cmocka_unit_test(test_crowded),
+		cmocka_unit_test(test_one_after_another),
+		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_same_without_overflow),
 		cmocka_unit_test(test_never_itself),

@@ -91,6 +91,7 @@ static int describe_target(struct recording *rec, struct err *err)
 		.nr_ids = opts->nr_ids,
 		.epoch_ns = monotonic_ns(),
 		.buffer_bytes = opts->buffer_bytes ? opts->buffer_bytes : DEFAULT_BUFFER,
+		.max_threads = opts->max_threads,
 		.stacks = opts->stacks,
 		.stack_bytes = opts->stack_bytes ? opts->stack_bytes : DEFAULT_STACK_BYTES,
 		.stack_rate = STACK_RATE,

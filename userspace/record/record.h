@@ -23,8 +23,9 @@ struct record_options {
 	uint64_t duration_ns; /* stop after this long; 0: until the command ends or a signal comes */
 	const char *output;   /* path of the trace */
 	size_t buffer_bytes;  /* of each CPU, a power of two; 0: the default */
-	bool no_bpf;          /* do not use BPF even where it works: counters and /proc only */
-	unsigned int stacks;  /* STACKS_* of bpf/events.h; 0: no call stacks */
+	unsigned int max_threads; /* followed at one time, a power of two; 0: the default */
+	bool no_bpf;              /* do not use BPF even where it works: counters and /proc only */
+	unsigned int stacks;      /* STACKS_* of bpf/events.h; 0: no call stacks */
 	unsigned int stack_bytes; /* of a user stack, copied at most; 0: the default */
 	unsigned int sample_hz;   /* samples a second on each CPU; 0: the default */
 	bool counters; /* count for each thread and slice; without BPF it always is, for all together */

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "strategy/python.h"
 #include "strategy/strategy.h"
 
@@ -75,19 +76,6 @@ static uint64_t read_limit(const char *path)
 	if (!f || fscanf(f, "%" SCNu64, &value) != 1)
 		return UINT64_MAX;
 	return value;
-}
-
-/*
- * How many threads the system has now: the number behind the slash in "0.12 0.10 0.09 1/234 5678".
- */
-static uint64_t threads_now(void)
-{
-	_cleanup_(fclose_p) FILE *f = fopen("/proc/loadavg", "re");
-	uint64_t nr;
-
-	if (!f || fscanf(f, "%*s %*s %*s %*[^/]/%" SCNu64, &nr) != 1)
-		return 0;
-	return nr;
 }
 
 /* The limit on this user's processes and threads; the kernel does not apply it to root. */
