@@ -26,8 +26,10 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
 PACKAGES := libbpf libelf libdw liblzma libzstd jansson smartcols libperf libxxhash zlib
 CFLAGS ?= -O2 -g
+# What is found ends the program. Instrumented, gcc sees pointers that may be NULL where they cannot.
+SANITIZE = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-format-truncation -Wno-format-overflow
 OURS := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -D_GNU_SOURCE -pthread \
-	-iquote userspace -iquote . -iquote $(B)/gen $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
+	-iquote userspace -iquote . -iquote $(B)/gen $(if $(SAN),$(SANITIZE)) \
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -liberty -lpthread -lm -lrt
 # Debian has no static libsmartcols; a static libc could neither look up users nor load libdebuginfod.

@@ -250,7 +250,7 @@ static const struct {
 		"300 cpu0 switch A/D idle\n"
 		"370 cpu1 wake A by B task\n"
 		"371 cpu0 switch idle A\n",
-	  "kernel lock 0xffff8000;held by old/2;old/1;do_syscall_64;__schedule 70 1\n"
+	  "kernel lock 1;held by old/2;old/1;do_syscall_64;__schedule 70 1\n"
 	  "pi_mutex 0x9000;[holder not known];old/1;[main];[work];[a] 50 1\n" },
 };
 

@@ -77,6 +77,8 @@ static int open_locks(struct loaded *l, struct err *err)
 	int r = locks_new(l->ledger, syscall_arch_by_name(l->meta.arch), l->raw_meta,
 			  l->account_locks ? l->passes->history : NULL, &l->locks);
 
+	if (!r && l->kernel_addresses)
+		locks_show_kernel_addresses(l->locks);
 	return r ? r : trace_each_mapping(l->reader, take_mapping, l->locks, err);
 }
 

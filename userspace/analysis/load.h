@@ -66,6 +66,7 @@ struct loaded {
 		locks; /* set by load_run(), NULL where there are no events; an account of each lock only with PASS_LOCKS */
 	struct counts *counts; /* counters of the threads; NULL: the trace has none */
 	bool account_locks;
+	bool kernel_addresses; /* set before load_run(): locks_show_kernel_addresses() */
 	trace_event_fn before; /* see load_before() */
 	void *before_arg;
 

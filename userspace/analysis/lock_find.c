@@ -346,7 +346,7 @@ static bool is_plumbing(const char *function)
 	return false;
 }
 
-static void name_kernel(const struct locks *k, struct lock *lock)
+static void name_kernel(struct locks *k, struct lock *lock)
 {
 	char key[24];
 	const json_t *about, *callers, *caller;
@@ -354,6 +354,7 @@ static void name_kernel(const struct locks *k, struct lock *lock)
 
 	snprintf(key, sizeof(key), "0x%" PRIx64, lock->address);
 	about = json_object_get(json_object_get(k->meta, "klocks"), key);
+	lock->kernel_nr = ++k->nr_kernel;
 	lock->kernel_name = json_string_value(json_object_get(about, "name"));
 	if (lock->kernel_name)
 		return;

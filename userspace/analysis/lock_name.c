@@ -40,13 +40,16 @@ static char *gil_name(const struct lock *lock)
 	return text("a CPython interpreter's own GIL (0x%" PRIx64 ")", lock->address);
 }
 
-static char *kernel_name(const struct lock *lock)
+static char *kernel_name(const struct locks *k, const struct lock *lock)
 {
-	if (lock->kernel_name && lock->kernel_caller)
-		return text("kernel lock 0x%" PRIx64 " (%s)", lock->address, lock->kernel_name);
-	if (lock->kernel_name)
+	const char *caller = lock->kernel_caller ? lock->kernel_name : NULL;
+	char which[24];
+
+	if (lock->kernel_name && !caller)
 		return text("kernel lock %s", lock->kernel_name);
-	return text("kernel lock 0x%" PRIx64, lock->address);
+	snprintf(which, sizeof(which), k->kernel_addresses ? "0x%" PRIx64 : "%" PRIu64,
+		 locks_address(k, lock));
+	return caller ? text("kernel lock %s (%s)", which, caller) : text("kernel lock %s", which);
 }
 
 static char *join_name(const struct locks *k, const struct lock *lock)
@@ -96,7 +99,7 @@ char *lock_make_name(const struct locks *k, const struct lock *lock)
 	if (lock->kind == LOCK_GIL)
 		return gil_name(lock);
 	if (lock->kind == LOCK_KERNEL)
-		return kernel_name(lock);
+		return kernel_name(k, lock);
 	if (lock->kind == LOCK_JOIN && lock->joined && !lock->joined_several)
 		return join_name(k, lock);
 	place = place_name(lock);

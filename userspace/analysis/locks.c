@@ -346,6 +346,16 @@ const struct lock *const *locks_list(const struct locks *k, size_t *ret_nr)
 	return k->list;
 }
 
+void locks_show_kernel_addresses(struct locks *k)
+{
+	k->kernel_addresses = true;
+}
+
+uint64_t locks_address(const struct locks *k, const struct lock *lock)
+{
+	return lock->kind == LOCK_KERNEL && !k->kernel_addresses ? lock->kernel_nr : lock->address;
+}
+
 const struct thread *locks_thread(const struct locks *k, uint32_t serial)
 {
 	return serial ? ledger_find(k->ledger, serial) : NULL;

@@ -50,6 +50,7 @@ struct lock {
 	const char *
 		kernel_name; /* LOCK_KERNEL: the lock's, or of the function that called for it; belongs to META */
 	bool kernel_caller; /* the latter */
+	uint32_t kernel_nr; /* LOCK_KERNEL: from 1, in the order in which they were met */
 	char *name;         /* for people, made by locks_finish() */
 
 	uint64_t waits, wait_ns, longest_ns;
@@ -99,6 +100,13 @@ int locks_finish(struct locks *k);
 
 /* Results: those with waits, the longest first. */
 const struct lock *const *locks_list(const struct locks *k, size_t *ret_nr);
+
+/*
+ * Whether outputs have the addresses of kernel locks: they tell where the kernel's memory is, and outputs are handed on. By default they
+ * do not, and locks_address() of a kernel lock is its number; of any other lock it is the address. Before locks_finish().
+ */
+void locks_show_kernel_addresses(struct locks *k);
+uint64_t locks_address(const struct locks *k, const struct lock *lock);
 
 /* What the sums' keys mean. NULL: not known. */
 const struct thread *locks_thread(const struct locks *k, uint32_t serial);

@@ -111,6 +111,8 @@ struct locks {
 	struct unwind *unwind;
 	lock_part_fn on_part; /* locks_on_part(), or NULL */
 	void *on_part_arg;
+	bool kernel_addresses; /* locks_show_kernel_addresses() */
+	uint32_t nr_kernel;
 	int failed;
 	bool in_event; /* the ledger takes one */
 	uint64_t now_ns;

@@ -105,6 +105,20 @@ static int run_locks(const struct replay_model *m, const struct locks *locks, st
 
 /* ---- whether it is to be believed ---- */
 
+/* A trace may claim any time: the steps of one run are bounded, and no sum of its times overflows. */
+static bool too_long(const struct replay_model *m)
+{
+	uint64_t steps = m->nr_ops, sum_ns = 0;
+
+	for (size_t i = 0; i < m->nr_ops && steps <= REPLAY_STEPS_MAX; i++) {
+		if (m->op[i].kind == OP_RUN)
+			steps += m->op[i].ns / REPLAY_SLICE_NS;
+		if (__builtin_add_overflow(sum_ns, m->op[i].ns, &sum_ns))
+			return true;
+	}
+	return steps > REPLAY_STEPS_MAX || sum_ns > INT64_MAX;
+}
+
 static int check(const struct replay_model *m, struct replay *ret)
 {
 	const struct replay_cut nothing = {};
@@ -121,6 +135,10 @@ static int check(const struct replay_model *m, struct replay *ret)
 			 "%.1f %% of the threads' time is untracked, more than %.0f %%",
 			 100.0 * (double)m->untracked_ns / (double)m->total_ns,
 			 REPLAY_UNTRACKED_MAX * 100);
+		return -ENODATA;
+	}
+	if (too_long(m)) {
+		snprintf(ret->why, sizeof(ret->why), "it is too long to be played again");
 		return -ENODATA;
 	}
 	r = model_run(m, &nothing, &ns);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -100,6 +101,22 @@ static int fail(const struct err *err, int status)
 	return status;
 }
 
+/* A plain file: a link is not followed, and nobody waits for a pipe's other end. Truncated when it is known what it is. */
+static int open_result(const char *path)
+{
+	_cleanup_(close_p) int fd = open(
+		path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return -1;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		errno = EINVAL;
+		return -1;
+	}
+	return ftruncate(fd, 0) ? -1 : take_fd(fd);
+}
+
 /* The whole of this process becomes the strategy; what it finds goes to a file. */
 static int run_here(struct options *options)
 {
@@ -109,7 +126,7 @@ static int run_here(struct options *options)
 	if (!strcmp(options->result, "-"))
 		fd = dup(STDOUT_FILENO);
 	else
-		fd = open(options->result, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		fd = open_result(options->result);
 	if (fd < 0) {
 		err_sys(&err, -errno, "cannot write the result to '%.200s'", options->result);
 		return fail(&err, CLI_BAD_INPUT);

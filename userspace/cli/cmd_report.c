@@ -17,7 +17,7 @@
 struct options {
 	const char *file;
 	const struct report_form *forms[FORMS_MAX + 1];
-	bool wanted[FORMS_MAX];
+	bool wanted[FORMS_MAX], kernel_addresses;
 	struct report_options report;
 };
 
@@ -25,6 +25,7 @@ enum option_key {
 	KEY_THREADS = 0x100,
 	KEY_ALL,
 	KEY_NO_LEGEND,
+	KEY_KERNEL_ADDRESSES,
 };
 
 static const struct argp_option common[] = {
@@ -32,6 +33,8 @@ static const struct argp_option common[] = {
 	{ "threads", KEY_THREADS, "N", 0, "at most so many rows of threads; default: 40", 2 },
 	{ "all", KEY_ALL, NULL, 0, "a row for every thread", 2 },
 	{ "no-legend", KEY_NO_LEGEND, NULL, 0, "without the lines that explain the words", 2 },
+	{ "kernel-addresses", KEY_KERNEL_ADDRESSES, NULL, 0,
+	  "kernel locks by their address; default: by a number, as addresses help attackers", 2 },
 };
 
 #define NR_COMMON (sizeof(common) / sizeof(common[0]))
@@ -95,6 +98,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_NO_LEGEND:
 		o->report.no_legend = true;
 		return 0;
+	case KEY_KERNEL_ADDRESSES:
+		o->kernel_addresses = true;
+		return 0;
 	case ARGP_KEY_END:
 		return choose_forms(o, state);
 	default:
@@ -111,7 +117,10 @@ static int load(const struct options *o, struct loaded **ret_loaded, struct err 
 		passes |= o->forms[i]->passes;
 	if (!r)
 		r = load_passes(*ret_loaded, passes, err);
-	return r ?: load_run(*ret_loaded, NULL, NULL, err);
+	if (r)
+		return r;
+	(*ret_loaded)->kernel_addresses = o->kernel_addresses;
+	return load_run(*ret_loaded, NULL, NULL, err);
 }
 
 static int report(const struct options *o)

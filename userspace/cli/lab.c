@@ -3,15 +3,51 @@
 #include "cli/lab.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "record/output.h"
 
 static volatile sig_atomic_t signalled;
 
 static const int signals[LAB_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
+
+/*
+ * Traces are written by name, so the directory must be one that nobody else can exchange or fill with links: a symbolic link is not
+ * followed, and in a directory of somebody else's, or that others may write to, nothing is kept.
+ */
+static int keep_directory(const char *keep, struct err *err)
+{
+	bool made = !mkdir(keep, 0700);
+	_cleanup_(close_p) int fd = -1;
+	struct stat st;
+	uid_t uid;
+	gid_t gid;
+
+	if (!made && errno != EEXIST)
+		return err_set(err, -EINVAL, "cannot make the directory '%s' for the traces: %m",
+			       keep);
+	fd = open(keep, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return err_set(err, -EINVAL,
+			       "cannot keep traces in '%s': it is no directory, or a symbolic link, "
+			       "which is not followed",
+			       keep);
+	if (made)
+		return output_give(fd) ? err_sys(err, -errno, "cannot give '%s' to its user", keep) :
+					 0;
+	output_caller(&uid, &gid);
+	if ((st.st_uid == uid || st.st_uid == geteuid()) && !(st.st_mode & 022))
+		return 0;
+	return err_set(err, -EINVAL,
+		       "'%s' belongs to, or can be written by, somebody else: name a directory of "
+		       "your own, or one that is not there yet",
+		       keep);
+}
 
 int lab_directory(const char *keep, char ret_dir[LAB_DIR], struct err *err)
 {
@@ -19,11 +55,8 @@ int lab_directory(const char *keep, char ret_dir[LAB_DIR], struct err *err)
 
 	*ret_dir = '\0';
 	tmp = tmp && *tmp ? tmp : "/tmp";
-	if (keep && !mkdir(keep, 0700))
-		output_give(keep);
-	else if (keep && errno != EEXIST)
-		return err_set(err, -EINVAL, "cannot make the directory '%s' for the traces: %m",
-			       keep);
+	if (keep && keep_directory(keep, err))
+		return err->code;
 	snprintf(ret_dir, LAB_DIR, "%s/whyscale-XXXXXX", tmp);
 	if (mkdtemp(ret_dir))
 		return 0;

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/version.h"
 #include "cli/cli.h"
@@ -117,10 +118,29 @@ static void set_signals(void)
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would take the command's exit status away */
 }
 
+/*
+ * Set-uid, it would act with its owner's power for whoever calls it, on files and commands of his choice. Nothing needs that: what an
+ * unprivileged user may measure, he may without. Before anything looks at the environment.
+ */
+static bool is_set_id(void)
+{
+	uid_t real, effective, saved;
+	gid_t real_group, effective_group, saved_group;
+
+	return getresuid(&real, &effective, &saved) ||
+	       getresgid(&real_group, &effective_group, &saved_group) || real != effective ||
+	       real != saved || real_group != effective_group || real_group != saved_group;
+}
+
 int main(int argc, char **argv)
 {
 	int status;
 
+	if (is_set_id()) {
+		cli_note("it is installed set-uid or set-gid, which it does not need, and will not run "
+			 "like that: remove it (chmod ug-s), and use sudo to record");
+		return CLI_BAD_INPUT;
+	}
 	set_signals();
 	setlocale(LC_CTYPE, "");
 	argp_err_exit_status = CLI_BAD_INPUT;

@@ -54,7 +54,7 @@ int output_create(struct output *o, const char *path, int *ret_fd, struct err *e
 		free(take_ptr(o->temporary));
 		return err->code;
 	}
-	r = output_give(o->temporary);
+	r = output_give(fd);
 	if (r) {
 		close(fd);
 		return err_sys(err, r, "cannot give '%s' to the user behind sudo", path);
@@ -97,12 +97,12 @@ bool output_caller(uid_t *ret_uid, gid_t *ret_gid)
 	return uid >= 0 && gid >= 0;
 }
 
-int output_give(const char *path)
+int output_give(int fd)
 {
 	uid_t uid;
 	gid_t gid;
 
 	if (!output_caller(&uid, &gid))
 		return 0;
-	return lchown(path, uid, gid) ? -errno : 0;
+	return fchown(fd, uid, gid) ? -errno : 0;
 }

@@ -25,8 +25,9 @@ int output_commit(struct output *o, struct err *err);
 /* Removes it if it was not committed; frees. */
 void output_end(struct output *o);
 
-/* Gives a file or directory that we made to the user behind sudo. 0 or a negative errno; 0 without sudo. */
-int output_give(const char *path);
+/* Gives a file or directory that we made to the user behind sudo; by its descriptor, as its name may mean another one meanwhile. 0 or a
+ * negative errno; 0 without sudo. */
+int output_give(int fd);
 
 /* Whose files are made: the user behind sudo (true), or the one that this process is. */
 bool output_caller(uid_t *ret_uid, gid_t *ret_gid);

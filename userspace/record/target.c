@@ -44,7 +44,8 @@ static void become(const struct passwd *pw)
 {
 	if (!pw)
 		return;
-	if (geteuid() != pw->pw_uid &&
+	/* root too: the groups are those of the one who called sudo, or whatever was left */
+	if (!geteuid() &&
 	    (initgroups(pw->pw_name, pw->pw_gid) || setgid(pw->pw_gid) || setuid(pw->pw_uid)))
 		_exit(126);
 	setenv("HOME", pw->pw_dir, 1);

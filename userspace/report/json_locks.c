@@ -96,7 +96,7 @@ static json_t *lock_json(const struct loaded *l, const struct lock *lock)
 	char address[24];
 	json_t *o;
 
-	snprintf(address, sizeof(address), "0x%" PRIx64, lock->address);
+	snprintf(address, sizeof(address), "0x%" PRIx64, locks_address(l->locks, lock));
 	o = json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:s,s:I,s:b,s:I,s:I,s:I,s:I,s:I,s:I}", "kind",
 		      lock_kind_name(lock->kind), "class", class_name(lock_kind_class(lock->kind)),
 		      "name", escape_json(lock->name, SIZE_MAX), "object",
@@ -148,7 +148,7 @@ json_t *json_spins(const struct loaded *l)
 
 		if (!list[i]->spins)
 			continue;
-		snprintf(address, sizeof(address), "0x%" PRIx64, list[i]->address);
+		snprintf(address, sizeof(address), "0x%" PRIx64, locks_address(l->locks, list[i]));
 		json_array_append_new(all,
 				      json_pack("{s:o,s:s,s:I,s:I}", "name",
 						escape_json(list[i]->name, SIZE_MAX), "address",

@@ -286,12 +286,34 @@ static int put_stack(const struct line *l)
 	return 0;
 }
 
+/* By its address, or by a number in the order in which they are met. 0 or -ENOMEM. */
+static int put_kernel_lock(const struct line *l, uint64_t address)
+{
+	struct keymap *numbers = &l->script->locks;
+	uint32_t number = keymap_get(numbers, address);
+
+	if (l->script->kernel_addresses) {
+		fprintf(l->out, " lock=0x%" PRIx64, address);
+		return 0;
+	}
+	if (!number) {
+		number = (uint32_t)numbers->used + 1;
+		if (keymap_set(numbers, address, number))
+			return -ENOMEM;
+	}
+	fprintf(l->out, " lock=%" PRIu32, number);
+	return 0;
+}
+
 static int put_klock(const struct line *l)
 {
 	const struct ev_klock *e = (const void *)l->ev->rec;
 
 	script_put_head(l, e->who);
-	fprintf(l->out, "klock lock=0x%" PRIx64 " seq=%u", e->lock, e->seq);
+	fputs("klock", l->out);
+	if (put_kernel_lock(l, e->lock))
+		return -ENOMEM;
+	fprintf(l->out, " seq=%u", e->seq);
 	return 0;
 }
 
@@ -300,8 +322,10 @@ static int put_klock_end(const struct line *l)
 	const struct ev_klock *e = (const void *)l->ev->rec;
 
 	script_put_head(l, e->who);
-	fprintf(l->out, "klock_end lock=0x%" PRIx64 " for_ns=%" PRIu64 " seq=%u", e->lock,
-		e->for_ns, e->seq);
+	fputs("klock_end", l->out);
+	if (put_kernel_lock(l, e->lock))
+		return -ENOMEM;
+	fprintf(l->out, " for_ns=%" PRIu64 " seq=%u", e->for_ns, e->seq);
 	script_put_flag(l, KL_SPIN, "spin");
 	script_put_flag(l, KL_READ, "read");
 	script_put_flag(l, KL_WRITE, "write");
@@ -406,7 +430,13 @@ struct script *script_new(FILE *out, enum syscall_arch arch, const json_t *meta,
 		return NULL;
 	}
 	s->nr_counters = counts_describe(meta, s->counters);
+	s->symbols = json_object_get(meta, "kernel_symbols");
 	return s;
+}
+
+void script_show_kernel_addresses(struct script *s)
+{
+	s->kernel_addresses = true;
 }
 
 void script_free(struct script *s)
@@ -414,5 +444,6 @@ void script_free(struct script *s)
 	if (!s)
 		return;
 	who_free(s->names);
+	keymap_free(&s->locks);
 	free(s);
 }

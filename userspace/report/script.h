@@ -22,6 +22,10 @@ struct script;
 struct script *script_new(FILE *out, enum syscall_arch arch, const json_t *meta, uint64_t base_ns);
 void script_free(struct script *s);
 
+/* Addresses of kernel locks and kernel code are printed. By default they are not: a lock has a number, in the order in which they are met, code
+ * the name of its function if META has it. */
+void script_show_kernel_addresses(struct script *s);
+
 /* A trace_event_fn; arg is the struct script. 0, -ENOMEM, or -EIO when `out` takes no more. */
 int script_event(void *arg, const struct trace_event *ev);
 

@@ -44,6 +44,17 @@ static void put_stack_head(const struct line *l, const char *what, uint64_t id, 
 		ns / 1000000000, ns % 1000000000, l->ev->cpu, what, id, part, parts);
 }
 
+/* The function's name; "?": META has none. */
+static void put_kernel_code(const struct line *l, uint64_t address)
+{
+	char key[24], clean[ESCAPE_SIZE(64)];
+	const char *name;
+
+	snprintf(key, sizeof(key), "0x%" PRIx64, address);
+	name = json_string_value(json_object_get(l->script->symbols, key));
+	fputs(escape_terminal(clean, sizeof(clean), name && *name ? name : "?", 64, true), l->out);
+}
+
 int script_put_frames(const struct line *l)
 {
 	const struct ev_frames *e = (const void *)l->ev->rec;
@@ -55,8 +66,13 @@ int script_put_frames(const struct line *l)
 	if (e->cut)
 		fprintf(l->out, " cut=1");
 	fprintf(l->out, " frames=");
-	for (int i = 0; i < FRAMES_WORDS && e->address[i]; i++)
-		fprintf(l->out, "%s0x%" PRIx64, i ? "," : "", e->address[i]);
+	for (int i = 0; i < FRAMES_WORDS && e->address[i]; i++) {
+		fputs(i ? "," : "", l->out);
+		if (user || l->script->kernel_addresses)
+			fprintf(l->out, "0x%" PRIx64, e->address[i]);
+		else
+			put_kernel_code(l, e->address[i]);
+	}
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #define WHYSCALE_REPORT_SCRIPT_IMPL_H
 
 #include "analysis/counts.h"
+#include "analysis/keymap.h"
 #include "report/script.h"
 
 struct script {
@@ -13,6 +14,9 @@ struct script {
 	struct who_table *names;
 	struct counter_info counters[COUNTERS_MAX]; /* the names of EV_COUNTS's values */
 	unsigned int nr_counters;
+	bool kernel_addresses; /* script_show_kernel_addresses() */
+	const json_t *symbols; /* META's names of kernel code by address */
+	struct keymap locks;   /* kernel locks by address: their numbers */
 };
 
 /* One line in the making. */

@@ -156,6 +156,8 @@ static const char *refuse(const struct stat *st, const struct owner *o)
 
 	if (!S_ISREG(st->st_mode))
 		return "is not a regular file";
+	if (st->st_nlink > 1)
+		return "has a second name (a hard link)";
 	if (st->st_uid && (o->lives ? st->st_uid != o->uid : !is_reader(st->st_uid)))
 		return o->lives ? "belongs neither to the process's user nor to root" :
 				  "belongs neither to you nor to root, and its process is gone";
