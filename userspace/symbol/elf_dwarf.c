@@ -107,6 +107,45 @@ static bool alt_path(const struct elf_image *image, const char *root, const char
 	return snprintf(ret, PATH_MAX, "%s/%s", own, name) < PATH_MAX;
 }
 
+/*
+ * libdw gives out strings of these sections from any offset in them, and those of elfutils 0.188 do not look for the end: a section
+ * whose last byte is not a 0 would be read beyond. What is packed, libdw has unpacked by now.
+ */
+static bool strings_end(Elf *elf)
+{
+	Elf_Scn *scn = NULL;
+	size_t strings;
+
+	if (elf_getshdrstrndx(elf, &strings))
+		return false;
+	while ((scn = elf_nextscn(elf, scn))) {
+		GElf_Shdr shdr;
+		const char *name = gelf_getshdr(scn, &shdr) ?
+					   elf_strptr(elf, strings, shdr.sh_name) :
+					   NULL;
+		const Elf_Data *data;
+
+		if (!name || (strcmp(name, ".debug_str") && strcmp(name, ".debug_line_str")))
+			continue;
+		data = elf_getdata(scn, NULL);
+		if (data && data->d_buf && data->d_size &&
+		    ((const char *)data->d_buf)[data->d_size - 1])
+			return false;
+	}
+	return true;
+}
+
+/* NULL: it has no DWARF that can be used. */
+static Dwarf *begin(Elf *elf)
+{
+	Dwarf *dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+
+	if (!dwarf || strings_end(elf))
+		return dwarf;
+	dwarf_end(dwarf);
+	return NULL;
+}
+
 static bool open_alt_at(struct elf_dwarf *d, const char *path, const void *id, uint32_t len)
 {
 	uint64_t bytes;
@@ -115,7 +154,7 @@ static bool open_alt_at(struct elf_dwarf *d, const char *path, const void *id, u
 	if (elf_image_open_shared(path, &d->alt, &err))
 		return false;
 	if (elf_image_is_build(&d->alt, id, len) && worth_reading(&d->alt, &bytes)) {
-		d->alt_dwarf = dwarf_begin_elf(d->alt.elf, DWARF_C_READ, NULL);
+		d->alt_dwarf = begin(d->alt.elf);
 		d->steps += bytes;
 	}
 	if (!d->alt_dwarf)
@@ -174,7 +213,7 @@ int elf_dwarf_open(const struct elf_symbols *symbols, struct elf_dwarf **ret_dwa
 	code = open_image(symbols, &d->image, &bytes);
 	if (!code) {
 		d->steps = MIN_STEPS + bytes;
-		d->dwarf = dwarf_begin_elf(d->image.elf, DWARF_C_READ, NULL);
+		d->dwarf = begin(d->image.elf);
 		code = d->dwarf ? open_alt(d, elf_symbols_debug_root(symbols)) : -ENOENT;
 	}
 	if (code) {
