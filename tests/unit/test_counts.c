@@ -295,7 +295,7 @@ static void test_names(void **state)
 		struct counter_list list;
 		struct err err = {};
 		int r = counter_list_parse(&list, names[i].names, &err);
-		const struct event_kind *last = &list.kind[list.nr - 1];
+		const struct event_kind *last = list.nr ? &list.kind[list.nr - 1] : NULL;
 
 		if (names[i].refused) {
 			assert_int_equal(r, -EINVAL);
