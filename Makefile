@@ -6,6 +6,7 @@
 # make tests        only builds the tests: build/tests/*
 # make test-kernels  the program and tests under other kernels, in virtual machines: needs scripts/setup --kernels, takes long
 # make STATIC=1      builds also build/whyscale-static, which needs nothing but the C library and util-linux's libsmartcols
+# make fuzz         an hour of made-up input for what reads traces, stacks, symbols and options: tests/fuzz/run, which can do less
 # make check        style and include arrows;  make tidy: clang-tidy
 # make install      PREFIX=/usr/local DESTDIR=
 #
@@ -51,7 +52,7 @@ LIB := $(B)/libwhyscale.a
 OWNER := $(shell stat -c %U .)
 AS_OWNER = $(if $(filter 0,$(shell id -u)),$(if $(filter-out root UNKNOWN,$(OWNER)),runuser -u $(OWNER) --))
 
-.PHONY: all run test test-kernels tests install clean check tidy
+.PHONY: all run test test-kernels tests fuzz install clean check tidy
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIB) $(if $(wildcard $(MAIN)),$(B)/whyscale $(if $(STATIC),$(B)/whyscale-static))
@@ -71,11 +72,15 @@ run:
 test:
 	$(Q)scripts/setup --tests
 	$(Q)$(AS_OWNER) $(MAKE) --no-print-directory $(if $(V),,-s) tests
+	$(Q)$(if $(SAN),,$(AS_OWNER) tests/fuzz/run --build)
 	$(Q)BUILD=$(B) tests/run
 
 test-kernels: tests
 	$(Q)scripts/cross arm64 $(if $(V),,-s) tests
 	$(Q)BUILD=$(B) KERNELS="$(KERNELS)" KERNEL_TESTS="$(KERNEL_TESTS)" tests/kernels/kernels.sh
+
+fuzz:
+	$(Q)tests/fuzz/run
 
 install: all
 	install -D -m 755 $(B)/whyscale $(DESTDIR)$(PREFIX)/bin/whyscale
