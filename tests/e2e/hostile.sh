@@ -33,7 +33,7 @@ json_documents() {
 				sys.exit("%s: %s" % (path, bad))' "$@"
 }
 
-# The kinds of elements and attributes of a picture, and what scripts it has: the same as of another one.
+# The kinds of elements of a picture, and its scripts: the same as of another one (which may have no path); no attribute that is code.
 alike() {
 	"$PY" -c 'if True:
 		import re, sys, xml.parsers.expat
@@ -48,7 +48,7 @@ alike() {
 			parser.Parse(data, True)
 			return found, scripts
 		ours, plain = shape(sys.argv[1]), shape(sys.argv[2])
-		new = [pair for pair in ours[0] - plain[0] if pair[1].startswith("on") or pair[0] not in {name for name, _ in plain[0]}]
+		new = [pair for pair in ours[0] - plain[0] if pair[1].startswith("on") or pair[0] not in {"path", *(name for name, _ in plain[0])}]
 		sys.exit("more than with plain names: %s %s" % (new, ours[1]) if new or ours[1] != plain[1] else 0)' "$@"
 }
 
