@@ -8,9 +8,14 @@
 #include "fuzz.h"
 
 static const char *const forms[][4] = {
-	{ "--folded" },        { "--folded", "--reverse" }, { "-o", "-" },
-	{ "-o", "-", "--inverted" }, { "-o", "-", "--sort", "value" }, { "-o", "-", "--threads" },
-	{ "-o", "-", "--unit", "s" }, { "--folded", "--unit", "ms" },
+	{ "--folded" },
+	{ "--folded", "--reverse" },
+	{ "-o", "-" },
+	{ "-o", "-", "--inverted" },
+	{ "-o", "-", "--sort", "value" },
+	{ "-o", "-", "--threads" },
+	{ "-o", "-", "--unit", "s" },
+	{ "--folded", "--unit", "ms" },
 };
 #define NR_FORMS (sizeof(forms) / sizeof(forms[0]))
 

@@ -63,7 +63,7 @@ int __wrap_output_create(void *o, const char *path, int *ret_fd, struct err *err
 }
 
 static const struct cmd *const cmds[] = { &cmd_record, &cmd_report, &cmd_explain, &cmd_flame,
-					  &cmd_script, &cmd_diff,   &cmd_sweep,	  &cmd_run };
+					  &cmd_script, &cmd_diff,   &cmd_sweep,   &cmd_run };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -119,8 +119,8 @@ static void ask_calibration(const uint8_t *data, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static void (*const readers[])(const uint8_t *, size_t) = {
-		ask_kallsyms,	  ask_perf_map, ask_demangle,	 ask_python_lines,
-		ask_cpus, ask_result,	 ask_calibration,
+		ask_kallsyms, ask_perf_map, ask_demangle,    ask_python_lines,
+		ask_cpus,     ask_result,   ask_calibration,
 	};
 
 	if (len)

@@ -280,6 +280,7 @@ static void test_refused_maps(void **state)
 		"cd /tmp && rm perf-%d.map && mkfifo perf-%d.map # %d %d",
 		"cd /tmp && rm perf-%d.map && mkdir perf-%d.map # %d %d",
 		"cd /tmp && chown 65534 perf-%d.map # %d %d %d",
+		"cd /tmp && ln perf-%d.map perf-%d.real # %d %d",
 		"cd /tmp && touch -d '2001-01-01' perf-%d.map # %d %d %d",
 		"cd /tmp && : >perf-%d.map # %d %d %d",
 	};
@@ -313,6 +314,42 @@ static void test_refused_maps(void **state)
 		help_run("rm -rf /tmp/perf-%d.map /tmp/perf-%d.real", j.pid, j.pid);
 		space_free(space);
 	}
+}
+
+/* Of a process with another root directory, whose /tmp is a link to the host's: a map made there is not that process's. */
+static void test_link_out_of_root(void **state)
+{
+	uint64_t code = (uint64_t)(uintptr_t)test_refused_maps;
+	char root[] = "/tmp/whyscale-root.XXXXXX";
+	struct perf_maps_place place;
+	struct perf_maps *maps;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_non_null(mkdtemp(root));
+	help_run("mkdir %s/inside && ln -s /inside %s/tmp", root, root);
+	pid = fork();
+	if (!pid) {
+		if (!chroot(root))
+			pause();
+		_exit(1);
+	}
+	help_run("until [ \"$(readlink /proc/%d/root)\" = %s ]; do sleep 0.01; done", pid, root);
+	for (int inside = 1; inside >= 0; inside--) {
+		/* the link leads into its own root, then to a directory of that name outside of it */
+		help_run("echo '%llx 100 made_up' >%s/inside/perf-%d.map", (unsigned long long)code,
+			 root, pid);
+		if (!inside)
+			help_run("rm %s/tmp && ln -s %s/inside %s/tmp", root, root, root);
+		assert_int_equal(perf_maps_new(0, &maps), 0);
+		assert_int_equal(perf_maps_find(maps, (uint32_t)pid, 0, 0, code, &place), inside);
+		perf_maps_free(maps);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	help_run("rm -rf %s", root);
 }
 
 /* When the process is gone, its map in /tmp is taken if the trace's time is known. */
@@ -384,8 +421,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),          cmocka_unit_test(test_mangled_maps),
-		cmocka_unit_test(test_living_process), cmocka_unit_test(test_refused_maps),
-		cmocka_unit_test(test_ended_process),  cmocka_unit_test(test_container),
+		cmocka_unit_test(test_living_process), cmocka_unit_test(test_link_out_of_root),
+		cmocka_unit_test(test_refused_maps),   cmocka_unit_test(test_ended_process),
+		cmocka_unit_test(test_container),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,21 +176,36 @@ static void tell(struct its_map *its, const char *why)
 		its->problem = NULL;
 }
 
+/*
+ * Opens a path below the root directory of a process ("" for ours). A link on the way that the process may have made leads where it would
+ * lead the process, and no further: followed from here, its "/" would be ours. O_NONBLOCK: not to wait for the other end of a pipe.
+ */
+static int open_below(const char *root, const char *path)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	_cleanup_(close_p) int dir = open(*root ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return dir < 0 ? -1 : (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
 /* 0: the map was read, or there is none at this path, or it was refused; then its->map is NULL. */
-static void take(struct its_map *its, const struct owner *o, const char *path)
+static void take(struct its_map *its, const struct owner *o, const char *root, const char *path)
 {
 	_cleanup_(close_p) int fd = -1;
 	const char *why;
 	struct stat st;
 
-	/* O_NONBLOCK: not to wait for the other end of a pipe */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	fd = open_below(root, path);
 	if (fd < 0 && errno != ELOOP)
 		return;
 	free(its->path);
-	its->path = strdup(path);
-	if (!its->path)
+	if (asprintf(&its->path, "%s%s", root, path) < 0) {
+		its->path = NULL;
 		return;
+	}
 	why = fd < 0 ? "is a symbolic link" : fstat(fd, &st) ? "cannot be read" : refuse(&st, o);
 	if (!why && perf_map_read(fd, &its->map))
 		why = "has no line that is well-formed, or too many";
@@ -201,7 +218,7 @@ static void look(struct perf_maps *m, struct its_map *its, uint64_t time_ns, uin
 {
 	struct owner o = { .tgid = its->tgid };
 	struct living living;
-	char path[96];
+	char root[32], path[64];
 
 	if (still_lives(m, its->tgid, time_ns, address, &living)) {
 		o.lives = o.began_known = true;
@@ -210,9 +227,9 @@ static void look(struct perf_maps *m, struct its_map *its, uint64_t time_ns, uin
 		/* the same process may have been another program before */
 		if (m->realtime_ns && m->realtime_ns + its->began_ns > o.began_ns && its->began_ns)
 			o.began_ns = m->realtime_ns + its->began_ns;
-		snprintf(path, sizeof(path), "/proc/%u/root/tmp/perf-%ld.map", its->tgid,
-			 living.pid);
-		take(its, &o, path);
+		snprintf(root, sizeof(root), "/proc/%u/root", its->tgid);
+		snprintf(path, sizeof(path), "/tmp/perf-%ld.map", living.pid);
+		take(its, &o, root, path);
 		return;
 	}
 	if (!m->realtime_ns)
@@ -220,7 +237,7 @@ static void look(struct perf_maps *m, struct its_map *its, uint64_t time_ns, uin
 	o.began_known = its->began_ns != 0;
 	o.began_ns = m->realtime_ns + its->began_ns;
 	snprintf(path, sizeof(path), "/tmp/perf-%u.map", its->tgid);
-	take(its, &o, path);
+	take(its, &o, "", path);
 }
 
 static struct its_map *map_of(struct perf_maps *m, uint32_t tgid, uint64_t began_ns,
