@@ -114,6 +114,19 @@ old_link() {
 	"$W" record -o linked.data true 2>err && ln -sf "$TMP/victim" linked.data.old && "$W" record -o linked.data true 2>err &&
 		same "$(cat victim)" precious && [ ! -L linked.data.old ] && "$W" report linked.data.old >/dev/null
 }
+foreign_step() {
+	local before
+	before=$(cat /proc/sys/fs/protected_symlinks)
+	mkdir -p shared private && chmod 1777 shared && ln -sfn ../private shared/step && chown -h "$NOBODY" shared/step || return
+	# without the kernel's own protection, where that can be taken away
+	later "echo $before >/proc/sys/fs/protected_symlinks"
+	echo 0 2>/dev/null >/proc/sys/fs/protected_symlinks
+	refused shared/step record -o shared/step/x.data true && refused shared/step flame --from-folded known.folded -o "$TMP/shared/step/x.svg"
+	set -- $?
+	echo "$before" 2>/dev/null >/proc/sys/fs/protected_symlinks
+	[ "$1" -eq 0 ] && same "$(ls private)" "" && chown -h root shared/step && "$W" record -o shared/step/x.data true 2>err && [ -s private/x.data ]
+}
+ok_root "a directory reached by somebody else's link in a directory like /tmp; one's own link is fine" foreign_step
 ok "a link in the place of NAME.old is replaced, not followed" old_link
 sweep_link() {
 	ln -sf victim link.svg

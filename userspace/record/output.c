@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,11 +26,33 @@ static long sudo_id(const char *name)
 	return end == text || *end || id < 0 ? -1 : id;
 }
 
+/* A link that somebody else put into a directory where all may (/tmp): what the kernel refuses too where fs.protected_symlinks is set. */
+static bool foreign_link(const char *path, size_t len)
+{
+	char step[PATH_MAX], above[PATH_MAX];
+	struct stat link, dir;
+	const char *slash;
+
+	snprintf(step, sizeof(step), "%.*s", (int)len, path);
+	slash = strrchr(step, '/');
+	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - step) + 1 : 1,
+		 slash ? step : ".");
+	return !lstat(step, &link) && S_ISLNK(link.st_mode) && !stat(above, &dir) &&
+	       (dir.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH) &&
+	       link.st_uid != geteuid() && link.st_uid != dir.st_uid;
+}
+
 /* Anything that is no plain file is not ours to replace. */
 static int check_plain(const char *path, struct err *err)
 {
 	struct stat st;
 
+	for (size_t i = 1; path[i - 1] && path[i]; i++)
+		if (path[i] == '/' && foreign_link(path, i))
+			return err_set(err, -EINVAL,
+				       "will not write to '%.200s': '%.*s' is a symbolic link of "
+				       "somebody else's; choose another with -o",
+				       path, (int)(i < 200 ? i : 200), path);
 	if (lstat(path, &st) || S_ISREG(st.st_mode))
 		return 0;
 	return err_set(err, -EINVAL,
