@@ -51,10 +51,11 @@ static void take_workers(struct experiment *e, const struct ledger_window *windo
 	}
 }
 
-static bool met_before(const struct ledger_window *windows, size_t i)
+/* Another one of its owner's windows, which are one array's, came before. */
+static bool met_before(const struct ledger_window *window)
 {
-	for (size_t k = 0; k < i; k++)
-		if (windows[k].owner == windows[i].owner)
+	for (const struct ledger_window *w = window->owner->windows; w; w = w->next)
+		if (w < window)
 			return true;
 	return false;
 }
@@ -70,7 +71,7 @@ static void take_counts(struct experiment *e, const struct ledger_window *window
 			continue;
 		e->worker[i].steal_known = t->has_first && t->has_last &&
 					   EV_FLAGS(t->last.w0) & BK_STEAL;
-		if (met_before(windows, i))
+		if (met_before(&windows[i]))
 			continue;
 		audit_thread(t, &audit);
 		e->worker[i].switches = t->voluntary + t->involuntary;

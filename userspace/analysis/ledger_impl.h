@@ -22,7 +22,7 @@
 #define SERIAL_MAX (1u << 26)
 #define SERIAL_SLACK (1u << 16)
 
-#define WINDOW_BUCKETS 256
+#define WINDOW_BUCKETS 4096
 
 struct thread_table {
 	struct thread **page[SERIAL_MAX / SERIAL_PAGE];
