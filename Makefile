@@ -5,6 +5,7 @@
 # sudo make test    scripts/setup, build, every test (tests/run)
 # make tests        only builds the tests: build/tests/*
 # make test-kernels  the program and tests under other kernels, in virtual machines: needs scripts/setup --kernels, takes long
+# make hard         load and faults in their long form (tests/hard): about ten minutes; HARD_KILLS=50 and the like: numbers
 # make STATIC=1      builds also build/whyscale-static, which needs nothing but the C library and util-linux's libsmartcols
 # make fuzz         an hour of made-up input for what reads traces, stacks, symbols and options: tests/fuzz/run, which can do less
 # make check        style and include arrows;  make tidy: clang-tidy
@@ -52,7 +53,7 @@ LIB := $(B)/libwhyscale.a
 OWNER := $(shell stat -c %U .)
 AS_OWNER = $(if $(filter 0,$(shell id -u)),$(if $(filter-out root UNKNOWN,$(OWNER)),runuser -u $(OWNER) --))
 
-.PHONY: all run test test-kernels tests fuzz install clean check tidy
+.PHONY: all run test test-kernels hard fuzz tests install clean check tidy
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIB) $(if $(wildcard $(MAIN)),$(B)/whyscale $(if $(STATIC),$(B)/whyscale-static))
@@ -81,6 +82,9 @@ test-kernels: tests
 
 fuzz:
 	$(Q)tests/fuzz/run
+
+hard: tests
+	$(Q)HARD=long LIMIT=900 BUILD=$(B) tests/run load faults
 
 install: all
 	install -D -m 755 $(B)/whyscale $(DESTDIR)$(PREFIX)/bin/whyscale
