@@ -88,6 +88,11 @@ int refusal_error(struct err *err, int code, const char *what)
 		return err_set(
 			err, code,
 			"loading BPF programs needs root (CAP_BPF and CAP_PERFMON): run it with sudo");
+	if (code == -EMFILE)
+		return err_set(
+			err, code,
+			"the kernel refused %s: this process may not have so many open files; raise the limit (ulimit -n 1024)",
+			what);
 	if (refused.is_map)
 		return err_sys(err, code, "the kernel refused %s: their map '%s' cannot be made",
 			       what, refused.name);

@@ -327,10 +327,8 @@ static int write_file(struct options *o, struct flame_source *s, struct err *err
 		if (((fflush(out) || ferror(out)) | !!fclose(out)) && !r)
 			r = err_sys(err, errno ? -errno : -EIO, "cannot write '%.200s'", o->out);
 	}
-	if (!r && rename(output.temporary, o->out))
-		r = err_sys(err, -errno, "cannot write '%.200s'", o->out);
-	else if (!r)
-		free(take_ptr(output.temporary));
+	if (!r)
+		r = output_replace(&output, err);
 	output_end(&output);
 	return r;
 }

@@ -35,7 +35,8 @@ static int drain(struct recording *rec, struct err *err)
 	if (now - rec->last_round_ns < ROUND_NS && trace_writer_pending(rec->writer) < ROUND_BYTES)
 		return 0;
 	rec->last_round_ns = now;
-	return trace_writer_round(rec->writer, rec->safe_ns, err);
+	r = trace_writer_round(rec->writer, rec->safe_ns, err);
+	return r ? r : output_check(&rec->output, err);
 }
 
 /* Ctrl-C reaches the command through the terminal; a signal sent to us alone is passed on. The second one ends all. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,29 +61,82 @@ static int check_plain(const char *path, struct err *err)
 		       path);
 }
 
+/* A file without a name, so that nothing is left of it if we are killed; -1 where the file system has no such files. */
+static int open_nameless(const char *path)
+{
+	char copy[PATH_MAX];
+
+	if (access("/proc/self/fd", X_OK) ||
+	    snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
+		return -1;
+	return open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+}
+
+static int open_either(struct output *o, struct err *err)
+{
+	int fd = open_nameless(o->path);
+
+	o->nameless = fd >= 0;
+	if (fd < 0)
+		fd = open(o->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o",
+				o->path) :
+			fd;
+}
+
 int output_create(struct output *o, const char *path, int *ret_fd, struct err *err)
 {
 	int r = check_plain(path, err), fd;
 
-	*o = (struct output){ .path = path };
+	*o = (struct output){ .path = path, .fd = -1 };
 	if (r)
 		return r;
 	if (asprintf(&o->temporary, "%s.%d.part", path, getpid()) < 0) {
 		o->temporary = NULL;
 		return err_sys(err, -ENOMEM, "cannot name the output");
 	}
-	fd = open(o->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open_either(o, err);
 	if (fd < 0) {
-		err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o", path);
 		free(take_ptr(o->temporary));
-		return err->code;
+		return fd;
 	}
 	r = output_give(fd);
 	if (r) {
 		close(fd);
 		return err_sys(err, r, "cannot give '%s' to the user behind sudo", path);
 	}
+	o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (o->fd < 0) {
+		r = -errno;
+		close(fd);
+		return err_sys(err, r, "cannot keep '%s' open", path);
+	}
 	*ret_fd = fd;
+	return 0;
+}
+
+static int name_it(struct output *o, struct err *err)
+{
+	char link[32];
+
+	if (!o->nameless)
+		return 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", o->fd);
+	if (linkat(AT_FDCWD, link, AT_FDCWD, o->temporary, AT_SYMLINK_FOLLOW))
+		return err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o",
+			       o->path);
+	o->nameless = false;
+	return 0;
+}
+
+int output_replace(struct output *o, struct err *err)
+{
+	if (name_it(o, err))
+		return err->code;
+	if (rename(o->temporary, o->path))
+		return err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o",
+			       o->path);
+	free(take_ptr(o->temporary));
 	return 0;
 }
 
@@ -91,24 +145,38 @@ int output_commit(struct output *o, struct err *err)
 	char old[PATH_MAX];
 	struct stat st;
 
+	if (name_it(o, err))
+		return err->code;
 	snprintf(old, sizeof(old), "%s.old", o->path);
 	if (!lstat(o->path, &st) && st.st_size && rename(o->path, old))
 		return err_set(
 			err, -EINVAL,
 			"cannot keep the earlier '%s' as '%s' (%m): choose another file with -o",
 			o->path, old);
-	if (rename(o->temporary, o->path))
-		return err_set(err, -EINVAL, "cannot write '%s' (%m): choose another file with -o",
-			       o->path);
-	free(take_ptr(o->temporary));
-	return 0;
+	return output_replace(o, err);
+}
+
+int output_check(const struct output *o, struct err *err)
+{
+	struct stat st;
+
+	if (o->temporary || fstat(o->fd, &st) || st.st_nlink)
+		return 0;
+	return err_set(
+		err, -ESTALE,
+		"'%s' was removed while it was written: nothing is left of the recording; record again",
+		o->path);
 }
 
 void output_end(struct output *o)
 {
-	if (o->temporary)
+	if (!o->path)
+		return;
+	if (o->temporary && !o->nameless)
 		unlink(o->temporary);
 	free(take_ptr(o->temporary));
+	close_p(&o->fd);
+	*o = (struct output){};
 }
 
 bool output_caller(uid_t *ret_uid, gid_t *ret_gid)

@@ -28,6 +28,7 @@
 #define STACK_RATE (8u << 20) /* bytes a second and CPU: some 1000 deep stacks */
 #define DEFAULT_HZ 99
 #define RECORDER_NICE (-20)
+#define MANY_FILES 65536
 
 static void json_p(json_t **json)
 {
@@ -135,7 +136,7 @@ static int hold_command(struct recording *rec, struct err *err)
 	if (!opts->argv)
 		return 0;
 	r = target_spawn(&rec->target, opts->argv, opts->user, opts->stdout_fd, &rec->old_mask,
-			 rec->old_nice, err);
+			 rec->old_nice, &rec->old_files, err);
 	if (r)
 		return r;
 	rec->env.command = rec->target.pid;
@@ -173,7 +174,7 @@ static int begin(struct recording *rec, struct err *err)
 	probe_set_tick(rec);
 	if (rec->target.pid)
 		r = target_go(&rec->target, rec->opts->argv[0], err);
-	if (r == -ENOENT || r == -EACCES)
+	if (r == -ENOENT || r == -EACCES || r == -ENOEXEC)
 		rec->result->exit_status = r == -ENOENT ? 127 : 126;
 	/* of the command's own time: on a busy machine it takes a while to begin */
 	rec->until_ns = rec->opts->duration_ns ? monotonic_ns() + rec->opts->duration_ns : 0;
@@ -290,6 +291,7 @@ static void release(struct recording *rec)
 		sigprocmask(SIG_SETMASK, &rec->old_mask, NULL);
 	}
 	setpriority(PRIO_PROCESS, 0, rec->old_nice);
+	setrlimit(RLIMIT_NOFILE, &rec->old_files);
 }
 
 static int record_into(struct recording *rec, struct err *err)
@@ -309,7 +311,9 @@ static int record_into(struct recording *rec, struct err *err)
 	if (r)
 		return r;
 	r = follow(rec, err);
-	return r ? r : finish(rec, err);
+	if (!r)
+		r = finish(rec, err);
+	return r ? r : output_check(&rec->output, err);
 }
 
 static int prepare(struct recording *rec, struct err *err)
@@ -331,6 +335,19 @@ static int prepare(struct recording *rec, struct err *err)
 	return r ? r : hold_command(rec, err);
 }
 
+/* Programs, maps and rings are some 120 descriptors, and a few more for each CPU; a shell's limit may be lower than need be. */
+static void allow_files(struct recording *rec)
+{
+	struct rlimit more;
+
+	if (getrlimit(RLIMIT_NOFILE, &rec->old_files))
+		return;
+	more = rec->old_files;
+	if (more.rlim_cur < MANY_FILES)
+		more.rlim_cur = more.rlim_max < MANY_FILES ? more.rlim_max : MANY_FILES;
+	setrlimit(RLIMIT_NOFILE, &more);
+}
+
 int record_run(const struct record_options *opts, struct record_result *ret, struct err *err)
 {
 	struct recording rec = {
@@ -345,6 +362,7 @@ int record_run(const struct record_options *opts, struct record_result *ret, str
 	int r;
 
 	*ret = (struct record_result){};
+	allow_files(&rec);
 	old_pipe = signal(SIGPIPE, SIG_IGN); /* a command that a signal ended while it was held */
 	r = prepare(&rec, err);
 	if (!r)

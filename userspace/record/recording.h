@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "probes/probe.h"
@@ -38,6 +39,7 @@ struct recording {
 	int signal_fd;
 	struct output output;
 	int old_nice;
+	struct rlimit old_files;
 	uint64_t cpu_begin_ns;     /* our own CPU time */
 	uint64_t begin_ns, end_ns; /* the target ran from, to */
 	uint64_t safe_ns, last_round_ns, tick_ns;

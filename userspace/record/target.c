@@ -2,6 +2,7 @@
 /* The recorded command: see target.h. */
 #include "record/target.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -13,8 +14,79 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/path.h"
+
+/* ---- files that the kernel does not run ---- */
+
+/* The file's first bytes: how many there are, 0 when it cannot be read. */
+static size_t first_bytes(const char *path, uint8_t *bytes, size_t size)
+{
+	_cleanup_(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, bytes, size);
+
+	return n < 0 ? 0 : (size_t)n;
+}
+
+/* A shell takes what execve(2) refuses for a script, unless it has such bytes (POSIX calls it "not a text file"). */
+static bool is_binary(const char *path)
+{
+	uint8_t bytes[256];
+	size_t n = first_bytes(path, bytes, sizeof(bytes));
+	const uint8_t *line_end = memchr(bytes, '\n', n);
+
+	return n >= SELFMAG && (!memcmp(bytes, ELFMAG, SELFMAG) ||
+				memchr(bytes, 0, line_end ? (size_t)(line_end - bytes) : n));
+}
+
+/* For which machine a program is, from its ELF header; NULL: it does not tell, or not one of these. */
+static const char *machine_of(const char *path)
+{
+	static const struct {
+		uint16_t machine;
+		const char *name;
+	} known[] = {
+		{ EM_386, "32-bit x86" }, { EM_ARM, "32-bit ARM" }, { EM_X86_64, "x86-64" },
+		{ EM_AARCH64, "arm64" },  { EM_RISCV, "RISC-V" },   { EM_PPC64, "64-bit POWER" },
+		{ EM_S390, "S/390" },     { EM_MIPS, "MIPS" },      { EM_LOONGARCH, "LoongArch" },
+	};
+	uint8_t bytes[EI_NIDENT + 4];
+	uint16_t machine;
+
+	if (first_bytes(path, bytes, sizeof(bytes)) < sizeof(bytes) ||
+	    memcmp(bytes, ELFMAG, SELFMAG) != 0)
+		return NULL;
+	machine = bytes[EI_DATA] == ELFDATA2MSB ?
+			  (uint16_t)(bytes[EI_NIDENT + 2] << 8 | bytes[EI_NIDENT + 3]) :
+			  (uint16_t)(bytes[EI_NIDENT + 3] << 8 | bytes[EI_NIDENT + 2]);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].machine == machine)
+			return known[i].name;
+	return "another kind of machine";
+}
+
+static int format_error(const char *command, struct err *err)
+{
+	char path[PATH_MAX];
+	const char *machine = path_find(command, path) ? NULL : machine_of(path);
+	const char *ours = machine_of("/proc/self/exe");
+
+	if (!machine)
+		return err_set(
+			err, -ENOEXEC,
+			"'%s' may not be run: it is neither a program nor a script that this kernel knows",
+			command);
+	if (ours && !strcmp(machine, ours))
+		return err_set(
+			err, -ENOEXEC,
+			"'%s' may not be run: it is a damaged program, or no program but a part of one",
+			command);
+	return err_set(
+		err, -ENOEXEC,
+		"'%s' may not be run: it is a program for %s, and this machine is %s; take one that was built for this machine",
+		command, machine, ours ? ours : "of another kind");
+}
 
 static int find_error(const char *command, int code, struct err *err)
 {
@@ -54,14 +126,30 @@ static void become(const struct passwd *pw)
 	setenv("SHELL", pw->pw_shell, 1);
 }
 
+/* As execvp(3), which would have a shell run what is no script. Returns the errno. */
+static int run(char *const *argv)
+{
+	char path[PATH_MAX];
+
+	if (!path_find(argv[0], path)) {
+		execv(path, argv);
+		if (errno == ENOEXEC && is_binary(path))
+			return ENOEXEC;
+	}
+	execvp(argv[0], argv);
+	return errno;
+}
+
 static _Noreturn void child(const struct target *t, int wait_fd, int result_fd, char *const *argv,
-			    const struct passwd *pw, int stdout_fd, const sigset_t *mask, int nice)
+			    const struct passwd *pw, int stdout_fd, const sigset_t *mask, int nice,
+			    const struct rlimit *files)
 {
 	char none;
 	int code;
 
 	close(t->go_fd);
 	setpriority(PRIO_PROCESS, 0, nice);
+	setrlimit(RLIMIT_NOFILE, files);
 	if (stdout_fd >= 0 && dup2(stdout_fd, STDOUT_FILENO) < 0)
 		_exit(126);
 	become(pw);
@@ -70,8 +158,7 @@ static _Noreturn void child(const struct target *t, int wait_fd, int result_fd, 
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (read(wait_fd, &none, 1) != 1)
 		_exit(125); /* the recorder is gone: nothing was let run */
-	execvp(argv[0], argv);
-	code = errno;
+	code = run(argv);
 	if (write(result_fd, &code, sizeof(code)) < 0)
 		_exit(126);
 	_exit(code == ENOENT ? 127 : 126);
@@ -79,8 +166,17 @@ static _Noreturn void child(const struct target *t, int wait_fd, int result_fd, 
 
 /* ---- the recorder ---- */
 
+static int start_error(int code, struct err *err)
+{
+	if (code == -EMFILE)
+		return err_set(
+			err, code,
+			"cannot start the command: the limit of open files is too low; raise it (ulimit -n 256)");
+	return err_sys(err, code, "cannot start the command");
+}
+
 int target_spawn(struct target *t, char *const *argv, const char *user, int stdout_fd,
-		 const sigset_t *mask, int nice, struct err *err)
+		 const sigset_t *mask, int nice, const struct rlimit *files, struct err *err)
 {
 	struct passwd *pw = NULL;
 	int go[2], result[2];
@@ -93,18 +189,18 @@ int target_spawn(struct target *t, char *const *argv, const char *user, int stdo
 		return err_set(err, -EPERM, "running the command as '%s' needs root: use sudo",
 			       user);
 	if (pipe2(go, O_CLOEXEC))
-		return err_sys(err, -errno, "cannot start the command");
+		return start_error(-errno, err);
 	if (pipe2(result, O_CLOEXEC)) {
 		int code = -errno;
 
 		close(go[0]);
 		close(go[1]);
-		return err_sys(err, code, "cannot start the command");
+		return start_error(code, err);
 	}
 	*t = (struct target){ .go_fd = go[1], .result_fd = result[0] };
 	t->pid = fork();
 	if (!t->pid)
-		child(t, go[0], result[1], argv, pw, stdout_fd, mask, nice);
+		child(t, go[0], result[1], argv, pw, stdout_fd, mask, nice, files);
 	close(go[0]);
 	close(result[1]);
 	if (t->pid < 0) {
@@ -113,7 +209,7 @@ int target_spawn(struct target *t, char *const *argv, const char *user, int stdo
 		close(go[1]);
 		close(result[0]);
 		*t = TARGET_NONE;
-		return err_sys(err, code, "cannot start the command");
+		return start_error(code, err);
 	}
 	return 0;
 }
@@ -144,6 +240,8 @@ int target_go(struct target *t, const char *command, struct err *err)
 	target_reap(t, true);
 	if (code == ENOENT || code == EACCES)
 		return find_error(command, -code, err);
+	if (code == ENOEXEC)
+		return format_error(command, err);
 	return err_sys(err, -code, "cannot run '%s'", command);
 }
 

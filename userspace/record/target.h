@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -22,13 +23,13 @@ struct target {
 int target_find(const char *command, struct err *err);
 
 /*
- * Forks. The child has the caller's signal mask `mask`, nice value `nice`, standard output `stdout_fd` (-1: unchanged) and, with
+ * Forks. The child has the caller's signal mask `mask`, nice value `nice`, limit of open files, standard output `stdout_fd` (-1: unchanged) and, with
  * `user`, that user's ids, groups and HOME; it waits. Errors: no such user, fork.
  */
 int target_spawn(struct target *t, char *const *argv, const char *user, int stdout_fd,
-		 const sigset_t *mask, int nice, struct err *err);
+		 const sigset_t *mask, int nice, const struct rlimit *files, struct err *err);
 
-/* Lets it run and waits for its exec: 0, or the exec's error with a sentence (the child is reaped then). */
+/* Lets it run and waits for its exec: 0, or the exec's error (-ENOEXEC: nothing for this machine) with a sentence (the child is reaped then). */
 int target_go(struct target *t, const char *command, struct err *err);
 
 /* Reaps it if it has ended; with `block`, waits. */
