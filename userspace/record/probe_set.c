@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bpf/events.h"
 #include "record/recording.h"
 
 /* Counters cost time at every switch: they are read when asked for. Without the scheduler's programs the threads have theirs. */
@@ -18,6 +19,24 @@ static bool wanted(const struct recording *rec, const struct probe *probe)
 	return strcmp(probe->name, "counter_task") || !rec->result->bpf;
 }
 
+/*
+ * Programs, links and maps are some 120 descriptors, and a few more for each CPU. With too few some probes would open and others not:
+ * rather none does.
+ */
+static int enough_files(const struct recording *rec, struct err *why)
+{
+	unsigned int each_cpu = 2 + (rec->opts->counters ? COUNTERS_MAX : 0);
+	unsigned long long need = 150 + (unsigned long long)each_cpu * rec->env.nr_cpus;
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur >= need)
+		return 0;
+	return err_set(
+		why, -EMFILE,
+		"it takes up to %llu open files, and here are %llu allowed; raise the limit (ulimit -n %llu)",
+		need, (unsigned long long)now.rlim_cur, need);
+}
+
 int probe_set_open(struct recording *rec, struct err *err)
 {
 	for (int i = 0; i < MAX_PROBES && probes[i]; i++) {
@@ -29,6 +48,8 @@ int probe_set_open(struct recording *rec, struct err *err)
 			continue;
 		if (sched && rec->opts->no_bpf)
 			r = err_set(&why, -EPERM, "it was asked to do without BPF");
+		else if (sched && enough_files(rec, &why))
+			r = why.code;
 		else
 			r = probes[i]->open(&rec->env, &rec->state[i], &why);
 		rec->opened[i] = !r;

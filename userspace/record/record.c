@@ -29,6 +29,7 @@
 #define DEFAULT_HZ 99
 #define RECORDER_NICE (-20)
 #define MANY_FILES 65536
+#define FEW_FILES 24 /* without BPF */
 
 static void json_p(json_t **json)
 {
@@ -335,17 +336,24 @@ static int prepare(struct recording *rec, struct err *err)
 	return r ? r : hold_command(rec, err);
 }
 
-/* Programs, maps and rings are some 120 descriptors, and a few more for each CPU; a shell's limit may be lower than need be. */
-static void allow_files(struct recording *rec)
+/* A shell's limit may be lower than need be. */
+static int allow_files(struct recording *rec, struct err *err)
 {
 	struct rlimit more;
 
 	if (getrlimit(RLIMIT_NOFILE, &rec->old_files))
-		return;
+		return err_sys(err, -errno, "cannot read the limit of open files");
 	more = rec->old_files;
 	if (more.rlim_cur < MANY_FILES)
 		more.rlim_cur = more.rlim_max < MANY_FILES ? more.rlim_max : MANY_FILES;
+	if (more.rlim_cur < FEW_FILES)
+		return err_set(
+			err, -EMFILE,
+			"a recording needs more open files than the %llu that are allowed here; raise the limit "
+			"(ulimit -n 1024)",
+			(unsigned long long)more.rlim_cur);
 	setrlimit(RLIMIT_NOFILE, &more);
+	return 0;
 }
 
 int record_run(const struct record_options *opts, struct record_result *ret, struct err *err)
@@ -362,7 +370,9 @@ int record_run(const struct record_options *opts, struct record_result *ret, str
 	int r;
 
 	*ret = (struct record_result){};
-	allow_files(&rec);
+	r = allow_files(&rec, err);
+	if (r)
+		return r;
 	old_pipe = signal(SIGPIPE, SIG_IGN); /* a command that a signal ended while it was held */
 	r = prepare(&rec, err);
 	if (!r)

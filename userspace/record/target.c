@@ -166,15 +166,6 @@ static _Noreturn void child(const struct target *t, int wait_fd, int result_fd, 
 
 /* ---- the recorder ---- */
 
-static int start_error(int code, struct err *err)
-{
-	if (code == -EMFILE)
-		return err_set(
-			err, code,
-			"cannot start the command: the limit of open files is too low; raise it (ulimit -n 256)");
-	return err_sys(err, code, "cannot start the command");
-}
-
 int target_spawn(struct target *t, char *const *argv, const char *user, int stdout_fd,
 		 const sigset_t *mask, int nice, const struct rlimit *files, struct err *err)
 {
@@ -189,13 +180,13 @@ int target_spawn(struct target *t, char *const *argv, const char *user, int stdo
 		return err_set(err, -EPERM, "running the command as '%s' needs root: use sudo",
 			       user);
 	if (pipe2(go, O_CLOEXEC))
-		return start_error(-errno, err);
+		return err_sys(err, -errno, "cannot start the command");
 	if (pipe2(result, O_CLOEXEC)) {
 		int code = -errno;
 
 		close(go[0]);
 		close(go[1]);
-		return start_error(code, err);
+		return err_sys(err, code, "cannot start the command");
 	}
 	*t = (struct target){ .go_fd = go[1], .result_fd = result[0] };
 	t->pid = fork();
@@ -209,7 +200,7 @@ int target_spawn(struct target *t, char *const *argv, const char *user, int stdo
 		close(go[1]);
 		close(result[0]);
 		*t = TARGET_NONE;
-		return start_error(code, err);
+		return err_sys(err, code, "cannot start the command");
 	}
 	return 0;
 }

@@ -139,6 +139,7 @@ static int bomb(long most)
 
 	if (b == MAP_FAILED || pipe2(hold, O_CLOEXEC))
 		die("bomb");
+	b->made = 1;
 	first = fork();
 	if (first < 0)
 		die("fork");
