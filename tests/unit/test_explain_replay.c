@@ -153,6 +153,41 @@ static void test_counts(void **state)
 	findings_free(&all);
 }
 
+/* Where it is measured what a move costs here, there is a bound, and its interval: few of them are then worth a sentence, too. */
+static void test_moves(void **state)
+{
+	struct replay replay = made_replay();
+	const struct finding *f;
+	struct findings all;
+	struct made m;
+
+	(void)state;
+	explain_make(&m);
+	m.facts.replay = &replay;
+	m.run.migrations = 40;
+	m.run.ledger_ns[CLASS_ONCPU] = 2 * T;
+	replay.moves = 38;
+	replay.move_cost = (struct cost_range){ true, 41000, 9000, 400000 };
+	replay.without[REPLAY_MOVES].expected_ns = replay.as_is_ns - T / 10;
+	replay.without[REPLAY_MOVES].least_ns = replay.as_is_ns - T / 5;
+	explain_find(&m, &all);
+	f = explain_the(&all, "migration");
+	explain_says(f, "41.0 us each on this machine (9.0 to 400.0");
+	explain_says(f, "Without them at most 2.50x.");
+	assert_true(fabs(f->bound - 2.5) < 1e-9 && f->lost_ns == 0);
+	assert_string_equal(bound_by(f), "replay");
+	assert_true(fabs(json_real_value(json_object_get(json_object_get(f->evidence, "replay"),
+							 "expected_speedup")) -
+			 2 / 0.9) < 1e-9);
+	findings_free(&all);
+
+	/* of no use, and few */
+	replay.without[REPLAY_MOVES].least_ns = replay.as_is_ns - T / 200;
+	explain_find(&m, &all);
+	assert_null(explain_the(&all, "migration"));
+	findings_free(&all);
+}
+
 static void test_coordinator_alone(void **state)
 {
 	const struct finding *f;
@@ -177,11 +212,9 @@ static void test_coordinator_alone(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_extremes),
-		cmocka_unit_test(test_withheld),
-		cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_coordinator_alone),
+		cmocka_unit_test(test_bounds),   cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_withheld), cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_moves),    cmocka_unit_test(test_coordinator_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,13 +29,16 @@ struct made {
 	struct locks *locks;
 	struct replay_source *source;
 	struct replay replay;
+	const struct machine_costs *costs; /* NULL: not known */
 };
+
+static const struct machine_costs move_costs = { .migration = { true, 10, 5, 20 } };
 
 static void make_begin(struct made *m)
 {
 	struct err err;
 
-	*m = (struct made){};
+	*m = (struct made){ .costs = &move_costs };
 	assert_int_equal(ledger_new(ARCH_X86_64, SIM_CPUS, &m->ledger, &err), 0);
 	assert_int_equal(passes_new(m->ledger, SIM_CPUS, PASS_HISTORY, &m->passes, &err), 0);
 	assert_int_equal(replay_listen(m->ledger, &m->source), 0);
@@ -47,7 +50,9 @@ static void make_end(struct made *m, uint64_t end_ns, unsigned int cpus)
 	assert_int_equal(passes_end(m->passes, end_ns), 0);
 	ledger_finish(m->ledger, end_ns);
 	assert_int_equal(locks_finish(m->locks), 0);
-	assert_int_equal(replay_make(m->source, m->passes->history, m->locks, cpus, &m->replay), 0);
+	assert_int_equal(replay_make(m->source, m->passes->history, m->locks, cpus, m->costs,
+				     &m->replay),
+			 0);
 }
 
 static void make_free(struct made *m)
@@ -175,6 +180,73 @@ static const struct {
 	  "450 cpu0 switch idle A\n"
 	  "500 cpu0 switch A/X idle\n",
 	  REPLAY_IO, 500, 400, 350, 350 },
+	{ "without moves: the time on a CPU behind one is shorter by 10, by 20 at most", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "200 cpu0 switch A/S:nanosleep idle\n"
+	  "300 cpu1 wake A by idle hardirq\n"
+	  "300 cpu1 migrate A 0 1\n"
+	  "300 cpu1 switch idle A\n"
+	  "400 cpu1 switch A/X idle\n",
+	  REPLAY_MOVES, 400, 300, 290, 280 },
+	{ "... by no more than it is long; where a new thread is put is no move", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "150 cpu0 fork A > B tid=2\n"
+	  "150 cpu0 migrate B 0 1\n"
+	  "150 cpu0 wakeup B new\n"
+	  "150 cpu1 switch idle B\n"
+	  "200 cpu0 switch A/S:nanosleep idle\n"
+	  "300 cpu1 switch B/X idle\n"
+	  "300 cpu1 wake A by idle hardirq\n"
+	  "300 cpu1 migrate A 0 1\n"
+	  "300 cpu1 switch idle A\n"
+	  "305 cpu1 switch A/S:nanosleep idle\n"
+	  "405 cpu1 wake A by idle hardirq\n"
+	  "405 cpu1 switch idle A\n"
+	  "500 cpu1 switch A/X idle\n",
+	  REPLAY_MOVES, 500, 400, 395, 395 },
+	{ "three on two CPUs, each on one: the first and the third share theirs", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "100 cpu1 fork B > C tid=3\n"
+	  "100 cpu1 wakeup C new\n"
+	  "200 cpu1 switch B/P C\n"
+	  "300 cpu0 switch A/X idle\n"
+	  "300 cpu0 migrate B 1 0 queued\n"
+	  "300 cpu0 switch idle B\n"
+	  "400 cpu0 switch B/X idle\n"
+	  "400 cpu1 switch C/X idle\n",
+	  REPLAY_PINNED, 400, 300, 400, 400 },
+	{ "... without moves: the second one's end alone is no shorter run", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "100 cpu1 fork B > C tid=3\n"
+	  "100 cpu1 wakeup C new\n"
+	  "200 cpu1 switch B/P C\n"
+	  "300 cpu0 switch A/X idle\n"
+	  "300 cpu0 migrate B 1 0 queued\n"
+	  "300 cpu0 switch idle B\n"
+	  "400 cpu0 switch B/X idle\n"
+	  "400 cpu1 switch C/X idle\n",
+	  REPLAY_MOVES, 400, 300, 300, 290 },
+	{ "before others: behind them it waited 100 when it lost its CPU, and perhaps the 50 after a wake-up",
+	  1,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "200 cpu0 switch A/P u9\n"
+	  "300 cpu0 switch u9 A\n"
+	  "350 cpu0 switch A/S:nanosleep u9\n"
+	  "400 cpu0 wake A by idle hardirq\n"
+	  "450 cpu0 switch u9 A\n"
+	  "500 cpu0 switch A/X idle\n",
+	  REPLAY_FIRST, 500, 400, 300, 250 },
+	{ "... what threads of its own take from it stays", 1,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu0 fork A > B tid=2\n"
+	  "100 cpu0 wakeup B new\n"
+	  "200 cpu0 switch A/P B\n"
+	  "300 cpu0 switch B/P A\n"
+	  "400 cpu0 switch A/X B\n"
+	  "500 cpu0 switch B/X idle\n",
+	  REPLAY_FIRST, 500, 400, 400, 400 },
 	{ "what it waits for when the recording ends is no part of it, the time until then is", 1,
 	  "100 cpu0 snap A tid=1 oncpu\n"
 	  "200 cpu0 switch A/I:read idle\n"
@@ -207,6 +279,29 @@ static void test_cases(void **state)
 				 got->expected_ns, got->least_ns);
 		make_free(&m);
 	}
+}
+
+/* Where nobody measured what a move costs, nothing is said of a run without moves; threads on one CPU each are played all the same. */
+static void test_no_costs(void **state)
+{
+	struct made m;
+
+	(void)state;
+	make_begin(&m);
+	m.costs = NULL;
+	trace_text_feed_locks(m.ledger, m.passes, m.locks,
+			      "100 cpu0 snap A tid=1 oncpu\n"
+			      "200 cpu0 switch A/S:nanosleep idle\n"
+			      "300 cpu1 wake A by idle hardirq\n"
+			      "300 cpu1 migrate A 0 1\n"
+			      "300 cpu1 switch idle A\n"
+			      "400 cpu1 switch A/X idle\n");
+	make_end(&m, 400, 2);
+	assert_true(m.replay.good && m.replay.moves == 1 && !m.replay.move_cost.known);
+	assert_false(m.replay.without[REPLAY_MOVES].made);
+	assert_int_equal(m.replay.without[REPLAY_PINNED].expected_ns, 300);
+	assert_int_equal(m.replay.without[REPLAY_PINNED].least_ns, 300);
+	make_free(&m);
 }
 
 /* Two locks: without the one the other one's waits stay. */
@@ -306,7 +401,7 @@ static void run_random(struct sim_options opt)
 		const struct replay_time *t = &m.replay.without[what];
 
 		assert_true(t->made && t->least_ns <= t->expected_ns);
-		if (what != REPLAY_ONE_LESS)
+		if (what != REPLAY_ONE_LESS && what != REPLAY_PINNED)
 			assert_true(t->expected_ns <= m.replay.as_is_ns);
 		nr_shorter += t->expected_ns < m.replay.as_is_ns;
 	}
@@ -332,9 +427,8 @@ static void test_random(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_one_lock),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_cases),    cmocka_unit_test(test_no_costs),
+		cmocka_unit_test(test_one_lock), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_random),
 	};
 

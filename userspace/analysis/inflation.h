@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analysis/cost.h"
 #include "analysis/experiment.h"
 #include "analysis/stack.h"
 
@@ -42,17 +43,6 @@ enum inflation_part {
 
 /* The name in every output: "shared" ... */
 const char *inflation_part_name(enum inflation_part part);
-
-/* A cost in ns, with an interval. */
-struct cost_range {
-	bool known;
-	double ns, low_ns, high_ns;
-};
-
-/* What this machine charges: see cli/calibration.h. */
-struct machine_costs {
-	struct cost_range one_switch, migration;
-};
 
 /* i(n), as capacity.h measures it; times 0: not measured. */
 struct shared_capacity {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "analysis/replay_impl.h"
+#include "base/cleanup.h"
 
 static const struct replay_cut cuts[REPLAY_NR] = {
 	[REPLAY_GIL] = { .classes = 1u << CLASS_GIL },
@@ -19,38 +20,61 @@ static const struct replay_cut cuts[REPLAY_NR] = {
 	[REPLAY_IO] = { .classes = 1u << CLASS_IO },
 	[REPLAY_ONE_MORE] = { .more = 1 },
 	[REPLAY_ONE_LESS] = { .more = -1 },
+	[REPLAY_MOVES] = { .no_moves = true },
+	[REPLAY_PINNED] = { .no_moves = true, .pinned = true },
+	[REPLAY_FIRST] = { .first = true },
 };
 
-/* The work of each group, divided by its CPUs. */
-static uint64_t least_by_work(const struct replay_model *m, const struct replay_cut *cut)
+/* The work of each group, divided by its CPUs; where each thread is on one CPU, the work of each CPU. */
+static int least_by_work(const struct replay_model *m, const struct replay_cut *cut,
+			 uint64_t *ret_ns)
 {
-	uint64_t least = 0;
+	_cleanup_(free_p)
+		uint64_t *work_ns = calloc(m->nr_groups + m->nr_pins + 1, sizeof(*work_ns));
 
-	for (size_t i = 0; i < m->nr_groups && !cut->no_queue; i++) {
-		int cpus = (int)m->group[i].cpus + cut->more;
-		uint64_t ns = m->group[i].work_ns / (uint64_t)(cpus > 0 ? cpus : 1);
+	*ret_ns = 0;
+	if (!work_ns)
+		return -ENOMEM;
+	for (size_t n = 0; n < m->nr_threads && !cut->no_queue; n++) {
+		const struct replay_thread *t = &m->thread[n];
+		uint64_t *mine = &work_ns[cut->pinned ? t->pin : t->group];
+		int cpus = cut->pinned ? 1 : (int)m->group[t->group].cpus + cut->more;
+		uint64_t ns;
 
-		if (!m->group[i].merged && ns > least)
-			least = ns;
+		for (size_t i = t->first; i < t->end; i++)
+			*mine += m->op[i].kind == OP_RUN ? replay_run_ns(cut, &m->op[i]) : 0;
+		ns = *mine / (uint64_t)(cpus > 0 ? cpus : 1);
+		*ret_ns = ns > *ret_ns ? ns : *ret_ns;
 	}
-	return least;
+	return 0;
+}
+
+/* Fewer CPUs, or each thread on one, may take longer; without anything else, the run as it was remains possible. */
+static bool may_take_longer(const struct replay_cut *cut)
+{
+	return cut->more < 0 || cut->pinned;
 }
 
 static int run_without(const struct replay_model *m, const struct replay_cut *cut,
-		       uint64_t as_is_ns, struct replay_time *ret)
+		       const struct replay *r, struct replay_time *ret)
 {
-	struct replay_cut unlimited = *cut;
-	uint64_t chain_ns, expected_ns, work_ns = least_by_work(m, cut);
-	int r = model_run(m, cut, &expected_ns);
+	struct replay_cut likely = *cut, unlimited = *cut;
+	uint64_t chain_ns, expected_ns, work_ns, as_is_ns = r->as_is_ns - m->tail_ns;
+	int failed;
 
+	likely.move_ns = (uint64_t)fmax(0, r->move_cost.ns);
+	unlimited.move_ns = (uint64_t)fmax(0, r->move_cost.high_ns);
+	failed = least_by_work(m, &unlimited, &work_ns);
 	unlimited.unlimited = true;
+	unlimited.pinned = false;
 	/* on a CPU more what others took of the ones there were may be no wait at all */
 	unlimited.no_queue |= cut->more > 0;
-	r = r ?: model_run(m, &unlimited, &chain_ns);
-	if (r)
-		return r;
-	/* less than before is always possible, but fewer CPUs may take longer */
-	if (cut->more >= 0 && expected_ns > as_is_ns)
+	failed = failed                                      ?:
+			 model_run(m, &likely, &expected_ns) ?:
+							       model_run(m, &unlimited, &chain_ns);
+	if (failed)
+		return failed;
+	if (!may_take_longer(cut) && expected_ns > as_is_ns)
 		expected_ns = as_is_ns;
 	*ret = (struct replay_time){ .made = true,
 				     .expected_ns = expected_ns + m->tail_ns,
@@ -97,7 +121,7 @@ static int run_locks(const struct replay_model *m, const struct locks *locks, st
 		lock->kind = list[i]->kind;
 		lock->wait_ns = list[i]->wait_ns;
 		copy_name(lock->name, sizeof(lock->name), list[i]->name ?: "");
-		r = run_without(m, &cut, ret->as_is_ns - m->tail_ns, &lock->without);
+		r = run_without(m, &cut, ret, &lock->without);
 		ret->nr_locks += !r;
 	}
 	return r;
@@ -130,6 +154,7 @@ static int check(const struct replay_model *m, struct replay *ret)
 	ret->threads = m->nr_threads;
 	ret->waits = m->waits;
 	ret->edges = m->edges;
+	ret->moves = m->moves;
 	if ((double)m->untracked_ns > REPLAY_UNTRACKED_MAX * (double)m->total_ns) {
 		snprintf(ret->why, sizeof(ret->why),
 			 "%.1f %% of the threads' time is untracked, more than %.0f %%",
@@ -157,24 +182,28 @@ static int check(const struct replay_model *m, struct replay *ret)
 	return -ENODATA;
 }
 
-static bool worth_it(const struct replay_model *m, enum replay_what what)
+static bool worth_it(const struct replay_model *m, const struct replay *r, enum replay_what what)
 {
+	if (what == REPLAY_MOVES)
+		return r->move_cost.known;
 	return what != REPLAY_ONE_LESS || nr_cpus_of(m) > 1;
 }
 
 int replay_make(struct replay_source *source, const struct history *history,
-		const struct locks *locks, unsigned int nr_cpus, struct replay *ret_replay)
+		const struct locks *locks, unsigned int nr_cpus, const struct machine_costs *costs,
+		struct replay *ret_replay)
 {
 	struct replay_model m;
 	int r;
 
 	*ret_replay = (struct replay){};
+	if (costs && costs->migration.known)
+		ret_replay->move_cost = costs->migration;
 	r = model_make(source, history, nr_cpus, &m, ret_replay->why);
 	r = r ?: check(&m, ret_replay);
 	for (int what = 0; what < REPLAY_NR && !r; what++)
-		if (worth_it(&m, what))
-			r = run_without(&m, &cuts[what], ret_replay->as_is_ns - m.tail_ns,
-					&ret_replay->without[what]);
+		if (worth_it(&m, ret_replay, what))
+			r = run_without(&m, &cuts[what], ret_replay, &ret_replay->without[what]);
 	r = r ?: run_locks(&m, locks, ret_replay);
 	model_free(&m);
 	ret_replay->good = !r;

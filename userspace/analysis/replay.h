@@ -13,6 +13,11 @@
  *   as it was     must come out at the time measured; where it is off by more than REPLAY_OFF_MAX, nothing is predicted
  *   without X     the waits of X take no time, and neither do the waits for a CPU after them; each keeps its time on a CPU
  *
+ *   no moves      the time on a CPU behind each move to another CPU is shorter by what a move costs here (cost.h): by its middle value in
+ *                 `expected`, by the most in `least`; not made where nobody measured that cost
+ *   pinned        each thread may use one CPU only, the k-th one the k-th CPU and so on in turns; no moves, as above (if the cost is known)
+ *   first         none waits for a CPU behind programs that are not recorded: after another thread was given its CPU (`expected`), ever (`least`)
+ *
  * What is assumed: who waits for whom stays as recorded, and no new waits come; time on a CPU stays the same; what a wait for a CPU
  * took while a CPU was free (waking an idle one, programs that are not recorded) stays. Ready threads get a free CPU in the
  * recorded order as long as the replay follows the recording, and in turns of REPLAY_SLICE_NS from then on (a list scheduler).
@@ -31,6 +36,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analysis/cost.h"
 #include "analysis/history.h"
 #include "analysis/ledger.h"
 #include "analysis/locks.h"
@@ -49,6 +55,9 @@ enum replay_what {
 	REPLAY_IO,        /* no wait for pipes, sockets, files, the disk */
 	REPLAY_ONE_MORE,  /* one CPU more */
 	REPLAY_ONE_LESS,  /* one CPU less; not made where there was one only */
+	REPLAY_MOVES,     /* no migrations: nothing of what they cost */
+	REPLAY_PINNED,    /* each thread on one CPU, in turns; may take longer */
+	REPLAY_FIRST,     /* before all programs that are not recorded */
 	REPLAY_NR
 };
 
@@ -73,6 +82,8 @@ struct replay {
 	uint64_t measured_ns, as_is_ns;
 	unsigned int cpus;            /* that the recorded threads could use */
 	size_t threads, waits, edges; /* edges: waits that another recorded thread ended */
+	uint64_t moves;               /* migrations in front of a time on a CPU */
+	struct cost_range move_cost;  /* of each */
 	struct replay_time without[REPLAY_NR];
 	struct replay_lock lock[REPLAY_LOCKS]; /* waited for longest; without that one alone */
 	size_t nr_locks;
@@ -84,16 +95,18 @@ struct replay_source;
 int replay_listen(struct ledger *l, struct replay_source **ret_source);
 
 /*
- * After ledger_finish(), while history and locks (NULL: no names) live. nr_cpus: of the machine that worked. Where a replay cannot be trusted
- * ret_replay says why. 0 or -ENOMEM.
+ * After ledger_finish(), while history and locks (NULL: no names) live. nr_cpus and costs (NULL: not known): of the machine that worked. Where a
+ * replay cannot be trusted ret_replay says why. 0 or -ENOMEM.
  */
 int replay_make(struct replay_source *source, const struct history *history,
-		const struct locks *locks, unsigned int nr_cpus, struct replay *ret_replay);
+		const struct locks *locks, unsigned int nr_cpus, const struct machine_costs *costs,
+		struct replay *ret_replay);
 
 void replay_source_free(struct replay_source *source);
 
 /* All of that for a file. 0, -ENOMEM, or as load_open(). */
-int replay_trace(const char *path, struct replay *ret_replay, struct err *err);
+int replay_trace(const char *path, const struct machine_costs *costs, struct replay *ret_replay,
+		 struct err *err);
 
 /* A share of a run of run_ns that lies within the recording: what it would take, when the recording took time_ns instead. */
 uint64_t replay_of_run(const struct replay *r, uint64_t run_ns, uint64_t time_ns);

@@ -86,6 +86,22 @@ static void merge_all(struct replay_model *m)
 			m->thread[n].group = into[m->thread[n].group];
 }
 
+/* A group's threads go on its CPUs in turns. */
+static void pin_all(struct replay_model *m)
+{
+	uint32_t first[REPLAY_GROUPS] = { 0 }, next[REPLAY_GROUPS] = { 0 };
+
+	for (size_t i = 0; i < m->nr_groups; i++) {
+		first[i] = m->nr_pins;
+		m->nr_pins += m->group[i].merged ? 0 : m->group[i].cpus;
+	}
+	for (size_t n = 0; n < m->nr_threads; n++) {
+		struct replay_thread *t = &m->thread[n];
+
+		t->pin = first[t->group] + next[t->group]++ % m->group[t->group].cpus;
+	}
+}
+
 void groups_make(struct replay_model *m, const struct ledger *l, unsigned int nr_cpus)
 {
 	if (!nr_cpus)
@@ -95,6 +111,7 @@ void groups_make(struct replay_model *m, const struct ledger *l, unsigned int nr
 	merge_all(m);
 	for (size_t i = 0; i < m->nr_groups; i++)
 		m->group[i].cpus = count_cpus(&m->group[i], nr_cpus);
+	pin_all(m);
 }
 
 /* ---- when a CPU was free ---- */
@@ -118,7 +135,6 @@ static int collect_turns(struct replay_model *m, struct turn **ret_turns, size_t
 
 	for (size_t n = 0; n < m->nr_threads; n++) {
 		const struct replay_thread *t = &m->thread[n];
-		struct replay_group *g = &m->group[t->group];
 		uint64_t at_ns = 0;
 
 		for (size_t i = t->first; i < t->end; i++) {
@@ -133,7 +149,6 @@ static int collect_turns(struct replay_model *m, struct turn **ret_turns, size_t
 			(*ret_turns)[(*ret_nr)++] = (struct turn){ at_ns, t->group, 1 };
 			at_ns += op->ns;
 			(*ret_turns)[(*ret_nr)++] = (struct turn){ at_ns, t->group, -1 };
-			g->work_ns += op->ns;
 		}
 	}
 	if (*ret_nr)

@@ -17,13 +17,15 @@ struct op {
 	uint64_t ns;
 	uint64_t at_ns; /* OP_QUEUE: when it got the CPU in the recording */
 	uint32_t token;
-	uint32_t lock; /* OP_WAIT, OP_FIXED: its index + 1, 0: none */
+	uint32_t lock;  /* OP_WAIT, OP_FIXED: its index + 1, 0: none */
+	uint16_t moves; /* OP_RUN: so many migrations in front of it */
 	uint8_t kind, class;
 };
 
 struct replay_thread {
 	size_t first, end; /* its ops */
 	uint32_t serial, group;
+	uint32_t pin; /* its CPU, counted through all groups, where each has only one */
 };
 
 /* Threads that may use the same CPUs. */
@@ -32,7 +34,6 @@ struct replay_group {
 	bool any;    /* all CPUs */
 	bool merged; /* into another one: no thread is left in it */
 	unsigned int cpus;
-	uint64_t work_ns;
 	/* while recorded threads left one of its CPUs free: moments, and how much of that was before */
 	struct replay_free {
 		uint64_t time_ns, free_ns;
@@ -53,8 +54,10 @@ struct replay_model {
 	uint64_t tail_ns;          /* and to the end of the recording */
 	uint64_t total_ns, untracked_ns;
 	size_t waits, edges;
+	uint64_t moves;
 	struct replay_group group[REPLAY_GROUPS];
 	size_t nr_groups;
+	uint32_t nr_pins;
 };
 
 /* What is left out. */
@@ -64,7 +67,19 @@ struct replay_cut {
 	bool no_queue;    /* a CPU at once, and as many as wanted */
 	bool unlimited;   /* as many as wanted */
 	int more;         /* CPUs, added to each group's */
+	bool no_moves;    /* they cost nothing ... */
+	uint64_t move_ns; /* ... of this much each */
+	bool pinned;      /* each thread to one CPU */
+	bool first; /* no wait behind others' threads after a preemption; with unlimited: none at all while a CPU was free */
 };
+
+/* What is left of an op's time on a CPU. */
+static inline uint64_t replay_run_ns(const struct replay_cut *cut, const struct op *op)
+{
+	uint64_t less_ns = cut->no_moves ? op->moves * cut->move_ns : 0;
+
+	return op->ns > less_ns ? op->ns - less_ns : 0;
+}
 
 struct replay_wait {
 	uint64_t to_ns;
@@ -76,9 +91,23 @@ struct replay_waits {
 	size_t nr, cap;
 };
 
+/* A time on a CPU behind migrations. */
+struct replay_move {
+	uint64_t to_ns; /* when it ended */
+	uint16_t nr;
+};
+
+struct replay_moves {
+	struct replay_move *at;
+	size_t nr, cap;
+	bool ran;
+	uint64_t seen; /* migrations until the last time on a CPU */
+};
+
 struct replay_source {
 	struct ledger *ledger;
 	struct serial_map *waits; /* struct replay_waits */
+	struct serial_map *moves; /* struct replay_moves */
 	int failed;
 };
 

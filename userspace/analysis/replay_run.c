@@ -76,7 +76,8 @@ static uint32_t heap_take(struct heap *h)
 /* ---- the state ---- */
 
 struct player {
-	size_t at;                    /* its op */
+	size_t at; /* its op */
+	size_t stage;
 	uint64_t left_ns;             /* of it, once begun */
 	uint64_t since_ns;            /* left_ns is as of then */
 	uint64_t turn_ns;             /* when it got its CPU */
@@ -100,7 +101,8 @@ struct play {
 	const struct replay_cut *cut;
 	struct player *player;
 	struct token *token;
-	struct stage stage[REPLAY_GROUPS];
+	struct stage *stage; /* a group's; with each thread pinned, a CPU's */
+	size_t nr_stages;
 	struct heap events;
 	uint64_t now_ns, came, last_ns;
 	size_t over;
@@ -122,7 +124,7 @@ static void take_cpus(struct play *p, struct stage *s, int by)
 
 static struct stage *stage_of(struct play *p, uint32_t thread)
 {
-	return &p->stage[p->m->thread[thread].group];
+	return &p->stage[p->player[thread].stage];
 }
 
 static void leave_cpu(struct play *p, uint32_t thread)
@@ -167,7 +169,7 @@ static bool do_run(struct play *p, uint32_t thread, const struct op *op)
 	uint64_t turn_ns = p->now_ns - who->turn_ns, slice_ns;
 
 	if (!who->begun)
-		who->left_ns = op->ns;
+		who->left_ns = replay_run_ns(p->cut, op);
 	else
 		who->left_ns -= p->now_ns - who->since_ns;
 	who->begun = true;
@@ -243,6 +245,14 @@ static bool do_fixed(struct play *p, uint32_t thread, const struct op *op)
 	return false;
 }
 
+/* So much of a wait for a CPU is left while one is free. */
+static uint64_t latent_ns(const struct play *p, const struct op *op)
+{
+	bool others = p->cut->first && (p->cut->unlimited || op->class == CLASS_RUNQ_PREEMPTED);
+
+	return p->cut->no_queue || others ? 0 : op->ns;
+}
+
 static bool do_queue(struct play *p, uint32_t thread, const struct op *op)
 {
 	struct player *who = &p->player[thread];
@@ -253,7 +263,7 @@ static bool do_queue(struct play *p, uint32_t thread, const struct op *op)
 		return true;
 	}
 	who->begun = true;
-	want_cpu(p, thread, p->cut->no_queue ? 0 : op->ns);
+	want_cpu(p, thread, latent_ns(p, op));
 	return false;
 }
 
@@ -301,7 +311,7 @@ static uint64_t turn_of(const struct play *p, uint32_t thread)
 /* Who has waited long enough while a CPU was free. */
 static void wake_latent(struct play *p)
 {
-	for (size_t i = 0; i < p->m->nr_groups; i++) {
+	for (size_t i = 0; i < p->nr_stages; i++) {
 		struct stage *s = &p->stage[i];
 
 		while (!p->r && s->latent.nr && s->latent.at[0].key <= free_now(p, s)) {
@@ -315,7 +325,7 @@ static void wake_latent(struct play *p)
 /* Gives one CPU away. False: there is none, or nobody wants it. */
 static bool dispatch(struct play *p)
 {
-	for (size_t i = 0; i < p->m->nr_groups; i++) {
+	for (size_t i = 0; i < p->nr_stages; i++) {
 		struct stage *s = &p->stage[i];
 		const struct op *op;
 		uint32_t thread;
@@ -340,7 +350,7 @@ static uint64_t next_ns(const struct play *p)
 {
 	uint64_t next = p->events.nr ? p->events.at[0].key : NEVER;
 
-	for (size_t i = 0; i < p->m->nr_groups; i++) {
+	for (size_t i = 0; i < p->nr_stages; i++) {
 		const struct stage *s = &p->stage[i];
 		uint64_t at_ns;
 
@@ -361,23 +371,41 @@ static void play_moment(struct play *p)
 	} while (!p->r && ((p->events.nr && p->events.at[0].key <= p->now_ns) || dispatch(p)));
 }
 
+/* The CPUs of a group. */
+static unsigned int cpus_of(const struct play *p, const struct replay_group *g)
+{
+	int cpus = (int)g->cpus + p->cut->more;
+
+	return p->cut->unlimited || p->cut->no_queue ? MANY : cpus > 0 ? (unsigned int)cpus : 1;
+}
+
+/* A stage for each group; where each thread is on one CPU, for each CPU. */
+static int make_stages(struct play *p)
+{
+	const struct replay_model *m = p->m;
+	bool pinned = p->cut->pinned;
+
+	p->nr_stages = pinned ? m->nr_pins : m->nr_groups;
+	p->stage = calloc(p->nr_stages + 1, sizeof(*p->stage));
+	if (!p->stage)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->nr_stages; i++)
+		p->stage[i].cpus = pinned ? 1 : cpus_of(p, &m->group[i]);
+	for (size_t n = 0; n < m->nr_threads; n++)
+		p->player[n].stage = pinned ? m->thread[n].pin : m->thread[n].group;
+	return 0;
+}
+
 static int play_begin(struct play *p)
 {
 	const struct replay_model *m = p->m;
 
 	p->player = calloc(m->nr_threads + 1, sizeof(*p->player));
 	p->token = calloc(m->nr_tokens + 1ull, sizeof(*p->token));
-	if (!p->player || !p->token)
+	if (!p->player || !p->token || make_stages(p))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->nr_tokens; i++)
 		p->token[i].at_ns = NEVER;
-	for (size_t i = 0; i < m->nr_groups; i++) {
-		int cpus = (int)m->group[i].cpus + p->cut->more;
-
-		p->stage[i].cpus = p->cut->unlimited || p->cut->no_queue ? MANY :
-				   cpus > 0                              ? (unsigned int)cpus :
-									   1;
-	}
 	for (uint32_t i = 0; i < m->nr_threads; i++) {
 		p->player[i].at = m->thread[i].first;
 		go_on(p, i);
@@ -387,10 +415,11 @@ static int play_begin(struct play *p)
 
 static void play_end(struct play *p)
 {
-	for (size_t i = 0; i < p->m->nr_groups; i++) {
+	for (size_t i = 0; p->stage && i < p->nr_stages; i++) {
 		free(p->stage[i].ready.at);
 		free(p->stage[i].latent.at);
 	}
+	free(p->stage);
 	free(p->events.at);
 	free(p->player);
 	free(p->token);

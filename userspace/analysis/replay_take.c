@@ -23,12 +23,32 @@
 
 /* ---- while events come: which lock a wait was for ---- */
 
+/* It ran: was it moved since it ran last? Where it is put when it is made is no move: it has nothing in a cache. */
+static void on_ran(struct replay_source *s, const struct thread *t, uint64_t to_ns)
+{
+	struct replay_moves *m = serial_map_make(s->moves, t->serial);
+	uint64_t nr = m && m->ran ? t->migrations - m->seen : 0;
+
+	if (!m || (nr && vec_room(&m->at, &m->cap, m->nr + 1))) {
+		s->failed = -ENOMEM;
+		return;
+	}
+	m->ran = true;
+	m->seen = t->migrations;
+	if (nr)
+		m->at[m->nr++] =
+			(struct replay_move){ .to_ns = to_ns,
+					      .nr = nr < UINT16_MAX ? (uint16_t)nr : UINT16_MAX };
+}
+
 static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,
 			enum ledger_class class)
 {
 	struct replay_source *s = arg;
 	struct replay_waits *w;
 
+	if (class == CLASS_ONCPU && to_ns > from_ns)
+		on_ran(s, t, to_ns);
 	if (!t->waits_on || to_ns <= from_ns || (class != CLASS_LOCK && class != CLASS_GIL))
 		return;
 	w = serial_map_make(s->waits, t->serial);
@@ -43,14 +63,21 @@ int replay_listen(struct ledger *l, struct replay_source **ret_source)
 {
 	struct replay_source *s = calloc(1, sizeof(*s));
 
-	if (s)
+	if (s) {
 		s->waits = calloc(1, sizeof(*s->waits));
-	if (!s || !s->waits) {
+		s->moves = calloc(1, sizeof(*s->moves));
+	}
+	if (!s || !s->waits || !s->moves) {
+		if (s) {
+			free(s->waits);
+			free(s->moves);
+		}
 		free(s);
 		return -ENOMEM;
 	}
 	s->ledger = l;
 	s->waits->bytes = sizeof(struct replay_waits);
+	s->moves->bytes = sizeof(struct replay_moves);
 	ledger_watch(l, on_interval, s);
 	*ret_source = s;
 	return 0;
@@ -59,14 +86,20 @@ int replay_listen(struct ledger *l, struct replay_source **ret_source)
 void replay_source_free(struct replay_source *s)
 {
 	struct replay_waits *w;
+	struct replay_moves *m;
 	uint32_t serial = 0;
 
 	if (!s)
 		return;
 	while ((w = serial_map_next(s->waits, &serial)))
 		free(w->at);
+	serial = 0;
+	while ((m = serial_map_next(s->moves, &serial)))
+		free(m->at);
 	serial_map_free(s->waits);
+	serial_map_free(s->moves);
 	free(s->waits);
+	free(s->moves);
 	free(s);
 }
 
@@ -203,6 +236,16 @@ static bool is_queue(enum ledger_class class)
 	return class == CLASS_RUNQ_PREEMPTED || class == CLASS_RUNQ_WAKEUP;
 }
 
+/* The migrations in front of the time on a CPU that ends then. */
+static uint16_t moves_to(const struct taking *k, const struct past *p, uint64_t to_ns, size_t *hint)
+{
+	const struct replay_moves *m = serial_map_find(k->source->moves, p->t->serial);
+
+	while (m && *hint < m->nr && m->at[*hint].to_ns < to_ns)
+		++*hint;
+	return m && *hint < m->nr && m->at[*hint].to_ns == to_ns ? m->at[*hint].nr : 0;
+}
+
 /* Several in a row are one; where it did not get a CPU behind it (but was throttled, say), it is a wait like others. */
 static void add_queue(struct taking *k, const struct past *p, size_t i)
 {
@@ -223,18 +266,37 @@ static void add_queue(struct taking *k, const struct past *p, size_t i)
 	}
 }
 
+/* Until where its intervals were looked up. */
+struct hints {
+	size_t waits, moves;
+};
+
+static void add_run(struct taking *k, const struct past *p, size_t i, struct hints *hint)
+{
+	uint64_t from_ns = history_from(p, i), to_ns = p->at[i].to_ns;
+	size_t first = k->m->nr_ops;
+	uint16_t moves = moves_to(k, p, to_ns, &hint->moves);
+
+	if (!k->ready)
+		add(k, OP_QUEUE, 0, CLASS_RUNQ_WAKEUP)->at_ns = from_ns;
+	add_gifts(k, from_ns, to_ns, false);
+	k->ready = true;
+	k->m->moves += moves;
+	while (first < k->m->nr_ops && k->m->op[first].kind != OP_RUN)
+		first++;
+	if (first < k->m->nr_ops)
+		k->m->op[first].moves = moves;
+}
+
 static void add_interval(struct taking *k, const struct past *p, size_t i, uint32_t *token,
-			 size_t *hint)
+			 struct hints *hint)
 {
 	uint64_t from_ns = history_from(p, i), to_ns = p->at[i].to_ns;
 	enum ledger_class class = p->at[i].class;
 	struct op *op;
 
 	if (class == CLASS_ONCPU) {
-		if (!k->ready)
-			add(k, OP_QUEUE, 0, CLASS_RUNQ_WAKEUP)->at_ns = from_ns;
-		add_gifts(k, from_ns, to_ns, false);
-		k->ready = true;
+		add_run(k, p, i, hint);
 		return;
 	}
 	add_gifts(k, from_ns, to_ns, true);
@@ -250,7 +312,7 @@ static void add_interval(struct taking *k, const struct past *p, size_t i, uint3
 	} else {
 		op = add(k, OP_FIXED, to_ns - from_ns, class);
 	}
-	op->lock = lock_of(k, p, i, hint);
+	op->lock = lock_of(k, p, i, &hint->waits);
 }
 
 /* Behind its last time on a CPU a thread that did not end did nothing. */
@@ -267,7 +329,8 @@ static void take_thread(struct taking *k, struct replay_thread *thread, uint32_t
 {
 	const struct past *p = history_past(k->history, thread->serial);
 	uint64_t begin_ns = history_begin(p);
-	size_t nr = used(p), hint = 0;
+	struct hints hint = {};
+	size_t nr = used(p);
 
 	k->now = thread;
 	k->ready = false;

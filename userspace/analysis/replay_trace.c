@@ -6,7 +6,8 @@
 #include "analysis/replay.h"
 #include "base/cleanup.h"
 
-int replay_trace(const char *path, struct replay *ret_replay, struct err *err)
+int replay_trace(const char *path, const struct machine_costs *costs, struct replay *ret_replay,
+		 struct err *err)
 {
 	_cleanup_(load_free_p) struct loaded *l = NULL;
 	struct replay_source *source = NULL;
@@ -21,7 +22,7 @@ int replay_trace(const char *path, struct replay *ret_replay, struct err *err)
 	if (!r)
 		r = load_run(l, NULL, NULL, err);
 	if (!r && !l->from_books &&
-	    replay_make(source, l->passes->history, l->locks, l->meta.nr_online, ret_replay))
+	    replay_make(source, l->passes->history, l->locks, l->meta.nr_online, costs, ret_replay))
 		r = err_sys(err, -ENOMEM, "cannot analyse the trace");
 	replay_source_free(source);
 	return r;

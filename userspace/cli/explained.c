@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "base/cleanup.h"
+#include "cli/run_inflation.h"
 
 /* The program's name: the last part of the command's first word. */
 static char *name_of(const struct loaded *l)
@@ -25,16 +27,26 @@ static char *name_of(const struct loaded *l)
 	return name;
 }
 
+/* What this machine charges, if it is the one that worked there. */
+static bool costs_of(const struct loaded *l, struct machine_costs *ret)
+{
+	struct utsname here;
+
+	return !uname(&here) && !strcmp(here.nodename, l->meta.hostname) &&
+	       !strcmp(here.release, l->meta.kernel) && run_inflation_costs(ret);
+}
+
 /* What is known once the whole trace was read. */
 static int take(struct loaded *l, struct replay_source *source, struct explained *e)
 {
+	struct machine_costs costs;
 	int r = work_find(l, &e->work);
 
 	r = r ?: work_experiment(&e->work, l, &e->run);
 	r = r ?: account_take(l, &e->account);
 	if (!r && !l->from_books)
 		r = replay_make(source, l->passes->history, l->locks, l->meta.nr_online,
-				&e->replay);
+				costs_of(l, &costs) ? &costs : NULL, &e->replay);
 	e->account.workers = e->work.lanes;
 	e->facts.cpus = e->replay.good ? e->replay.cpus : l->meta.nr_online;
 	e->words = json_incref(json_object_get(l->raw_meta, "command"));

@@ -43,6 +43,8 @@ struct state {
 	struct lab *lab;
 	struct series series[LAB_MAX];
 	size_t nr;
+	struct machine_costs costs; /* where `calibrated` */
+	bool calibrated;
 	char self[4096];
 	char dir[LAB_DIR]; /* ours, removed at the end: results, and traces that are not kept */
 };
@@ -223,7 +225,7 @@ static int run_files(struct state *s, struct series *one, const char *trace, con
 		return skip(s, one, &why, err);
 	measure_capacity(one, repetition);
 	r = experiment_load(run, trace, err);
-	r = r ?: replay_trace(trace, &run->replay, err);
+	r = r ?: replay_trace(trace, s->calibrated ? &s->costs : NULL, &run->replay, err);
 	if (r)
 		experiment_free(run);
 	one->nr += !r;
@@ -388,7 +390,6 @@ static int explain(const struct lab *lab, const struct series *one, struct run_e
 static int conclude(struct state *s, struct err *err)
 {
 	const struct run_entry *reference[LAB_MAX] = { NULL };
-	struct machine_costs costs;
 	struct lab *lab = s->lab;
 
 	for (size_t i = 0; i < s->nr; i++)
@@ -404,7 +405,7 @@ static int conclude(struct state *s, struct err *err)
 		e->baseline_ns = reference[i] ? reference[i]->wall_ns : 0;
 		e->baseline_name = reference[i] ? reference[i]->name : NULL;
 	}
-	lab->calibrated = run_inflation_costs(&costs);
+	lab->calibrated = s->calibrated;
 	for (size_t i = 0; i < lab->nr; i++) {
 		const struct series *one = &s->series[i];
 
@@ -414,7 +415,7 @@ static int conclude(struct state *s, struct err *err)
 			return err_sys(err, -ENOMEM, "cannot explain the run");
 		run_inflation_split(&lab->entry[i], reference[i],
 				    one->capacity.cpus ? &one->capacity : NULL,
-				    lab->calibrated ? &costs : NULL);
+				    lab->calibrated ? &s->costs : NULL);
 	}
 	return 0;
 }
@@ -445,6 +446,7 @@ int lab_run(const struct lab_options *o, struct lab *ret_lab, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot prepare the run");
 	s->o = o;
 	s->lab = ret_lab;
+	s->calibrated = run_inflation_costs(&s->costs);
 	lab_signals_note(&signals);
 	r = add_all(s, err);
 	if (!r)

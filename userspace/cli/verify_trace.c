@@ -60,7 +60,7 @@ static int run_on(struct bench *b, unsigned int cpus, uint64_t *ret_ns, struct e
 			    recorded.interrupted ? "was interrupted" :
 						   "could not be run, or was ended by a signal");
 	if (!r)
-		r = replay_trace(b->path, replay, err);
+		r = replay_trace(b->path, NULL, replay, err);
 	unlink(b->path);
 	b->own_cpus |= !r && replay->good && replay->cpus != cpus;
 	*ret_ns = recorded.wall_ns;

@@ -154,6 +154,7 @@ static const struct replay_time *without(const struct facts *f, const char *caus
 		[REPLAY_RUNQUEUE] = "runqueue",
 		[REPLAY_THROTTLED] = "throttled",
 		[REPLAY_IO] = "io",
+		[REPLAY_MOVES] = "migration",
 	};
 
 	for (int what = 0; f->replay && what < REPLAY_NR; what++)
@@ -192,10 +193,11 @@ static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns
 {
 	const struct replay_time *t = without(f, cause);
 	double bound = t ? finding_bound_replayed(f, t) : 0;
+	bool told = lost_ns > 0 || bound > 0; /* what only counts may have a bound, too */
 
-	if (evidence && t && lost_ns > 0)
+	if (evidence && t && told)
 		tell_replay(f, t, evidence);
-	if (evidence && lost_ns > 0)
+	if (evidence && told)
 		json_object_set_new(evidence, "bound_by",
 				    json_string(bound > 0 ? "replay" : "shares"));
 	return bound > 0 ? bound : finding_bound(f, lost_ns);
