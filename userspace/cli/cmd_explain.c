@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* whyscale explain: the findings of any trace, the largest loss first; with --verify, predictions put to the test. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
@@ -13,16 +14,22 @@ struct options {
 	const char *file;
 	size_t top;
 	bool json, no_legend, verify;
+	struct verify_options trials;
 };
 
-enum option_key { KEY_JSON = 0x100, KEY_TOP, KEY_NO_LEGEND, KEY_VERIFY };
+enum option_key { KEY_JSON = 0x100, KEY_TOP, KEY_NO_LEGEND, KEY_VERIFY, KEY_FEWER };
 
 static const struct argp_option option_table[] = {
 	{ "input", 'i', "FILE", 0, "the trace to read; default: " CLI_DEFAULT_FILE, 0 },
 	{ "top", KEY_TOP, "N", 0, "at most so many findings; default: all", 0 },
-	{ "verify", KEY_VERIFY, NULL, 0,
-	  "run the recorded command again, on as many CPUs as it had and on one less or more, and compare with what "
-	  "was predicted",
+	{ "verify", KEY_VERIFY, "NAME[,NAME]", OPTION_ARG_OPTIONAL,
+	  "run the recorded command again, as it was and with one CPU less or more (fewer-cpus, more-cpus), each "
+	  "thread pinned (pin), a higher priority (nice, chrt), another switch interval of Python (interval), "
+	  "fewer workers (workers), and compare with what was predicted; default: all that can tell something",
+	  0 },
+	{ "fewer", KEY_FEWER, "WORD", 0,
+	  "for --verify: where the command is told its number of workers, as a word with {n} (-T{n}) or a "
+	  "variable (OMP_NUM_THREADS={n})",
 	  0 },
 	{ "json", KEY_JSON, NULL, 0, "show the result as JSON", 0 },
 	{ "no-legend", KEY_NO_LEGEND, NULL, 0, "without the lines that explain the words", 0 },
@@ -32,6 +39,7 @@ static const struct argp_option option_table[] = {
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	struct err err = {};
 	uint64_t number;
 
 	switch (key) {
@@ -49,6 +57,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_VERIFY:
 		o->verify = true;
+		o->trials.names = arg;
+		return verify_check_names(arg, &err) ? cli_refuse_err(state, &err) : 0;
+	case KEY_FEWER:
+		if (!strstr(arg, "{n}"))
+			return cli_refuse(state,
+					  "--fewer: '%.60s' has no {n} for the number of workers: "
+					  "give a word such as -T{n}, or OMP_NUM_THREADS={n}",
+					  arg);
+		o->trials.fewer = arg;
 		return 0;
 	case KEY_NO_LEGEND:
 		o->no_legend = true;
@@ -82,7 +99,7 @@ static int show(const struct options *o, const struct explained *e, struct err *
 	};
 
 	struct verified v = {};
-	int r = o->verify ? verify_trace(e, &v, err) : 0;
+	int r = o->verify ? verify_trace(e, &o->trials, &v, err) : 0;
 
 	if (r)
 		return r;

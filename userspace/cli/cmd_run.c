@@ -46,7 +46,9 @@ static const struct argp_option option_table[] = {
 	{ "keep", KEY_KEEP, "DIR", 0, "keep the traces there, as STRATEGY.data", 0 },
 	{ "json", KEY_JSON, NULL, 0, "show the result as JSON", 0 },
 	{ "verify", KEY_VERIFY, NULL, 0,
-	  "compare what was predicted without the GIL with the processes that were measured", 0 },
+	  "put predictions to the test: threads without the GIL against processes; another switch interval and fewer workers "
+	  "by running again what lost to the GIL, or to having more workers than CPUs",
+	  0 },
 	{ "no-bpf", KEY_NO_BPF, NULL, 0, "only counters and /proc, as without privilege", 0 },
 	{},
 };
@@ -176,11 +178,11 @@ static int show(const struct options *o, const struct lab *lab, struct err *err)
 		.why_not = lab->why_not,
 	};
 
-	struct verified v;
-	int r;
+	struct verified v = {};
+	int r = o->verify ? verify_run(lab, &o->lab, &v, err) : 0;
 
-	if (o->verify)
-		verify_run(lab, o->lab.repeats, &v);
+	if (r)
+		return r;
 	report.verified = o->verify && o->json ? verified_json(&v) : NULL;
 	uname(&uts);
 	report.kernel = uts.release;

@@ -2,9 +2,15 @@
 /* What --verify shows, and the strategies' part of it: see verify.h. */
 #include "cli/verify.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cli/cli.h"
+#include "cli/trial_run.h"
 #include "report/text.h"
+#include "strategy/strategy_args.h"
 
 /* ---- whyscale run ---- */
 
@@ -57,24 +63,81 @@ static void verify_gil(const struct lab *lab, const struct run_entry *e, const s
 		 peer->name);
 	verdict_decide(v);
 	tell_losses(peer, v);
-	ret->nr++;
+	ret->name[ret->nr++] = "processes";
 }
 
-void verify_run(const struct lab *lab, unsigned int repeats, struct verified *ret)
+/* The strategy once more, changed in the ways of `names`. */
+static int run_again(const struct run_entry *e, const struct lab_options *o, const char *names,
+		     struct verified *ret, struct err *err)
 {
-	*ret = (struct verified){};
-	for (size_t i = 0; i < lab->nr; i++) {
-		const struct run_entry *e = &lab->entry[i];
+	const struct facts facts = { .name = e->name,
+				     .run = &e->run,
+				     .stack = &e->stack,
+				     .replay = &e->run.replay,
+				     .cpus = strategy_default_workers() };
+	struct trial_bench b = { .facts = &facts,
+				 .here = facts.cpus,
+				 .workers = e->workers,
+				 .may_go_first = trial_may_go_first() };
+	char self[4096] = "", count[24], workers[16], prefix[64];
+	char *argv[] = { self,       "count",     (char *)e->name,
+			 "--count",  count,       "--workers",
+			 workers,    "--python",  (char *)(o->python ?: STRATEGY_PYTHON_DEFAULT),
+			 "--result", "/dev/null", NULL };
+	struct trial_runner runner;
+	int r;
 
-		for (size_t k = 0; k < e->findings.nr; k++)
-			if (!strcmp(e->findings.finding[k].cause, "gil"))
-				verify_gil(lab, e, &e->findings.finding[k], repeats, ret);
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0)
+		return err_sys(err, -errno, "cannot find the program file of whyscale");
+	snprintf(count, sizeof(count), "%" PRIu64, e->count);
+	snprintf(workers, sizeof(workers), "%u", e->workers);
+	snprintf(prefix, sizeof(prefix), "%.40s: ", e->name);
+	cli_note("--verify runs %s again, several times", e->name);
+	r = trial_runner_begin(&runner, argv, err);
+	runner.word = 6;
+	runner.before = runner.after = "";
+	r = r ?: verify_trials(&b, &runner, names, prefix, ret, err);
+	trial_runner_end(&runner);
+	return r;
+}
+
+/* What takes away what this one lost to. */
+static int verify_entry(const struct lab *lab, const struct run_entry *e,
+			const struct lab_options *o, struct verified *ret, struct err *err)
+{
+	bool gil = false, crowded = false;
+
+	for (size_t k = 0; k < e->findings.nr; k++) {
+		const struct finding *f = &e->findings.finding[k];
+
+		if (!strcmp(f->cause, "gil"))
+			verify_gil(lab, e, f, o->repeats, ret);
+		gil |= !strcmp(f->cause, "gil");
+		crowded |= !strcmp(f->cause, "runqueue") && e->workers > e->run.replay.cpus;
 	}
-	if (!ret->nr)
+	if (e->skipped || !e->run.replay.good || (!gil && !crowded))
+		return 0;
+	return run_again(e, o,
+			 gil && crowded ? "interval,workers" :
+			 gil            ? "interval" :
+					  "workers",
+			 ret, err);
+}
+
+int verify_run(const struct lab *lab, const struct lab_options *o, struct verified *ret,
+	       struct err *err)
+{
+	int r = 0;
+
+	*ret = (struct verified){};
+	for (size_t i = 0; i < lab->nr && !r && !lab->interrupted; i++)
+		r = verify_entry(lab, &lab->entry[i], o, ret, err);
+	if (!r && !ret->nr)
 		snprintf(
 			ret->why_not, sizeof(ret->why_not),
-			"no strategy here lost time to the GIL, or none that does the same in processes "
-			"was measured: run py-threads and py-processes, as root");
+			"no strategy here lost time to the GIL, or to having more workers than CPUs: run "
+			"py-threads and py-processes, or give --workers, as root");
+	return r;
 }
 
 /* ---- what is shown ---- */
@@ -92,13 +155,24 @@ void verified_text(const struct verified *v, int width, FILE *out)
 			   one->what, verdict_text(one, text), one->experiment,
 			   *one->because ? " " : "", one->because);
 	}
+	for (size_t i = 0; i < v->nr_not_tried; i++)
+		text_field(out, width, i ? "" : "not tried", "%s: %s", v->not_tried[i].name,
+			   v->not_tried[i].why);
 }
 
 json_t *verified_json(const struct verified *v)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *left_out = json_array();
 
-	for (size_t i = 0; i < v->nr; i++)
-		json_array_append_new(list, verdict_json(&v->verdict[i]));
-	return json_pack("{s:o,s:s}", "experiments", list, "why_not", v->why_not);
+	for (size_t i = 0; i < v->nr; i++) {
+		json_t *one = verdict_json(&v->verdict[i]);
+
+		json_object_set_new(one, "name", json_string(v->name[i]));
+		json_array_append_new(list, one);
+	}
+	for (size_t i = 0; i < v->nr_not_tried; i++)
+		json_array_append_new(left_out, json_pack("{s:s,s:s}", "name", v->not_tried[i].name,
+							  "why", v->not_tried[i].why));
+	return json_pack("{s:o,s:o,s:s}", "experiments", list, "not_tried", left_out, "why_not",
+			 v->why_not);
 }

@@ -137,13 +137,13 @@ static int hold_command(struct recording *rec, struct err *err)
 	if (!opts->argv)
 		return 0;
 	r = target_spawn(&rec->target, opts->argv, opts->user, opts->stdout_fd, &rec->old_mask,
-			 rec->old_nice, &rec->old_files, err);
+			 opts->nice ?: rec->old_nice, &rec->old_files, err);
 	if (r)
 		return r;
 	rec->env.command = rec->target.pid;
 	if (opts->cpus && sched_setaffinity(rec->target.pid, opts->cpus_bytes, opts->cpus))
 		return err_sys(err, -errno, "cannot limit the command to some of the CPUs");
-	return 0;
+	return opts->held ? opts->held(opts->held_arg, rec->target.pid, err) : 0;
 }
 
 static int open_trace(struct recording *rec, struct err *err)

@@ -36,6 +36,10 @@ struct record_options {
 	const cpu_set_t
 		*cpus; /* RECORD_COMMAND: the CPUs that it may use, of cpus_bytes; NULL: as we */
 	size_t cpus_bytes;
+	int nice; /* RECORD_COMMAND: its nice value; 0: as we had */
+	/* RECORD_COMMAND: called while the command is held, before it is let run; NULL: nothing to do */
+	int (*held)(void *arg, pid_t command, struct err *err);
+	void *held_arg;
 };
 
 /* What happened, for the line that `record` prints at its end. */
