@@ -108,6 +108,23 @@ def check_findings(findings):
     assert lost == sorted(lost, reverse=True), lost
 
 
+def check_inflation(p, base):
+    """What inflation is made of sums to it, to the nanosecond; an interval holds its value, and what remains has one when any part has."""
+    s = p["inflation_split"]
+    if p is base:
+        assert s is None, s
+        return
+    parts = {k: s[k] for k in "shared switches migrations steal instructions ipc unexplained".split()}
+    known = {k: v for k, v in parts.items() if v}
+    assert "unexplained" in known and sum(v["ns"] for v in known.values()) == s["total_ns"], s
+    near(s["total_ns"] / p["wall_ns"], p["stack"]["inflation"], 1e-9, "inflation")
+    assert all(v["low_ns"] <= v["ns"] <= v["high_ns"] for v in known.values()), s
+    assert known["unexplained"]["estimate"] == any(v["estimate"] for k, v in known.items() if k != "unexplained"), s
+    if p["capacity"] and p["stack"]["useful"]:
+        together = s["cpu_time_together"]
+        assert together["cpus"] == p["capacity"]["measured_on"] and 0 < together["min"] <= together["times"] <= together["max"], together
+
+
 def check_point(p, base, bpf):
     n = p["n"]
     check_findings(p["findings"])
@@ -123,6 +140,7 @@ def check_point(p, base, bpf):
     near(p["speedup"], base["wall_ns"] / p["wall_ns"], 1e-9, "speedup")
     near(p["efficiency"], p["speedup"] * base["n"] / n, 1e-9, "efficiency")
     near(math.fsum(p["stack"].values()), n, 1e-9 * n, "stack")
+    check_inflation(p, base)
     if base["n"] != 1 or n == 1:
         assert p["karp_flatt"] is None and p["lost_shares"] is None, p
         return

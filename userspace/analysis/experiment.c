@@ -89,7 +89,7 @@ static uint64_t counter_of(const struct loaded *l, const char *name)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
-static void take_totals(struct experiment *e, const struct loaded *l)
+void experiment_take_totals(struct experiment *e, const struct loaded *l)
 {
 	memcpy(e->ledger_ns, l->ledger_ns, sizeof(e->ledger_ns));
 	e->nr_threads = l->nr_threads;
@@ -162,7 +162,7 @@ int experiment_load(struct experiment *e, const char *trace_path, struct err *er
 	concurrency_finish(s.concurrency);
 	take_workers(e, windows);
 	take_counts(e, windows);
-	take_totals(e, l);
+	experiment_take_totals(e, l);
 	r = worker_pass_finish(s.workers, &e->waits);
 	if (!r)
 		r = take_concurrency(e, s.concurrency);
@@ -173,7 +173,7 @@ uint64_t experiment_work_ns(const struct experiment *e)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < e->nr; i++)
+	for (size_t i = 0; e->worker && i < e->nr; i++)
 		sum += e->worker[i].ledger_ns[CLASS_ONCPU];
 	return sum;
 }

@@ -52,6 +52,9 @@ struct experiment {
 /* Loads the trace of this run and fills in the rest. t0, t1 and the workers' times are set before. */
 int experiment_load(struct experiment *e, const char *trace_path, struct err *err);
 
+/* What the loaded trace says of all threads; experiment_load() has done so. */
+void experiment_take_totals(struct experiment *e, const struct loaded *l);
+
 /* On-CPU time of all workers between their begin and end, ns. */
 uint64_t experiment_work_ns(const struct experiment *e);
 

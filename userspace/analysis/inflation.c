@@ -56,9 +56,9 @@ struct worker_sums {
 
 static struct worker_sums sums_of(const struct experiment *e)
 {
-	struct worker_sums s = { .steal_known = e->nr > 0 };
+	struct worker_sums s = { .steal_known = e->nr > 0 && e->worker };
 
-	for (size_t i = 0; i < e->nr; i++) {
+	for (size_t i = 0; e->worker && i < e->nr; i++) {
 		s.switches += (double)e->worker[i].switches;
 		s.migrations += (double)e->worker[i].migrations;
 		s.steal_ns += (double)e->worker[i].steal_ns;

@@ -105,6 +105,8 @@ static void take_point(const struct sweep *s, struct sweep_point *p)
 
 	take_spread(p);
 	split_stack(p, base);
+	inflation_make(&p->median.run, p == base ? NULL : &base->median.run, &p->median.stack,
+		       &p->shared, s->calibrated ? &s->costs : NULL, &p->inflation);
 	p->speedup = p->median.wall_ns ? (double)base->median.wall_ns / (double)p->median.wall_ns :
 					 0;
 	p->efficiency = p->speedup * base->n / p->n;

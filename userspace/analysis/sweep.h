@@ -18,6 +18,7 @@
 
 #include "analysis/experiment.h"
 #include "analysis/fit.h"
+#include "analysis/inflation.h"
 
 /* One recording. */
 struct sweep_run {
@@ -58,12 +59,14 @@ struct sweep_point {
 		median; /* the run with the median wall time (of an even number, the faster of the two) */
 	unsigned int capacity_cpus;                  /* so many at once ... */
 	double capacity, capacity_min, capacity_max; /* ... were worth these; 0: not measured */
+	struct shared_capacity shared;               /* and a turn took so much more CPU time */
 
 	/* by sweep_conclude() */
 	uint64_t min_ns, max_ns;
-	double speedup, efficiency; /* over the smallest n */
-	double karp_flatt;          /* NAN without n = 1, and for it */
-	double share[SHARE_NR];     /* sum to karp_flatt; NAN likewise */
+	double speedup, efficiency;       /* over the smallest n */
+	double karp_flatt;                /* NAN without n = 1, and for it */
+	struct inflation_split inflation; /* of the stack's: over the smallest n */
+	double share[SHARE_NR];           /* sum to karp_flatt; NAN likewise */
 	bool crowded; /* more than one in ten of the run, more threads wanted a CPU than there were: not fitted */
 	double worth; /* of its n workers, when what the CPUs were worth together is divided out; n where it is not known */
 };
@@ -89,6 +92,8 @@ struct sweep {
 	unsigned int cpus; /* that the command may use */
 	bool limits_cpus;  /* --cpus: n is the number of CPUs */
 	bool bpf;
+	bool calibrated; /* what switches and migrations cost here is known: */
+	struct machine_costs costs;
 
 	/* by sweep_conclude() */
 	const struct sweep_point *base;     /* the smallest n that has a result; NULL: none has */

@@ -50,19 +50,27 @@ static int take_threads(const char *path, struct listeners *s, struct sweep_run 
 	return 0;
 }
 
-static void take_totals(struct experiment *e, const struct loaded *l)
+/* The lanes are nobody's: the first one stands for what all threads did that the split of inflation asks for. */
+static void take_counts(struct sweep_run *ret, const struct loaded *l)
 {
-	memcpy(e->ledger_ns, l->ledger_ns, sizeof(e->ledger_ns));
-	e->nr_threads = l->nr_threads;
+	struct experiment *e = &ret->run;
+	struct experiment_worker *all = &e->worker[0];
+
+	experiment_take_totals(e, l);
+	all->switches = e->voluntary + e->involuntary;
+	all->migrations = e->migrations;
+	all->ledger_ns[CLASS_ONCPU] = e->ledger_ns[CLASS_ONCPU];
+	all->steal_known = true;
 	for (size_t i = 0; i < l->nr_threads; i++) {
-		e->voluntary += l->threads[i]->voluntary;
-		e->involuntary += l->threads[i]->involuntary;
-		e->migrations += l->threads[i]->migrations;
+		const struct thread *t = l->threads[i];
+		struct audit audit;
+
+		audit_thread(t, &audit);
+		all->steal_ns += audit.steal_ns;
+		all->steal_known &= t->has_first && t->has_last && EV_FLAGS(t->last.w0) & BK_STEAL;
 	}
-	e->audit = l->audit;
-	e->lost_events = l->lost_events;
-	e->cost = l->meta.cost;
-	e->bpf = l->meta.bpf;
+	for (size_t i = 1; i < e->nr; i++)
+		e->worker[i].steal_known = all->steal_known;
 }
 
 static void take_alone(const struct loaded *l, const struct lanes *lanes, struct worker_waits *w)
@@ -143,7 +151,7 @@ static int read_again(const char *path, size_t n, unsigned int cpus, uint64_t be
 		r = load_run(l, NULL, NULL, err);
 	if (r)
 		return r;
-	take_totals(&ret->run, l);
+	take_counts(ret, l);
 	if (ret->run.bpf)
 		r = take_lanes(l, s, ret);
 	else

@@ -8,7 +8,7 @@
 #include <sys/utsname.h>
 
 #include "base/cleanup.h"
-#include "cli/run_inflation.h"
+#include "cli/costs.h"
 
 /* The program's name: the last part of the command's first word. */
 static char *name_of(const struct loaded *l)
@@ -33,7 +33,7 @@ static bool costs_of(const struct loaded *l, struct machine_costs *ret)
 	struct utsname here;
 
 	return !uname(&here) && !strcmp(here.nodename, l->meta.hostname) &&
-	       !strcmp(here.release, l->meta.kernel) && run_inflation_costs(ret);
+	       !strcmp(here.release, l->meta.kernel) && costs_here(ret);
 }
 
 /* What is known once the whole trace was read. */

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "record/output.h"
+#include "strategy/strategy_args.h"
 
 static volatile sig_atomic_t signalled;
 
@@ -62,6 +63,24 @@ int lab_directory(const char *keep, char ret_dir[LAB_DIR], struct err *err)
 		return 0;
 	*ret_dir = '\0';
 	return err_sys(err, -errno, "cannot make a directory for the traces in '%s'", tmp);
+}
+
+void lab_capacity(unsigned int workers, uint64_t budget_ns, struct capacity *into)
+{
+	unsigned int cpus = strategy_default_workers();
+	struct err ignored = {};
+	struct capacity now;
+
+	if (workers < 2 || cpus < 2 ||
+	    capacity_measure(workers < cpus ? workers : cpus, budget_ns, &now, &ignored))
+		return;
+	capacity_merge(into, &now);
+}
+
+struct shared_capacity lab_shared(const struct capacity *c)
+{
+	return (struct shared_capacity){ c->cpus, c->inflation, c->inflation_min,
+					 c->inflation_max };
 }
 
 static void note_signal(int number)

@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "analysis/inflation.h"
 #include "base/err.h"
+#include "strategy/capacity.h"
 
 #define LAB_DIR 4096
 
@@ -15,6 +17,15 @@
  * is where the user wants the traces (NULL: nowhere), unless it is there.
  */
 int lab_directory(const char *keep, char ret_dir[LAB_DIR], struct err *err);
+
+/*
+ * Measures what the CPUs are worth to so many workers, for about budget_ns, and merges it into *into (all zeros: nothing yet). To be
+ * called before a run and after it: what they were worth around it is both. One worker, or one CPU: nothing.
+ */
+void lab_capacity(unsigned int workers, uint64_t budget_ns, struct capacity *into);
+
+/* For analysis/inflation.h. */
+struct shared_capacity lab_shared(const struct capacity *c);
 
 /* Between two recordings (which take signals themselves) a signal is only noted. */
 #define LAB_SIGNALS 3

@@ -13,9 +13,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/lab.h"
-#include "cli/run_inflation.h"
+#include "cli/costs.h"
 #include "record/record.h"
-#include "strategy/capacity.h"
 #include "strategy/strategy_args.h"
 #include "strategy/strategy_result.h"
 
@@ -181,20 +180,6 @@ static int skip(struct state *s, struct series *one, const struct err *why, stru
 	return one->skipped ? 0 : err_sys(err, -ENOMEM, "cannot keep the result");
 }
 
-/* Called before the run and after it: what the CPUs were worth around it is both. */
-static void measure_capacity(const struct series *one, struct repetition *run)
-{
-	unsigned int cpus = strategy_default_workers(), workers = one->job.workers;
-	struct err ignored = {};
-	struct capacity now;
-
-	if (workers < 2 || cpus < 2 ||
-	    capacity_measure(workers < cpus ? workers : cpus, CAPACITY_BUDGET_NS / 2, &now,
-			     &ignored))
-		return;
-	capacity_merge(&run->capacity, &now);
-}
-
 static int run_files(struct state *s, struct series *one, const char *trace, const char *result,
 		     struct err *err)
 {
@@ -205,7 +190,7 @@ static int run_files(struct state *s, struct series *one, const char *trace, con
 	int r;
 
 	*repetition = (struct repetition){};
-	measure_capacity(one, repetition);
+	lab_capacity(one->job.workers, CAPACITY_BUDGET_NS / 2, &repetition->capacity);
 	r = lab_signalled() ? -ECANCELED : record_one(s, one, trace, result, &recorded, err);
 	if (r && r != -ECANCELED)
 		return err_context(err, "%s", one->job.strategy->name);
@@ -223,7 +208,7 @@ static int run_files(struct state *s, struct series *one, const char *trace, con
 		r = take_result(one, result, run, &why);
 	if (r)
 		return skip(s, one, &why, err);
-	measure_capacity(one, repetition);
+	lab_capacity(one->job.workers, CAPACITY_BUDGET_NS / 2, &repetition->capacity);
 	r = experiment_load(run, trace, err);
 	r = r ?: replay_trace(trace, s->calibrated ? &s->costs : NULL, &run->replay, err);
 	if (r)
@@ -382,6 +367,7 @@ static int explain(const struct lab *lab, const struct series *one, struct run_e
 		.capacity = e->capacity,
 		.capacity_min = e->capacity_min,
 		.capacity_max = e->capacity_max,
+		.shared = lab_shared(&one->capacity),
 		.replay = &e->run.replay,
 	};
 	return findings_make(&facts, &e->findings);
@@ -408,14 +394,15 @@ static int conclude(struct state *s, struct err *err)
 	lab->calibrated = s->calibrated;
 	for (size_t i = 0; i < lab->nr; i++) {
 		const struct series *one = &s->series[i];
+		const struct shared_capacity shared = lab_shared(&one->capacity);
+		struct run_entry *e = &lab->entry[i];
 
-		if (lab->entry[i].skipped)
+		if (e->skipped)
 			continue;
-		if (explain(lab, one, &lab->entry[i], reference[i]))
+		if (explain(lab, one, e, reference[i]))
 			return err_sys(err, -ENOMEM, "cannot explain the run");
-		run_inflation_split(&lab->entry[i], reference[i],
-				    one->capacity.cpus ? &one->capacity : NULL,
-				    lab->calibrated ? &s->costs : NULL);
+		inflation_make(&e->run, reference[i] ? &reference[i]->run : NULL, &e->stack,
+			       &shared, lab->calibrated ? &s->costs : NULL, &e->inflation);
 	}
 	return 0;
 }
@@ -446,7 +433,7 @@ int lab_run(const struct lab_options *o, struct lab *ret_lab, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot prepare the run");
 	s->o = o;
 	s->lab = ret_lab;
-	s->calibrated = run_inflation_costs(&s->costs);
+	s->calibrated = costs_here(&s->costs);
 	lab_signals_note(&signals);
 	r = add_all(s, err);
 	if (!r)

@@ -13,24 +13,27 @@
 #include "analysis/lanes.h"
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/costs.h"
 #include "cli/lab.h"
 #include "record/record.h"
-#include "strategy/capacity.h"
 #include "strategy/strategy_args.h"
 
 #define CAPACITY_BUDGET_NS (160 * NSEC_PER_MSEC)
 #define MAX_CPUS 8192
 #define PLACEHOLDER "{n}"
 
+/* One run, and what the CPUs were worth around it. */
+struct repetition {
+	struct sweep_run run;
+	struct capacity capacity; /* cpus 0: not measured */
+};
+
 /* One point through all rounds. */
 struct series {
-	struct sweep_run *run; /* [repeats] */
+	struct repetition *run; /* [repeats] */
 	uint64_t *wall_ns;
 	unsigned int nr;
 	char *failed;
-	double worth[1000]; /* what the CPUs were worth after each run */
-	double worth_min, worth_max;
-	unsigned int nr_worth, capacity_cpus;
 };
 
 struct state {
@@ -165,6 +168,7 @@ static int record_one(const struct state *s, unsigned int n, const char *trace,
 					  .user = s->o->user,
 					  .output = trace,
 					  .no_bpf = s->o->no_bpf,
+					  .counters = true,
 					  .stdout_fd = STDERR_FILENO,
 					  .cpus = cpus,
 					  .cpus_bytes = CPU_ALLOC_SIZE(MAX_CPUS) };
@@ -182,22 +186,6 @@ static int record_one(const struct state *s, unsigned int n, const char *trace,
 }
 
 /* ---- one run ---- */
-
-static void measure_capacity(struct state *s, struct series *one, unsigned int n)
-{
-	struct err ignored = {};
-	struct capacity c;
-
-	if (n < 2 || s->cpus < 2 || one->nr_worth == sizeof(one->worth) / sizeof(one->worth[0]) ||
-	    capacity_measure(n < s->cpus ? n : s->cpus, CAPACITY_BUDGET_NS, &c, &ignored))
-		return;
-	if (!one->nr_worth || c.worth_min < one->worth_min)
-		one->worth_min = c.worth_min;
-	if (!one->nr_worth || c.worth_max > one->worth_max)
-		one->worth_max = c.worth_max;
-	one->worth[one->nr_worth++] = c.worth;
-	one->capacity_cpus = c.cpus;
-}
 
 static int fail(struct state *s, struct series *one, int status, struct err *err)
 {
@@ -217,8 +205,12 @@ static int run_file(struct state *s, size_t i, const char *trace, struct err *er
 	struct series *one = &s->series[i];
 	struct record_result recorded = {};
 	unsigned int n = s->o->n[i];
-	int r = record_one(s, n, trace, &recorded, err);
+	struct repetition *now = &one->run[one->nr];
+	int r;
 
+	*now = (struct repetition){};
+	lab_capacity(n, CAPACITY_BUDGET_NS / 2, &now->capacity);
+	r = record_one(s, n, trace, &recorded, err);
 	if (r) {
 		if (recorded.exit_status == 126 || recorded.exit_status == 127)
 			s->result->exit_status = recorded.exit_status;
@@ -232,11 +224,11 @@ static int run_file(struct state *s, size_t i, const char *trace, struct err *er
 	}
 	if (recorded.exit_status)
 		return fail(s, one, recorded.exit_status, err);
-	measure_capacity(s, one, n);
-	r = sweep_run_load(trace, n, s->cpus, &one->run[one->nr], err);
+	lab_capacity(n, CAPACITY_BUDGET_NS / 2, &now->capacity);
+	r = sweep_run_load(trace, n, s->cpus, &now->run, err);
 	if (r)
 		return r;
-	one->wall_ns[one->nr] = one->run[one->nr].wall_ns;
+	one->wall_ns[one->nr] = now->run.wall_ns;
 	one->nr++;
 	return 0;
 }
@@ -282,20 +274,15 @@ static int run_rounds(struct state *s, struct err *err)
 
 static int by_wall(const void *a, const void *b)
 {
-	const struct sweep_run *x = a, *y = b;
+	const struct repetition *x = a, *y = b;
 
-	return x->wall_ns < y->wall_ns ? -1 : x->wall_ns > y->wall_ns;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
+	return x->run.wall_ns < y->run.wall_ns ? -1 : x->run.wall_ns > y->run.wall_ns;
 }
 
 static void fill_point(struct series *one, unsigned int n, struct sweep_point *p)
 {
+	struct repetition *median = one->nr ? &one->run[(one->nr - 1) / 2] : NULL;
+
 	*p = (struct sweep_point){ .n = n, .runs = one->nr };
 	p->wall_ns = take_ptr(one->wall_ns);
 	p->failed = take_ptr(one->failed);
@@ -304,15 +291,13 @@ static void fill_point(struct series *one, unsigned int n, struct sweep_point *p
 	if (p->failed)
 		return;
 	qsort(one->run, one->nr, sizeof(*one->run), by_wall);
-	p->median = one->run[(one->nr - 1) / 2];
-	one->run[(one->nr - 1) / 2] = (struct sweep_run){};
-	if (!one->nr_worth)
-		return;
-	qsort(one->worth, one->nr_worth, sizeof(*one->worth), by_value);
-	p->capacity = one->worth[(one->nr_worth - 1) / 2];
-	p->capacity_min = one->worth_min;
-	p->capacity_max = one->worth_max;
-	p->capacity_cpus = one->capacity_cpus;
+	p->median = median->run;
+	median->run = (struct sweep_run){};
+	p->capacity = median->capacity.worth;
+	p->capacity_min = median->capacity.worth_min;
+	p->capacity_max = median->capacity.worth_max;
+	p->capacity_cpus = median->capacity.cpus;
+	p->shared = lab_shared(&median->capacity);
 }
 
 static int conclude(struct state *s, struct err *err)
@@ -325,6 +310,7 @@ static int conclude(struct state *s, struct err *err)
 	sweep->nr = s->o->nr;
 	sweep->cpus = s->cpus;
 	sweep->limits_cpus = s->o->cpus;
+	sweep->calibrated = costs_here(&sweep->costs);
 	for (size_t i = 0; i < s->o->nr; i++)
 		fill_point(&s->series[i], s->o->n[i], &sweep->point[i]);
 	sweep_conclude(sweep);
@@ -355,7 +341,7 @@ static void release(struct state *s)
 		struct series *one = &s->series[i];
 
 		for (unsigned int k = 0; one->run && k < one->nr; k++)
-			sweep_run_free(&one->run[k]);
+			sweep_run_free(&one->run[k].run);
 		free(one->run);
 		free(one->wall_ns);
 		free(one->failed);

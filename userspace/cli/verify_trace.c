@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
-#include "cli/run_inflation.h"
+#include "cli/costs.h"
 #include "cli/trial_run.h"
 #include "cli/verify.h"
 
@@ -39,7 +39,7 @@ static int run_experiments(const struct explained *e, const struct verify_option
 				       err);
 	if (r)
 		return r;
-	b.switch_ns = run_inflation_costs(&costs) ? costs.one_switch.ns : 0;
+	b.switch_ns = costs_here(&costs) ? costs.one_switch.ns : 0;
 	cli_note("--verify runs this again, several times: %.500s", e->command);
 	r = verify_trials(&b, runner, o->names, "", ret, err);
 	if (!r && !ret->nr)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "analysis/experiment.h"
+#include "analysis/inflation.h"
 #include "analysis/replay.h"
 #include "analysis/stack.h"
 
@@ -48,6 +49,8 @@ struct facts {
 	unsigned int capacity_cpus; /* so many at once: */
 	double capacity; /* what they were worth together, in CPUs, measured close in time; 0: unknown */
 	double capacity_min, capacity_max;
+	struct shared_capacity
+		shared; /* the same as CPU time of a turn, together over alone; cpus 0: not measured */
 	const struct replay *replay; /* the run played again without a cause; NULL: not tried */
 	/* Of the part sync: lanes that were empty while only coordinators worked (work.h); and for how long, on the clock. */
 	uint64_t coordinator_alone_ns, coordinator_alone_wall_ns;

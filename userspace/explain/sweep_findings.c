@@ -58,6 +58,7 @@ static struct facts facts_of(const struct sweep *s, const struct sweep_point *p,
 		.capacity = p->capacity,
 		.capacity_min = p->capacity_min,
 		.capacity_max = p->capacity_max,
+		.shared = p->shared,
 	};
 }
 

@@ -4,6 +4,7 @@
 
 #include "analysis/class.h"
 #include "report/escape.h"
+#include "report/inflation_table.h"
 #include "report/json.h"
 #include "report/run_report.h"
 
@@ -84,7 +85,7 @@ static json_t *entry_json(const struct run_entry *e)
 	measured = measured_json(e);
 	json_object_update(o, measured);
 	json_decref(measured);
-	json_object_set_new(o, "inflation_split", run_inflation_json(&e->inflation));
+	json_object_set_new(o, "inflation_split", inflation_json(&e->inflation));
 	return o;
 }
 

@@ -48,11 +48,6 @@ int run_report_table(const struct run_report *r, const struct report_options *o,
 		     struct err *err);
 int run_report_json(const struct run_report *r, FILE *out, struct err *err);
 
-/* The split of inflation, as a table: nothing where no run has any to speak of; and as JSON, null where it is not known. */
-int run_inflation_table(const struct run_report *r, const struct report_options *o, FILE *out,
-			struct err *err);
-json_t *run_inflation_json(const struct inflation_split *s);
-
 /* Baseline wall over wall; 0 without a baseline. */
 double run_entry_speedup(const struct run_entry *e);
 

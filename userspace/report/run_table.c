@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `whyscale run` for people: how long, where the workers' time went, and a sentence for each strategy. */
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "report/inflation_table.h"
 #include "report/escape.h"
 #include "report/grid.h"
 #include "report/run_report.h"
@@ -250,6 +254,19 @@ static void audits(const struct run_report *r, const struct report_options *o, F
 		units_time(a, bpf_ns), units_time(d, cpu_ns), lost, lost == 1 ? "" : "s");
 }
 
+static int inflations(const struct run_report *r, const struct report_options *o, FILE *out,
+		      struct err *err)
+{
+	_cleanup_(free_p) struct inflation_row *row = calloc(r->nr + 1, sizeof(*row));
+
+	if (!row)
+		return err_sys(err, -ENOMEM, "cannot show the result");
+	for (size_t i = 0; i < r->nr; i++)
+		row[i] = (struct inflation_row){ r->entry[i].skipped ? NULL : r->entry[i].name,
+						 &r->entry[i].stack, &r->entry[i].inflation };
+	return inflation_table("STRATEGY", row, r->nr, r->calibrated, o, out, err);
+}
+
 int run_report_table(const struct run_report *r, const struct report_options *o, FILE *out,
 		     struct err *err)
 {
@@ -266,7 +283,7 @@ int run_report_table(const struct run_report *r, const struct report_options *o,
 	fputc('\n', out);
 	legend(r, o, out);
 	fputc('\n', out);
-	ret = run_inflation_table(r, o, out, err);
+	ret = inflations(r, o, out, err);
 	if (ret)
 		return ret;
 	sentences(r, o, out);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "report/inflation_table.h"
 #include "report/escape.h"
 #include "report/json.h"
 #include "report/sweep_report.h"
@@ -93,6 +94,7 @@ static json_t *point_json(const struct sweep_report *r, size_t i)
 	}
 	measured = measured_json(p);
 	json_object_update(o, measured);
+	json_object_set_new(o, "inflation_split", inflation_json(&p->inflation));
 	json_decref(measured);
 	return o;
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `whyscale sweep` for people: the curve, where the workers' time went, the fits, and the sentences. */
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "report/inflation_table.h"
 #include "report/escape.h"
 #include "report/grid.h"
 #include "report/sweep_report.h"
@@ -190,7 +193,7 @@ static void legend(const struct sweep_report *r, const struct report_options *o,
 		out, o->width, "",
 		"SPEEDUP: how many times as fast as n=%u. EFFICIENCY: that for each of the n. KARP-FLATT: the share of "
 		"the work that could only be done by one, if the speedup were due to that alone. CAPACITY: what a bare counting "
-		"loop on as many CPUs at once was worth, right after.%s",
+		"loop on as many CPUs at once was worth, around it.%s",
 		r->sweep->base->n,
 		left_out(r->sweep) ? " FITTED: whether the point is in the fits." : "");
 }
@@ -280,6 +283,25 @@ static void sentences(const struct sweep_report *r, const struct report_options 
 		tell(&curve->finding[i], o, out);
 }
 
+static int inflations(const struct sweep_report *r, const struct report_options *o, FILE *out,
+		      struct err *err)
+{
+	const struct sweep *s = r->sweep;
+	_cleanup_(free_p) struct inflation_row *row = calloc(s->nr + 1, sizeof(*row));
+	_cleanup_(free_p) char *names = calloc(s->nr + 1, 16);
+
+	if (!row || !names)
+		return err_sys(err, -ENOMEM, "cannot show the result");
+	for (size_t i = 0; i < s->nr; i++) {
+		const struct sweep_point *p = &s->point[i];
+
+		snprintf(&names[16 * i], 16, "%u", p->n);
+		row[i] = (struct inflation_row){ p->failed ? NULL : &names[16 * i],
+						 &p->median.stack, &p->inflation };
+	}
+	return inflation_table("N", row, s->nr, s->calibrated, o, out, err);
+}
+
 int sweep_report_table(const struct sweep_report *r, const struct report_options *o, FILE *out,
 		       struct err *err)
 {
@@ -297,6 +319,9 @@ int sweep_report_table(const struct sweep_report *r, const struct report_options
 		fputc('\n', out);
 		legend(r, o, out);
 		fputc('\n', out);
+		ret = inflations(r, o, out, err);
+		if (ret)
+			return ret;
 		fits(r, o, out);
 		fputc('\n', out);
 	}

@@ -1,31 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * `whyscale run`: what a run's inflation was, as far as it is known (analysis/inflation.h). In units of workers, as the stack has
- * it, so that a row sums to that.
- */
+/* What the inflation of runs was, as far as it is known. In units of workers, as the stack has it, so that a row sums to that. */
+#include "report/inflation_table.h"
+
 #include <math.h>
 
 #include "base/cleanup.h"
 #include "report/grid.h"
-#include "report/run_report.h"
 #include "report/text.h"
 
 /* What rounds to 0.00 of a worker is not worth a row. */
 #define WORTH_A_ROW 0.005
 
-static double workers_of(const struct run_entry *e, int64_t ns)
+static double workers_of(const struct inflation_row *e, int64_t ns)
 {
-	return e->stack.wall_ns > 0 ? (double)ns / (double)e->stack.wall_ns : 0;
+	return e->stack->wall_ns > 0 ? (double)ns / (double)e->stack->wall_ns : 0;
 }
 
-static bool has_row(const struct run_entry *e)
+static bool has_row(const struct inflation_row *e)
 {
-	return !e->skipped && e->inflation.known &&
-	       fabs(workers_of(e, e->inflation.total_ns)) >= WORTH_A_ROW;
+	return e->name && e->split->known && fabs(workers_of(e, e->split->total_ns)) >= WORTH_A_ROW;
 }
 
 /* "0.012 (0.003 to 0.020)"; never "-0.000". */
-static void piece_cell(struct grid *g, const struct run_entry *e, const struct inflation_piece *p)
+static void piece_cell(struct grid *g, const struct inflation_row *e,
+		       const struct inflation_piece *p)
 {
 	double value = workers_of(e, p->ns) + 0.0, low = workers_of(e, p->low_ns);
 	double high = workers_of(e, p->high_ns);
@@ -43,7 +41,7 @@ static void piece_cell(struct grid *g, const struct run_entry *e, const struct i
 		grid_cell(g, "%.3f", value);
 }
 
-static void legend(const struct run_report *r, const struct report_options *o, FILE *out)
+static void legend(bool calibrated, const struct report_options *o, FILE *out)
 {
 	text_item(
 		out, o->width, "shared",
@@ -51,11 +49,10 @@ static void legend(const struct run_report *r, const struct report_options *o, F
 		"cache or a host (estimate)");
 	text_item(out, o->width, "switches",
 		  "more switches than the baseline had, times the cost of one (estimate)%s",
-		  r->calibrated ? "" :
-				  ": unknown until `whyscale calibrate` has measured that cost");
+		  calibrated ? "" : ": unknown until `whyscale calibrate` has measured that cost");
 	text_item(out, o->width, "migrations",
 		  "more moves to another CPU, times what the caches lose in one (estimate)%s",
-		  r->calibrated ? "" : ": unknown, as above");
+		  calibrated ? "" : ": unknown, as above");
 	text_item(out, o->width, "steal", "the host had the CPU, by the kernel's count");
 	text_item(
 		out, o->width, "instructions",
@@ -67,8 +64,8 @@ static void legend(const struct run_report *r, const struct report_options *o, F
 	fputc('\n', out);
 }
 
-int run_inflation_table(const struct run_report *r, const struct report_options *o, FILE *out,
-			struct err *err)
+int inflation_table(const char *head, const struct inflation_row *row, size_t nr, bool calibrated,
+		    const struct report_options *o, FILE *out, struct err *err)
 {
 	static const char *const heads[INFLATION_NR] = { "SHARED",     "SWITCHES",     "MIGRATIONS",
 							 "STEAL",      "INSTRUCTIONS", "IPC",
@@ -77,21 +74,21 @@ int run_inflation_table(const struct run_report *r, const struct report_options 
 	bool any = false;
 	int ret;
 
-	grid_column(g, "STRATEGY", GRID_KEY);
+	grid_column(g, head, GRID_KEY);
 	grid_column(g, "INFLATION", GRID_RIGHT);
 	for (int part = 0; part < INFLATION_NR; part++)
 		grid_column(g, heads[part], GRID_RIGHT);
-	for (size_t i = 0; i < r->nr; i++) {
-		const struct run_entry *e = &r->entry[i];
+	for (size_t i = 0; i < nr; i++) {
+		const struct inflation_row *e = &row[i];
 
 		if (!has_row(e))
 			continue;
 		any = true;
 		grid_row(g, false);
 		grid_cell(g, "%s", e->name);
-		grid_cell(g, "%.3f", workers_of(e, e->inflation.total_ns));
+		grid_cell(g, "%.3f", workers_of(e, e->split->total_ns));
 		for (int part = 0; part < INFLATION_NR; part++)
-			piece_cell(g, e, &e->inflation.piece[part]);
+			piece_cell(g, e, &e->split->piece[part]);
 	}
 	if (!any)
 		return 0;
@@ -102,7 +99,7 @@ int run_inflation_table(const struct run_report *r, const struct report_options 
 	if (ret)
 		return ret;
 	fputc('\n', out);
-	legend(r, o, out);
+	legend(calibrated, o, out);
 	return 0;
 }
 
@@ -115,7 +112,7 @@ static json_t *piece_json(const struct inflation_piece *p)
 			 (int)p->estimate);
 }
 
-json_t *run_inflation_json(const struct inflation_split *s)
+json_t *inflation_json(const struct inflation_split *s)
 {
 	json_t *o;
 
