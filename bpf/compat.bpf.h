@@ -120,6 +120,11 @@ static __always_inline u64 regs_arg5(struct pt_regs *regs)
 {
 	return regs->r8;
 }
+/* The system call has returned 0, and the thread is on its way back to user space. Until then -ENOSYS stands in its place. */
+static __always_inline bool regs_returned(struct pt_regs *regs)
+{
+	return !regs->ax;
+}
 static __always_inline u64 regs_pc(struct pt_regs *regs)
 {
 	return regs->ip;
@@ -168,6 +173,7 @@ static __always_inline void save_sample_regs(u64 *to, const struct sample_regs *
 		to[i] = 0;
 }
 enum {
+	NR_SCHED_YIELD = 24,
 	NR_EXECVE = 59,
 	NR_EXECVEAT = 322,
 	NR_FUTEX = 202,
@@ -210,6 +216,11 @@ static __always_inline u64 regs_arg5(struct pt_regs *regs)
 {
 	return regs->regs[4];
 }
+/* The system call has returned 0. Until then its first argument stands in that place: if that is 0, nobody knows. */
+static __always_inline bool regs_returned(struct pt_regs *regs)
+{
+	return !regs->regs[0] && regs->orig_x0;
+}
 static __always_inline u64 regs_pc(struct pt_regs *regs)
 {
 	return regs->pc;
@@ -245,6 +256,7 @@ static __always_inline void save_sample_regs(u64 *to, const struct sample_regs *
 }
 /* include/uapi/asm-generic/unistd.h */
 enum {
+	NR_SCHED_YIELD = 124,
 	NR_EXECVE = 221,
 	NR_EXECVEAT = 281,
 	NR_FUTEX = 98,

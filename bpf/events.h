@@ -89,7 +89,7 @@ enum ev_kind {
 
 /*
  * EV_SWITCH, 3 words. The flags are about prev. With SW_RUNNABLE, state holds SWR_* instead of the task's state. nr and the arguments are those of the system call that prev is in,
- * from its saved registers; EV_NO_SYSCALL when it was interrupted, or has no user registers (kernel thread).
+ * from its saved registers; EV_NO_SYSCALL when it was interrupted, is leaving sched_yield, or has no user registers (kernel thread).
  */
 #define SW_PREEMPT 0x01   /* the kernel's `preempt` argument: involuntary whatever the state */
 #define SW_RUNNABLE 0x02  /* prev is still on the run queue (on_rq && !sched_delayed) */
@@ -275,12 +275,15 @@ struct ev_missed {
 };
 
 /*
- * EV_UNBOOKED, 2 words, just before the EV_SWITCH with which `who` gets a CPU (UB_MOVED) or blocks (UB_LEFT), on the same CPU. The
- * kernel's books go by its run queues' clocks, and these readings leave time between them:
+ * EV_UNBOOKED, 2 words, just before the EV_SWITCH with which `who` gets a CPU (UB_MOVED), or blocks or is preempted on its way there
+ * (UB_LEFT; run_delay does not have the wait that begins), on the same CPU. The kernel's books go by its run queues' clocks, and these
+ * readings leave time between them:
  *
  *   UB_MOVED   a ready thread was moved: from the clock when it was taken off one run queue to that when it was put on the other
  *   UB_LEFT    from the clock at which its last time on a CPU ended, to the switch: where a wake-up has asked for a switch the kernel does
- *              not read the clock again, and a CPU that goes idle looks for work elsewhere before it switches. Of 4 us or more
+ *              not read the clock again, and a CPU that goes idle looks for work elsewhere before it switches. Of 4 us or more. A thread
+ *              that is enqueued on that CPU meanwhile moves the leaving one's exec_start without charging it (Linux 6.12 to 6.18,
+ *              dl_server_update_idle_time() in enqueue_task_fair()): that is part of it
  */
 #define UB_MOVED 0x01
 #define UB_LEFT 0x02

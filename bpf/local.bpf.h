@@ -31,7 +31,8 @@ struct local {
 	u64 steal_ns, steal_mark;
 	u64 nivcsw;
 	u64 told_ns; /* of its last wake-up or migration written: it was not given a CPU before that */
-	u64 cpus;    /* this and the rest: as EV_TASK said last */
+	u64 uncharged_mark; /* thread.bpf.h, as of its switch-in; 0: that was not seen */
+	u64 cpus;           /* this and the rest: as EV_TASK said last */
 	u32 prio_key;
 	u32 nr_cpus;
 	u64 klock; /* the kernel lock, of a kind that sleeps, that it found taken and has not got yet; 0: none */

@@ -65,6 +65,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 		forget_moves(l);
 		wait_end(l, b, bpf_get_smp_processor_id());
 		l->steal_mark = steal;
+		l->uncharged_mark = 0;
 	}
 	l->seq++;
 	l->steal_ns += steal - l->steal_mark;
@@ -75,9 +76,16 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 		out.flags |= SW_RUNNABLE;
 		out.state = (p->nivcsw == l->nivcsw ? SWR_VOLUNTARY : 0) |
 			    (p->__state ? SWR_NOT_RUNNING : 0);
+		/* run_delay will not have the wait that begins, from that clock on or not */
+		if (unlikely(p->__state))
+			check_left(b, p, l, now);
 		l->nivcsw = p->nivcsw;
 		if (task_throttled(p))
 			out.flags |= SW_THROTTLED;
+		/* it has yielded already, or had nobody to yield to, and loses its CPU on the way out */
+		if (EV_HOW_NR(out.how) == NR_SCHED_YIELD &&
+		    regs_returned((struct pt_regs *)bpf_task_pt_regs(p)))
+			out.how = EV_NO_SYSCALL;
 		l->state = LOCAL_QUEUED;
 		wait_begin(l, b, bpf_get_smp_processor_id(), bpf_get_smp_processor_id());
 	} else {
@@ -114,6 +122,7 @@ static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct
 	l->waking_cpu = 0;
 	l->state = LOCAL_ON_CPU;
 	l->steal_mark = steal;
+	l->uncharged_mark = uncharged_mark(p);
 }
 
 static __always_inline void after_switch(struct buf *b, struct task_struct *p, struct local *l,

@@ -298,8 +298,17 @@ static __noinline int end_moves(struct buf *b, struct task_struct *p, struct loc
 }
 
 /*
- * p blocks now. It has used its CPU up to exec_start by the kernel's books; the run queue's two clocks differ by what neither p nor
- * anybody else is charged for.
+ * Its charge runs from exec_start at its switch-in without a gap: each update adds to sum_exec_runtime by how much it moves exec_start.
+ * So this stays the same as long as p has its CPU, but for what a move of exec_start alone has left out (UB_LEFT).
+ */
+static __always_inline u64 uncharged_mark(struct task_struct *p)
+{
+	return p->se.exec_start - p->se.sum_exec_runtime;
+}
+
+/*
+ * p blocks now, or is preempted on its way there. It has used its CPU up to exec_start by the kernel's books, less what these
+ * have left out; the run queue's two clocks differ by what neither p nor anybody else is charged for.
  */
 static __always_inline void check_left(struct buf *b, struct task_struct *p, const struct local *l,
 				       u64 now)
@@ -307,6 +316,8 @@ static __always_inline void check_left(struct buf *b, struct task_struct *p, con
 	struct rq *rq = p->se.cfs_rq->rq;
 	s64 ns = now - b->h.clock_ahead - rq->clock + rq->clock_task - p->se.exec_start;
 
+	if (likely(l->uncharged_mark))
+		ns += uncharged_mark(p) - l->uncharged_mark;
 	if (unlikely(ns >= UNBOOKED_LEFT_NS))
 		write_unbooked(b, l, now, ns, UB_LEFT);
 }

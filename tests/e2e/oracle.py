@@ -266,7 +266,11 @@ def case_yields(c):
     for f in c.of("yields"):
         t = c.of_fact(f)
         seen += t["switches"]["yields"]
-        check(t["switches"]["yields"] <= f["count"], "%d yields of %d", t["switches"]["yields"], f["count"])
+        check(t["switches"]["yields"] <= f["count"] + f["more"], "%d yields of %d, switched %d times more", t["switches"]["yields"],
+              f["count"], f["more"])
+        others = t["switches"]["involuntary"] - t["switches"]["yields"]
+        check(t["switches"]["yields"] >= f["switched"] - others - missed(t), "%d yields, %d calls had a switch, %d others were seen",
+              t["switches"]["yields"], f["switched"], others)
         check(t["switches"]["yields"] <= t["switches"]["involuntary"], "yields are not among the involuntary switches")
         check(t["yielded_ns"] <= t["ledger"]["runq_preempted"], "yielded %d ns", t["yielded_ns"])
     check(seen > 0, "no yield was seen")

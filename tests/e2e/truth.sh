@@ -26,6 +26,20 @@ ok_bpf "4 threads, 10 times each a mutex held for 2 ms" known mutex 4 10 2000
 ok_bpf "two threads that yield on one CPU" known yields 2000
 ok_bpf "20 children that exec" known forks 20
 ok_bpf "a chain of 12 processes, each the parent of the next" known chain 12
+
+# Who leaves a CPU looks for work elsewhere first, and now and then finds some: what that costs is in no book of the kernel's.
+crowded_chain() {
+	local round
+	for round in 1 2 3; do
+		spawn "$PROGS/known" burn 700
+		spawn "$PROGS/known" sleeps 600 500
+		known chain 12 || {
+			echo "in round $round"
+			return 1
+		}
+	done
+}
+ok_bpf "... while other programs come and go" crowded_chain
 ok_bpf "exec in a thread that is not the leader" known exec_thread 30
 ok_bpf "the leader exits, another thread goes on" known leader_exits 50
 ok_bpf "vfork" known vfork 60

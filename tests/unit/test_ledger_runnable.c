@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "analysis/audit.h"
 #include "analysis/ledger.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -39,15 +40,18 @@ static const struct row {
 	uint64_t voluntary, involuntary, yields;
 	uint64_t audit_runq_ns; /* 10 for the first wait, and what run_delay counts of the second */
 	uint8_t nr;
+	uint32_t left_ns; /* of its first time on a CPU no book has this: EV_UNBOOKED */
 } rows[] = {
-	{ "preempted", SW_RUNNABLE | SW_PREEMPT, 0, false, 1, 1, 0, 110, 1 },
-	{ "at a tick", SW_RUNNABLE, 0, false, 1, 1, 0, 110, 1 },
-	{ "sched_yield", SW_RUNNABLE, 0, false, 1, 1, 1, 110, 24 },
-	{ "kept by a signal", SW_RUNNABLE, SWR_VOLUNTARY, false, 2, 0, 0, 110, 1 },
+	{ "preempted", SW_RUNNABLE | SW_PREEMPT, 0, false, 1, 1, 0, 110, 1, 0 },
+	{ "at a tick", SW_RUNNABLE, 0, false, 1, 1, 0, 110, 1, 0 },
+	{ "sched_yield", SW_RUNNABLE, 0, false, 1, 1, 1, 110, 24, 0 },
+	{ "kept by a signal", SW_RUNNABLE, SWR_VOLUNTARY, false, 2, 0, 0, 110, 1, 0 },
 	{ "preempted before it could sleep", SW_RUNNABLE | SW_PREEMPT, SWR_NOT_RUNNING, false, 1, 1,
-	  0, 10, 1 },
+	  0, 10, 1, 0 },
+	{ "the same, charged up to an old clock", SW_RUNNABLE | SW_PREEMPT, SWR_NOT_RUNNING, false,
+	  1, 1, 0, 10, 1, 30 },
 	{ "the same, and then moved", SW_RUNNABLE | SW_PREEMPT, SWR_NOT_RUNNING, true, 1, 1, 0, 60,
-	  1 },
+	  1, 0 },
 };
 
 static void run_row(const struct row *r)
@@ -56,19 +60,23 @@ static void run_row(const struct row *r)
 	struct ev_switch in = { .next = 1, .next_seq = 1 };
 	struct ev_switch dead = { .prev = 1, .prev_seq = 2, .state = EV_STATE_DEAD };
 	struct ev_migrate move = { .who = 1, .to = 1 };
+	struct ev_unbooked left = { .who = 1, .ns = r->left_ns };
 	struct ev_books books = { .who = 1,
 				  .nvcsw = r->voluntary,
 				  .nivcsw = r->involuntary,
 				  .nr_migrations = r->moved,
-				  .exec_ns = 190,
+				  .exec_ns = 190 - r->left_ns,
 				  .delay_ns = r->audit_runq_ns };
 	const struct thread *t;
+	struct audit audit;
 	struct ledger *l;
 	struct err err;
 
 	print_message("%s\n", r->name);
 	assert_int_equal(ledger_new(ARCH_X86_64, 2, &l, &err), 0);
 	fork_one(l);
+	if (r->left_ns)
+		feed(l, 200, 0, &left, EV_UNBOOKED, UB_LEFT, sizeof(left));
 	feed(l, 200, 0, &out, EV_SWITCH, r->flags, sizeof(out));
 	if (r->moved)
 		feed(l, 250, 0, &move, EV_MIGRATE, MG_QUEUED, sizeof(move));
@@ -83,6 +91,9 @@ static void run_row(const struct row *r)
 	assert_int_equal(t->ledger_ns[CLASS_ONCPU], 190);
 	assert_int_equal(t->ledger_ns[CLASS_RUNQ_PREEMPTED], 100);
 	assert_int_equal(t->audited.runq_ns, r->audit_runq_ns);
+	assert_int_equal(t->audited.left_ns, r->left_ns);
+	audit_thread(t, &audit);
+	assert_int_equal(audit.difference_ns, 0);
 	ledger_free(l);
 }
 

@@ -38,7 +38,8 @@ struct thread_name {
 struct thread_counts {
 	uint64_t voluntary,
 		involuntary; /* switches; involuntary includes sched_yield, as in nivcsw */
-	uint64_t yields;     /* of the involuntary ones, those in sched_yield */
+	/* of the involuntary ones, those in sched_yield; a call may have two: schedule() looks again before it returns */
+	uint64_t yields;
 	uint64_t migrations;
 	uint64_t switch_ins;
 	uint64_t missed_switch_ins; /* from EV_MISSED */

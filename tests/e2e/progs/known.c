@@ -153,6 +153,21 @@ static pthread_t start(void *(*fn)(void *), void *arg)
 	return t;
 }
 
+static bool asleep(pid_t tid)
+{
+	char path[64], line[512], *state = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	f = fopen(path, "r");
+	if (!f)
+		return true; /* it has ended already */
+	if (fgets(line, sizeof(line), f))
+		state = strrchr(line, ')');
+	fclose(f);
+	return state && state[2] == 'S';
+}
+
 /* ---- burn MS ---- */
 static void do_burn(const long *n)
 {
@@ -221,16 +236,33 @@ static void do_mutex(const long *n)
 		pthread_join(t[i], NULL);
 }
 
-/* ---- yields N: two threads on one CPU ---- */
+/*
+ * ---- yields N: two threads on one CPU. Of each call it is known, from the kernel's count of its switches, whether there was one. More
+ * than one: it was preempted besides, or schedule() looked again before it returned, and the call was switched out twice. ----
+ */
+static long involuntary(void)
+{
+	struct rusage ru;
+
+	getrusage(RUSAGE_THREAD, &ru);
+	return ru.ru_nivcsw;
+}
+
 static void *yielder(void *arg)
 {
-	long n = *(const long *)arg;
+	long n = *(const long *)arg, switched = 0, more = 0, before, after;
 
 	pin(-1);
 	pthread_barrier_wait(&barrier);
-	for (long i = 0; i < n; i++)
+	before = involuntary();
+	for (long i = 0; i < n; i++) {
 		sched_yield();
-	fact("yields", ",\"count\":%ld", n);
+		after = involuntary();
+		switched += after > before;
+		more += after > before ? after - before - 1 : 0;
+		before = after;
+	}
+	fact("yields", ",\"count\":%ld,\"switched\":%ld,\"more\":%ld", n, switched, more);
 	return NULL;
 }
 
@@ -282,6 +314,8 @@ static void *exec_now(void *arg)
 	char ms[24];
 
 	snprintf(ms, sizeof(ms), "%ld", *(const long *)arg);
+	while (!asleep(getpid()))
+		rest(MSEC);
 	rest(5 * MSEC);
 	fact("before_exec", "%s", "");
 	execl(self_path, "known", "burn", ms, NULL);
@@ -585,21 +619,6 @@ static void *joined_thread(void *arg)
 	prctl(PR_SET_NAME, "joined");
 	sem_wait(&in_sem);
 	return NULL;
-}
-
-static bool asleep(pid_t tid)
-{
-	char path[64], line[512], *state = NULL;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
-	f = fopen(path, "r");
-	if (!f)
-		return true; /* it has ended already */
-	if (fgets(line, sizeof(line), f))
-		state = strrchr(line, ')');
-	fclose(f);
-	return state && state[2] == 'S';
 }
 
 static void wake_all(void)
