@@ -8,7 +8,7 @@
  *   py_frame()       one frame: which code object, which instruction. The id of a code object is kept for (process, address) and
  *                    what is there, as the memory of one that is gone is soon another's
  *   py_new_code()    writes what a code object says, EV_PYCODE
- *   py_stack()       the id of all frames together, EV_PYSTACK if it is new
+ *   py_frames()      all frames; py_stack(): the id of all of them together, EV_PYSTACK if it is new
  *
  * What cannot be read (a page that is not there) is no stack at all, never half of one: CL_NO_PYTHON.
  *
@@ -121,18 +121,25 @@ __noinline int py_frame(void)
 	return PY_MORE;
 }
 
-static __always_inline int py_write_frames(struct buf *b, const struct py_scratch *s, u64 id,
-					   u32 part, u32 parts, u32 version)
+/* Part `part` of the stack s->id. 0, or 1: there was no room. */
+__noinline int py_write_frames(u32 part)
 {
-	struct ev_pystack *rec = RESERVE(b, ev_pystack);
+	struct buf *b = buf_of(bpf_get_smp_processor_id());
+	struct py_scratch *s = py_here();
+	const struct py_layout *layout;
+	struct ev_pystack *rec;
 
+	if (!s || !b || part >= PY_FRAMES / PYSTACK_FRAMES)
+		return 1;
+	layout = py_layout_of(s);
+	rec = layout ? RESERVE(b, ev_pystack) : NULL;
 	if (!rec)
 		return 1;
-	rec->id = id;
+	rec->id = s->id;
 	rec->part = part;
-	rec->parts = parts;
+	rec->parts = s->parts;
 	rec->cut = s->cut;
-	rec->version = version;
+	rec->version = layout->version;
 	rec->tgid = s->tgid;
 	for (u32 i = 0; i < PYSTACK_FRAMES; i++) {
 		u32 from = part * PYSTACK_FRAMES + i;
@@ -149,7 +156,6 @@ static __always_inline int py_write_frames(struct buf *b, const struct py_scratc
 /* The id of what is in s->frames; 0: there was no room for it. */
 __noinline u64 py_stack(void)
 {
-	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
 	u32 nr, parts;
 	struct buf *b;
@@ -157,9 +163,8 @@ __noinline u64 py_stack(void)
 
 	if (!s)
 		return 0;
-	layout = py_layout_of(s);
 	b = buf_of(bpf_get_smp_processor_id());
-	if (!layout || !b)
+	if (!b)
 		return 0;
 	nr = s->nr;
 	id = py_mix(nr, s->cut);
@@ -175,14 +180,39 @@ __noinline u64 py_stack(void)
 	parts = (nr + PYSTACK_FRAMES - 1) / PYSTACK_FRAMES;
 	if (!room_to_spare(b, parts * sizeof(struct ev_pystack)))
 		return 0;
+	s->id = id;
+	s->parts = parts;
 	for (u32 part = 0; part < PY_FRAMES / PYSTACK_FRAMES; part++) {
 		if (part >= parts)
 			break;
-		if (py_write_frames(b, s, id, part, parts, layout->version))
+		if (py_write_frames(part))
 			return 0;
 	}
 	py_set_seen(id);
 	return id;
+}
+
+/* The frames of this thread, into s->frames. What is known of it so far, and whose it is, is in the scratch. */
+__noinline int py_frames(void)
+{
+	struct py_scratch *s = py_here();
+	int r = py_thread();
+
+	if (!s)
+		return PY_FAILED;
+	if (r == PY_FOUND && !s->nr_tops)
+		return PY_NONE;
+	s->frame = 0;
+	s->nr = s->cut = 0;
+	for (u32 i = 0; r == PY_FOUND && i < PY_STEPS; i++) {
+		int what = py_frame();
+
+		if (what == PY_END)
+			break;
+		if (what == PY_UNREADABLE || (what == PY_NEW_CODE && py_new_code()))
+			r = PY_FAILED;
+	}
+	return r == PY_FOUND && !READ_ONCE(s->nr) ? PY_NONE : r;
 }
 
 /* ---- what the other programs call ---- */
@@ -213,21 +243,9 @@ static __always_inline u64 python_stack(struct task_struct *p, struct local *l, 
 	s->tls = py_tls(p);
 	s->now = now;
 	s->thread = l->py_thread;
-	r = py_thread();
+	r = py_frames();
 	l->py_thread = s->thread;
-	if (r == PY_NONE || (r == PY_FOUND && !s->nr_tops))
-		return 0;
-	s->frame = 0;
-	s->nr = s->cut = 0;
-	for (u32 i = 0; r == PY_FOUND && i < PY_STEPS; i++) {
-		int what = py_frame();
-
-		if (what == PY_END)
-			break;
-		if (what == PY_UNREADABLE || (what == PY_NEW_CODE && py_new_code()))
-			r = PY_FAILED;
-	}
-	if (r == PY_FOUND && !s->nr)
+	if (r == PY_NONE)
 		return 0;
 	id = r == PY_FOUND ? py_stack() : 0;
 	if (!id)

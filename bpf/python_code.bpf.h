@@ -35,12 +35,16 @@ static __always_inline void py_put(struct py_scratch *s, u32 c)
 	s->out++;
 }
 
-/* Puts character i of s->wide, if there is room for it. 0, or 1: there is none. */
-__noinline int py_put_wide(u32 i, u32 kind)
+/* Puts character i of s->wide, if there is one and room for it. 0, or 1: there is none. */
+__noinline int py_put_wide(u32 i)
 {
 	struct py_scratch *s = py_here();
+	u32 kind;
 
 	if (!s || i >= PY_WIDE_MAX || s->out + 4 > s->out_end)
+		return 1;
+	kind = s->kind;
+	if (i * kind >= s->put)
 		return 1;
 	if (kind == 1)
 		py_put(s, s->wide[i]);
@@ -56,43 +60,46 @@ __noinline int py_text(u64 from, u32 max)
 {
 	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
-	u32 state = 0, kind, bytes;
-	u64 length = 0;
+	u64 length;
+	u32 bytes;
 
 	if (!s)
 		return 1;
+	s->from = from;
+	s->out_end = s->out + (max < PY_FILE_MAX ? max : PY_FILE_MAX);
 	layout = py_layout_of(s);
-	if (!layout || !py_read(&length, 8, from + layout->text_length) ||
-	    !py_read(&state, 4, from + layout->text_state))
+	if (!layout || !py_read(&s->length, 8, READ_ONCE(s->from) + layout->text_length) ||
+	    !py_read(&s->state, 4, READ_ONCE(s->from) + layout->text_state))
 		return 1;
 	/* from 3.8 to 3.13: interned:2, kind:3, compact:1, ascii:1 */
-	kind = state >> 2 & 7;
-	if (!(state & 1 << 5) || (s64)length < 0)
+	s->kind = s->state >> 2 & 7;
+	length = READ_ONCE(s->length);
+	if (!(s->state & 1 << 5) || (s64)length < 0)
 		return 1;
-	if (max > PY_FILE_MAX)
-		max = PY_FILE_MAX;
-	s->out_end = s->out + max;
-	if (state & 1 << 6) {
-		bytes = length < max ? length : max;
+	if (s->state & 1 << 6) {
+		bytes = READ_ONCE(s->out_end) - READ_ONCE(s->out);
+		if (length < bytes)
+			bytes = length;
 		barrier_var(bytes); /* the compiler knows this bound, the verifier only since 6.8 */
 		bytes &= PY_FILE_MAX;
-		if (!py_read(s->text + (s->out & (PY_HEAD - 1)), bytes, from + layout->text_ascii))
+		if (!py_read(s->text + (s->out & (PY_HEAD - 1)), bytes,
+			     READ_ONCE(s->from) + layout->text_ascii))
 			return 1;
 		s->out += bytes;
 	} else {
-		if (kind != 1 && kind != 2 && kind != 4)
+		if (s->kind != 1 && s->kind != 2 && s->kind != 4)
 			return 1;
 		if (length > PY_WIDE_MAX)
 			length = PY_WIDE_MAX;
-		length *= kind;
+		length *= READ_ONCE(s->kind);
 		barrier_var(length); /* likewise */
 		if (length > sizeof(s->wide))
 			return 1;
-		bytes = length;
-		if (!py_read(s->wide, bytes, from + layout->text_wide))
+		s->put = bytes = length;
+		if (!py_read(s->wide, bytes, READ_ONCE(s->from) + layout->text_wide))
 			return 1;
 		for (u32 i = 0; i < PY_WIDE_MAX; i++)
-			if (i * kind >= bytes || py_put_wide(i, kind))
+			if (py_put_wide(i))
 				break;
 	}
 	s->text[s->out & (PY_HEAD - 1)] = 0;
@@ -129,16 +136,31 @@ __noinline int py_write_part(u32 part)
 	return 0;
 }
 
+/* Mixes a block of s->text into s->hash, up to `bytes`. */
+#define PY_BLOCK 256
+__noinline int py_hash_block(u32 from, u32 bytes)
+{
+	struct py_scratch *s = py_here();
+
+	if (!s || from > PY_HEAD - PY_BLOCK)
+		return 0;
+	for (u32 i = 0; i < PY_BLOCK; i += 8) {
+		if (from + i >= bytes)
+			break;
+		s->hash = py_mix(s->hash, *(u64 *)(s->text + from + i));
+	}
+	return 0;
+}
+
 /* s->text holds `bytes`. They are hashed up to PY_HEAD: the names, and the beginning of the line table. */
 static __always_inline u64 py_text_id(struct py_scratch *s, u32 bytes, u64 hash)
 {
 	if (bytes <= PY_TEXT)
 		*(u64 *)(s->text + bytes) = 0;
-	for (u32 i = 0; i < PY_HEAD / 8; i++) {
-		if (i * 8 >= bytes)
-			break;
-		hash = py_mix(hash, *(u64 *)(s->text + i * 8));
-	}
+	s->hash = hash;
+	for (u32 from = 0; from < PY_HEAD; from += PY_BLOCK)
+		py_hash_block(from, bytes);
+	hash = READ_ONCE(s->hash);
 	return hash ? hash : 1;
 }
 
@@ -194,16 +216,22 @@ static __always_inline struct py_known *py_known_at(u64 check)
 /* The names and the line table of the code object in s->of_code, into s->text. Returns how many bytes, or 0: they cannot be read. */
 static __always_inline u32 py_copy_code(struct py_scratch *s, const struct py_layout *layout)
 {
-	u64 table = PY_WORD(s->of_code, layout->code_table, PY_MASK), size = 0;
+	u64 table = PY_WORD(s->of_code, layout->code_table, PY_MASK), size;
 	u32 take, bytes;
 
 	s->out = 0;
 	if (py_text(PY_WORD(s->of_code, layout->code_name, PY_MASK), PY_NAME_MAX) ||
 	    py_text(PY_WORD(s->of_code, layout->code_file, PY_MASK), PY_FILE_MAX))
 		return 0;
-	if (!py_read(&size, 8, table + layout->bytes_length) || (s64)size < 0)
+	if (!py_read(&s->length, 8, table + layout->bytes_length))
+		return 0;
+	size = READ_ONCE(s->length);
+	if ((s64)size < 0)
 		return 0;
 	take = size < PY_TABLE_MAX ? size : PY_TABLE_MAX;
+	barrier_var(take); /* likewise */
+	if (take > PY_TABLE_MAX)
+		return 0;
 	bytes = s->out & (PY_HEAD - 1);
 	if (!py_read(s->text + bytes, take, table + layout->bytes_begin))
 		return 0;
@@ -220,35 +248,34 @@ __noinline int py_new_code(void)
 	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
 	struct py_known *known;
-	u32 bytes, parts;
 	struct buf *b;
-	u64 id;
+	u32 bytes;
 
 	if (!s)
 		return 1;
 	layout = py_layout_of(s);
-	b = buf_of(bpf_get_smp_processor_id());
-	known = py_known_at(s->check);
-	if (!layout || !b || !known)
+	if (!layout)
 		return 1;
 	bytes = py_copy_code(s, layout);
 	if (!bytes)
 		return 1;
-	id = py_text_id(s, bytes, py_mix(py_mix(s->first_line, s->table), layout->version));
-	if (!py_is_seen(id)) {
-		parts = (bytes + PYCODE_BYTES - 1) / PYCODE_BYTES;
-		if (!room_to_spare(b, parts * sizeof(struct ev_pycode)))
+	s->bytes = bytes;
+	s->parts = (bytes + PYCODE_BYTES - 1) / PYCODE_BYTES;
+	s->id = py_text_id(s, bytes, py_mix(py_mix(s->first_line, s->table), layout->version));
+	if (!py_is_seen(READ_ONCE(s->id))) {
+		b = buf_of(bpf_get_smp_processor_id());
+		if (!b || !room_to_spare(b, READ_ONCE(s->parts) * sizeof(struct ev_pycode)))
 			return 1;
-		s->id = id;
-		s->bytes = bytes;
-		s->parts = parts;
-		for (u32 part = 0; part < PY_PARTS && part < parts; part++)
+		for (u32 part = 0; part < PY_PARTS && part < READ_ONCE(s->parts); part++)
 			if (py_write_part(part))
 				return 1;
 	}
-	py_set_seen(id);
-	known->id = id;
-	known->check = s->check ^ id;
+	py_set_seen(READ_ONCE(s->id));
+	known = py_known_at(READ_ONCE(s->check));
+	if (!known)
+		return 1;
+	known->id = s->id;
+	known->check = s->check ^ s->id;
 	return 0;
 }
 

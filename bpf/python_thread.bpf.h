@@ -76,7 +76,11 @@ struct py_scratch {
 	u64 check;        /* what the code object in of_code will be found by */
 	u64 table;        /* bytes of its line table */
 	u64 id;           /* and what py_write_part() writes */
-	u64 words[PY_TABLE_WORDS]; /* of py_check_of(): a program and all that it calls have 512 bytes of stack */
+	u64 hash;         /* of py_hash_block() */
+	u64 length,
+		from; /* of py_text(), and `state`, `kind`, `put`: a program and all that it calls have 512 bytes of stack */
+	u64 words[PY_TABLE_WORDS]; /* of py_check_of(), likewise */
+	u32 state, kind, put;
 	u32 layout, tgid;
 	u32 nr, cut;
 	u32 first_line;

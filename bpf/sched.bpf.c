@@ -150,11 +150,10 @@ struct switching {
 	struct local *from, *to; /* NULL: not ours */
 	u32 state;
 	bool preempt;
-	u64 now;
-	void *ctx;
 };
 
-static __always_inline void write_switch(const struct switching *s, const struct leave *out)
+static __always_inline void write_switch(const struct switching *s, const struct leave *out,
+					 u64 now)
 {
 	struct ev_switch *rec = RESERVE_IRQS_OFF(s->b, ev_switch);
 
@@ -165,15 +164,15 @@ static __always_inline void write_switch(const struct switching *s, const struct
 	*(u64 *)&rec->state = (s->from ? out->state : s->state & 0xff) | out->how << 8 |
 			      (u64)(s->from ? (u16)s->from->seq : 0) << 32 |
 			      (u64)(s->to ? s->to->seq : 0) << 48;
-	COMMIT(rec, s->now, EV_SWITCH, out->flags);
+	COMMIT(rec, now, EV_SWITCH, out->flags);
 }
 
 /* At least one of the two is not ours. */
-static __noinline int switch_with_other(struct switching *s)
+static __noinline int switch_with_other(void *ctx, struct switching *s)
 {
 	struct local *from = s->from, *to = s->to;
 	struct leave out = {};
-	u64 steal;
+	u64 steal, now;
 
 	if (!from) {
 		barrier(); /* else the compiler makes one test of two pointers, which the verifier forbids */
@@ -181,34 +180,32 @@ static __noinline int switch_with_other(struct switching *s)
 			return 0;
 	}
 	steal = rq_steal(s->prev);
-	s->now = switch_time(s->b, s->prev, s->next);
+	now = switch_time(s->b, s->prev, s->next);
 	if (to)
-		s->now = not_before(s->b, s->prev, to, s->now);
+		now = not_before(s->b, s->prev, to, now);
 	if (from)
-		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, steal, s->now);
+		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, steal, now);
 	else
-		name_untracked(s->b, s->prev, s->now);
+		name_untracked(s->b, s->prev, now);
 	if (to)
-		get_cpu(s->b, s->next, to, steal, s->now);
+		get_cpu(s->b, s->next, to, steal, now);
 	else
-		name_untracked(s->b, s->next, s->now);
+		name_untracked(s->b, s->next, now);
 	if (from)
-		stacks_at_switch(s->ctx, s->prev, from, s->now, 3);
-	counters_at_switch(s->b, s->prev, from, to ? s->next : NULL, s->now);
-	write_switch(s, &out);
+		stacks_at_switch(ctx, s->prev, from, now, 3);
+	counters_at_switch(s->b, s->prev, from, to ? s->next : NULL, now);
+	write_switch(s, &out, now);
 	if (from)
-		after_switch(s->b, s->prev, from, s->state, s->now);
+		after_switch(s->b, s->prev, from, s->state, now);
 	return 0;
 }
 
 static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct *prev,
 				     struct task_struct *next, u32 state)
 {
-	struct switching s = {
-		.prev = prev, .next = next, .state = state, .preempt = preempt, .ctx = ctx
-	};
+	struct switching s = { .prev = prev, .next = next, .state = state, .preempt = preempt };
 	struct leave out;
-	u64 steal;
+	u64 steal, now;
 
 	s.from = local_of(prev);
 	s.to = local_of(next);
@@ -223,17 +220,17 @@ static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct
 		barrier();
 		if (likely(s.to)) {
 			steal = rq_steal(prev);
-			s.now = not_before(s.b, prev, s.to, switch_time(s.b, prev, next));
-			out = leave_cpu(s.b, preempt, prev, s.from, state, steal, s.now);
-			get_cpu(s.b, next, s.to, steal, s.now);
-			stacks_at_switch(ctx, prev, s.from, s.now, 2);
-			counters_at_switch(s.b, prev, s.from, next, s.now);
-			write_switch(&s, &out);
-			after_switch(s.b, prev, s.from, state, s.now);
+			now = not_before(s.b, prev, s.to, switch_time(s.b, prev, next));
+			out = leave_cpu(s.b, preempt, prev, s.from, state, steal, now);
+			get_cpu(s.b, next, s.to, steal, now);
+			stacks_at_switch(ctx, prev, s.from, now, 2);
+			counters_at_switch(s.b, prev, s.from, next, now);
+			write_switch(&s, &out, now);
+			after_switch(s.b, prev, s.from, state, now);
 			return 0;
 		}
 	}
-	return switch_with_other(&s);
+	return switch_with_other(ctx, &s);
 }
 
 /* 5.18 gave sched_switch the state as it was on the way out (fa2c3254d7cf); before it is read from the task. */

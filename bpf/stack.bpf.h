@@ -43,6 +43,30 @@ static __always_inline void user_registers(struct stack_scratch *s, struct task_
 #define HOW_INTERRUPT \
 	0x100 /* an interrupt does it: the user stack of whom it came upon is no cause */
 
+/* The user stack with which p, the current task, entered the kernel. A function, so that what it keeps on our stack is soon gone. */
+static __noinline u64 user_now(struct stack_scratch *s, struct task_struct *p)
+{
+	if (!s || !p)
+		return 0;
+	user_registers(s, p);
+	return user_stack(s, p);
+}
+
+/* The Python frames of p, the current task. */
+static __always_inline u64 python_now(struct stack_scratch *s, struct task_struct *p,
+				      struct local *l)
+{
+	u32 flags;
+	u64 id;
+
+	if (!s || !p || !l)
+		return 0;
+	flags = s->flags;
+	id = python_stack(p, l, s->now, &flags);
+	s->flags = flags;
+	return id;
+}
+
 /*
  * The stacks of p, the current task, at a scheduler event. l: its storage, or NULL: it is not ours, and its user stack is of no
  * use. For programs that run with interrupts off.
@@ -52,7 +76,7 @@ static __noinline int stacks_now(void *ctx, struct task_struct *p, struct local 
 {
 	u64 kernel, user = 0, python = 0;
 	struct stack_scratch *s = stack_here();
-	u32 who, seq = 0, flags;
+	u32 who, seq = 0;
 	struct buf *b = buf_of(bpf_get_smp_processor_id());
 
 	if (!s || !b || !p)
@@ -71,11 +95,9 @@ static __noinline int stacks_now(void *ctx, struct task_struct *p, struct local 
 		who = l->serial;
 		seq = l->seq;
 		if (!(how & HOW_INTERRUPT) && !(p->flags & PF_KTHREAD)) {
-			user_registers(s, p);
-			user = user_stack(s, p);
-			flags = s->flags;
-			python = python_stack(p, l, now, &flags);
-			s->flags = flags;
+			user = user_now(s, p);
+			if (config.python)
+				python = python_now(s, p, l);
 		}
 	}
 	write_calls(b, s, who, seq, kernel, user, python);

@@ -90,9 +90,8 @@ __noinline int kernel_write(struct stack_scratch *s, u64 id, u32 nr)
 		stack_count(STACK_NO_ROOM, 1);
 		return 1;
 	}
-	for (u32 i = 0; i < KSTACK_FRAMES; i++)
-		if (i >= nr)
-			s->frames[i] = 0;
+	for (u32 i = 0; i < FRAMES_WORDS; i++)
+		s->frames[(nr & (FRAMES_ROUND - 1)) + i] = 0;
 	for (u32 part = 0; part < KSTACK_PARTS; part++) {
 		if (part >= parts)
 			break;
@@ -113,21 +112,27 @@ __noinline int kernel_write(struct stack_scratch *s, u64 id, u32 nr)
 	return 0;
 }
 
-/* exact: the innermost address is the instruction itself. */
-__noinline int kernel_note_addresses(struct stack_scratch *s, u32 exact)
+/* 0, or 1: there are no more. */
+__noinline int kernel_note_address(struct stack_scratch *s, u32 i, u32 how)
 {
-	u32 how = exact ? ADDRESS_EXACT : ADDRESS_RETURN;
+	u64 address;
 
-	for (u32 i = 0; s && i < KSTACK_FRAMES; i++) {
-		u64 address = s->frames[i]; /* 6.1 takes no key from an argument's memory */
-
-		if (!address)
-			break;
-		if (bpf_map_update_elem(&kernel_addresses, &address, &how, BPF_ANY))
-			stack_count(STACK_NO_NAME, 1);
-		how = ADDRESS_RETURN;
-	}
+	if (!s || i >= KSTACK_FRAMES)
+		return 1;
+	address = s->frames[i]; /* 6.1 takes no key from an argument's memory */
+	if (!address)
+		return 1;
+	if (bpf_map_update_elem(&kernel_addresses, &address, &how, BPF_ANY))
+		stack_count(STACK_NO_NAME, 1);
 	return 0;
+}
+
+/* exact: the innermost address is the instruction itself. */
+static __always_inline void kernel_note_addresses(struct stack_scratch *s, bool exact)
+{
+	for (u32 i = 0; i < KSTACK_FRAMES; i++)
+		if (kernel_note_address(s, i, !i && exact ? ADDRESS_EXACT : ADDRESS_RETURN))
+			break;
 }
 
 /* The id of the nr addresses in s->frames, written if they are new; 0: there is no room. */
@@ -180,18 +185,22 @@ static __noinline int note_here(struct stack_scratch *s)
 	return 0;
 }
 
-static __always_inline bool stands_there(const struct known_kernel *k, u64 here, u64 moved)
+__noinline int stands_there(const struct known_kernel *k, u64 here, u64 moved)
 {
-	u32 nr = k->nr, split = k->split;
+	u32 nr, split;
 
+	if (!k)
+		return false;
+	nr = k->nr;
+	split = k->split;
 	if (moved && split >= nr)
 		return false;
 	for (u32 i = 0; i < KNOWN_FRAMES; i++) {
 		if (i >= nr)
 			break;
-		if (i == split)
-			here += moved;
-		if (read_u64(here + k->at[i]) != k->address[i])
+		/* all ones from the split on; without a jump, as each would double what the verifier follows */
+		if (read_u64(here + k->at[i] + (moved & ~((s64)((u64)i - split) >> 63))) !=
+		    k->address[i])
 			return false;
 	}
 	return true;
@@ -255,15 +264,16 @@ static __always_inline void known_begin(struct known_set *set, const struct stac
 /* Ends a search; as good as never found. */
 #define NO_ADDRESS MIX_BY
 
-/* Searches the nr frames in the copied words, innermost first; returns how many it found. Their places are in s->at. */
-__noinline u32 search_outwards(struct stack_scratch *s, u32 nr, u32 words)
+/*
+ * Searches on for the frames in the copied words, from the `from`th of so many on. Here and below a loop's turns are a function's, which
+ * the verifier follows once, where it would follow each turn with all ways that led to it.
+ */
+__noinline int search_block_outwards(struct stack_scratch *s, u32 from, u32 words)
 {
-	if (!s)
+	if (!s || from > KNOWN_WORDS - SEARCH_BLOCK)
 		return 0;
-	s->found = 0;
-	s->frames[nr & (KNOWN_ROUND - 1)] = NO_ADDRESS;
-	for (u32 w = 0; w < KNOWN_WORDS; w++) {
-		u32 i = READ_ONCE(s->found) & (KNOWN_ROUND - 1);
+	for (u32 n = 0; n < SEARCH_BLOCK; n++) {
+		u32 w = from + n, i = READ_ONCE(s->found) & (KNOWN_ROUND - 1);
 
 		if (w >= words)
 			break;
@@ -272,62 +282,91 @@ __noinline u32 search_outwards(struct stack_scratch *s, u32 nr, u32 words)
 		s->at[i] = w * 8;
 		s->found = i + 1;
 	}
-	return s->found;
+	return 0;
 }
 
-/* Outermost first; returns how many it did not find. Their places are in s->last. */
-__noinline u32 search_inwards(struct stack_scratch *s, u32 nr, u32 words)
+/* The nr frames in the copied words, innermost first; returns how many it found. Their places are in s->at. */
+static __always_inline u32 search_outwards(struct stack_scratch *s, u32 nr, u32 words)
+{
+	s->found = 0;
+	s->frames[nr & (KNOWN_ROUND - 1)] = NO_ADDRESS;
+	for (u32 w = 0; w < KNOWN_WORDS; w += SEARCH_BLOCK) {
+		if (w >= words)
+			break;
+		search_block_outwards(s, w, words);
+	}
+	return READ_ONCE(s->found);
+}
+
+__noinline int search_block_inwards(struct stack_scratch *s, u32 from, u32 words)
 {
 	if (!s)
-		return 1;
-	s->found = nr;
-	s->frames[KNOWN_ROUND - 1] = NO_ADDRESS;
-	for (u32 n = 0; n < KNOWN_WORDS; n++) {
+		return 0;
+	for (u32 n = 0; n < SEARCH_BLOCK; n++) {
 		u32 i = (READ_ONCE(s->found) - 1) & (KNOWN_ROUND - 1);
-		u32 w = (words - 1 - n) & (KNOWN_WORDS - 1);
+		u32 w = (words - 1 - from - n) & (KNOWN_WORDS - 1);
 
-		if (n >= words)
+		if (from + n >= words)
 			break;
 		if (s->words[w] != s->frames[i])
 			continue;
 		s->last[i] = w * 8;
 		s->found = i;
 	}
-	return s->found;
+	return 0;
 }
 
-/* Draws the bounds of all places together by what was found in a stack of this many bytes. */
-__noinline int draw_together(struct known_kernel *k, const struct stack_scratch *s, u32 bytes)
+/* Outermost first; returns how many it did not find. Their places are in s->last. */
+static __always_inline u32 search_inwards(struct stack_scratch *s, u32 nr, u32 words)
 {
-	bool first, open = false, crossed = false;
-	s32 moved = 0;
+	s->found = nr;
+	s->frames[KNOWN_ROUND - 1] = NO_ADDRESS;
+	for (u32 n = 0; n < KNOWN_WORDS; n += SEARCH_BLOCK) {
+		if (n >= words)
+			break;
+		search_block_inwards(s, n, words);
+	}
+	return READ_ONCE(s->found);
+}
 
-	if (!k || !s)
+/* Draws the bounds of one place together. */
+__noinline int draw_one(struct known_kernel *k, struct stack_scratch *s, u32 i)
+{
+	s32 at, last;
+
+	if (!k || !s || i >= KNOWN_FRAMES)
 		return 0;
-	first = !k->bytes;
-	if (first)
+	at = s->at[i] + s->moved;
+	last = s->last[i] + s->moved;
+	if (s->first || at > k->at[i])
+		k->at[i] = at;
+	if (s->first || last < k->last[i])
+		k->last[i] = last;
+	s->open |= k->at[i] < k->last[i];
+	s->crossed |= k->at[i] > k->last[i];
+	return 0;
+}
+
+/* Of all places, by what was found in a stack of this many bytes. */
+static __always_inline void draw_together(struct known_kernel *k, struct stack_scratch *s,
+					  u32 bytes)
+{
+	s->first = !k->bytes;
+	s->open = s->crossed = false;
+	s->moved = 0;
+	if (s->first)
 		k->bytes = bytes;
 	for (u32 i = 0; i < KNOWN_FRAMES; i++) {
-		s32 at = s->at[i], last = s->last[i];
-
 		if (i >= k->nr)
 			break;
 		if (i == k->split)
-			moved = k->bytes - bytes;
-		at += moved;
-		last += moved;
-		if (first || at > k->at[i])
-			k->at[i] = at;
-		if (first || last < k->last[i])
-			k->last[i] = last;
-		open |= k->at[i] < k->last[i];
-		crossed |= k->at[i] > k->last[i];
+			s->moved = k->bytes - bytes;
+		draw_one(k, s, i);
 	}
-	if (crossed || (k->bytes != bytes && k->split >= k->nr))
+	if (READ_ONCE(s->crossed) || (k->bytes != bytes && k->split >= k->nr))
 		k->state = KNOWN_VARIES;
-	else if (!open)
+	else if (!READ_ONCE(s->open))
 		k->state = KNOWN_FOUND;
-	return 0;
 }
 
 /* After a walk that gave `id`: what is to be known of it. */

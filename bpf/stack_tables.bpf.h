@@ -10,13 +10,14 @@
 #define KSTACK_PARTS 4
 #define KSTACK_FRAMES (KSTACK_PARTS * FRAMES_WORDS)
 #define FRAMES_ROUND 128 /* a power of two above that */
+#define SEARCH_BLOCK 64  /* words of a kernel stack that one call looks through */
 #define KNOWN_ROUND 32   /* likewise, above KNOWN_FRAMES */
 #define PAGE 4096
 
 /* Of one object's programs, which do not nest. */
 struct stack_scratch {
 	u64 words[USTACK_PARTS * USTACK_WORDS + PAGE / 8 + 8]; /* registers, stack */
-	u64 frames[FRAMES_ROUND];
+	u64 frames[FRAMES_ROUND + FRAMES_WORDS];               /* and zeros up to a whole record */
 	u64 sp, end;         /* the user stack that may be copied */
 	u64 low;             /* no code lies below */
 	u64 data, data_size; /* none here */
@@ -29,6 +30,10 @@ struct stack_scratch {
 	u32 flags, more; /* CL_*, CL2_* */
 	u32 nr_frames;   /* of the last walk */
 	u32 found;
+	u32 bytes, parts; /* of the user stack that is written */
+	u64 id;           /* likewise */
+	s32 moved;        /* of draw_together() */
+	bool first, open, crossed;
 	u64 here, top; /* the kernel stack in use */
 	u64 thought; /* its id, as far as known before it was walked once more; 0: it was not known */
 	u16 at[KNOWN_ROUND], last[KNOWN_ROUND]; /* where its frames were found, bytes from `here` */

@@ -75,37 +75,52 @@ static __always_inline bool within_budget(struct stack_scratch *s, u32 bytes)
 	return true;
 }
 
+/* Part `part` of the stack s->id. 0, or 1: there is no room. */
+__noinline int user_write_part(struct stack_scratch *s, u32 part)
+{
+	struct buf *b = buf_of(bpf_get_smp_processor_id());
+	struct ev_ustack *rec;
+
+	if (!s || !b || part >= USTACK_PARTS)
+		return 1;
+	rec = RESERVE(b, ev_ustack);
+	if (!rec)
+		return 1;
+	rec->id = s->id;
+	rec->part = part;
+	rec->parts = s->parts;
+	rec->bytes = s->bytes;
+	rec->tgid = s->tgid;
+	__builtin_memcpy(rec->words, s->words + part * USTACK_WORDS, sizeof(rec->words));
+	COMMIT(rec, s->now, EV_USTACK, 0);
+	return 0;
+}
+
 /* 0, or 1: it is over the budget, or there is no room. */
 __noinline int user_write(struct stack_scratch *s, u64 id, u32 bytes)
 {
 	struct buf *b = buf_of(bpf_get_smp_processor_id());
 	u32 parts = (STACK_REGS + bytes / 8 + USTACK_WORDS - 1) / USTACK_WORDS;
-	struct ev_ustack *rec;
 
 	if (!s || !b)
 		return 1;
-	if (!room_to_spare(b, parts * sizeof(*rec))) {
+	if (!room_to_spare(b, parts * sizeof(struct ev_ustack))) {
 		stack_count(STACK_NO_ROOM, 1);
 		return 1;
 	}
-	if (!within_budget(s, parts * sizeof(*rec))) {
+	if (!within_budget(s, parts * sizeof(struct ev_ustack))) {
 		stack_count(STACK_NO_BUDGET, 1);
 		return 1;
 	}
 	clear_words(s, STACK_REGS + bytes / 8, USTACK_WORDS);
+	s->id = id;
+	s->bytes = bytes;
+	s->parts = parts;
 	for (u32 part = 0; part < USTACK_PARTS; part++) {
 		if (part >= parts || part * USTACK_WORDS >= words_max())
 			break;
-		rec = RESERVE(b, ev_ustack);
-		if (!rec)
+		if (user_write_part(s, part))
 			return 1;
-		rec->id = id;
-		rec->part = part;
-		rec->parts = parts;
-		rec->bytes = bytes;
-		rec->tgid = s->tgid;
-		__builtin_memcpy(rec->words, s->words + part * USTACK_WORDS, sizeof(rec->words));
-		COMMIT(rec, s->now, EV_USTACK, 0);
 	}
 	stack_count(STACK_USER_NEW, 1);
 	stack_count(STACK_USER_BYTES, bytes);
