@@ -62,6 +62,8 @@ struct probe_env {
 	int locals_fd;            /* what is kept of the tracked threads; -1: there is none */
 	int displaced_fd;         /* bpf/local.bpf.h */
 	char no_samples[256];     /* why STACKS_ON could not be had; "" */
+	char no_stacks
+		[640]; /* what the kernel refused of stacks and python, which then lack it: fewer.h; "" */
 	int addresses_fd,
 		counts_fd, /* with stacks: kernel_addresses and stack_counts of bpf/stack.bpf.h */
 		seen_fd;   /* and its seen_ids */

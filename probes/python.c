@@ -28,6 +28,7 @@
 #include "probes/maps_proc.h"
 #include "probes/probe.h"
 #include "probes/python_file.h"
+#include "probes/sched.h"
 
 #define MAX_FILES 100000
 
@@ -297,11 +298,18 @@ static int python_meta(void *state, json_t *into)
 		       0;
 }
 
+/* The honest check is to load the programs that read them. */
+static int python_check(struct err *why)
+{
+	return sched_try(STACKS_OFF, true, why);
+}
+
 const struct probe probe_python = {
 	.name = "python",
 	.gives = "with --python: the frames of CPython 3.8 to 3.13 in call stacks",
 	.without = "the functions of Python programs: stacks show the interpreter's own",
 	.cost = "some 0.1 us a frame of each stack that is taken, nothing without --python",
+	.check = python_check,
 	.open = python_open,
 	.meta = python_meta,
 	.close = python_close,

@@ -82,6 +82,11 @@ bool refusal_is_map(const char *name)
 	return refused.is_map && !strcmp(refused.name, name);
 }
 
+bool refusal_is_program(const char *begin)
+{
+	return *refused.name && !refused.is_map && !strncmp(refused.name, begin, strlen(begin));
+}
+
 int refusal_error(struct err *err, int code, const char *what)
 {
 	if (code == -EPERM)

@@ -16,6 +16,9 @@ void refusal_listen(void);
 /* What was refused, since refusal_listen(): was it a map of this name? */
 bool refusal_is_map(const char *name);
 
+/* Was it a program whose name begins like this? */
+bool refusal_is_program(const char *begin);
+
 /* Sets the sentence: "the kernel refused WHAT: ..."; returns `code`, that of libbpf. */
 int refusal_error(struct err *err, int code, const char *what);
 

@@ -13,7 +13,7 @@
  *
  *   "stacks": {"kinds": ["on", "off", ...], "event": "cpu-clock", "unit": "ns", "period": N, "hz": N, "stack_bytes": N,
  *              "calls": N, "kernel_stacks": N, "user_stacks": N, "user_bytes": N, "no_room": N, "no_budget": N, "no_name": N,
- *              "kernel_walks": N, "kernel_again": N, "kernel_checks": N, "kernel_changed": N, "no_samples": "why"}
+ *              "kernel_walks": N, "kernel_again": N, "kernel_checks": N, "kernel_changed": N, "no_samples": "why", "no_stacks": "which (why)"}
  *   "kernel_symbols": {"0xADDRESS": "function", ...}, of every address in the kernel stacks; looked up here, since only root may
  */
 #include "probes/sample.h"
@@ -39,16 +39,18 @@
 #include "base/clock.h"
 #include "base/kallsyms.h"
 #include "probes/bpf_cost.h"
+#include "probes/fewer.h"
 #include "probes/probe.h"
 #include "probes/refusal.h"
 #include "probes/python.h"
+#include "probes/sched.h"
 #include "sample.skel.h"
 
 #define SPREAD_NS (20 * NSEC_PER_MSEC) /* the CPUs' first samples lie within this at most */
 #define CALIBRATE_NS (3 * NSEC_PER_MSEC)
 
 struct sample {
-	const struct probe_env *env;
+	struct probe_env *env;
 	struct sample_bpf *skel;
 	struct perf_evsel *evsel;
 	struct bpf_link **links; /* of each CPU of the evsel */
@@ -186,54 +188,6 @@ static int attach(struct sample *s, struct err *err)
 	return 0;
 }
 
-int sample_size_maps(const struct probe_env *env, struct bpf_object *obj)
-{
-	const struct {
-		const char *name;
-		unsigned int entries;
-	} sizes[] = {
-		{ "stack_scratch", env->nr_bufs },
-		{ "seen_ids", STACK_TABLE },
-		{ "known_stacks", STACK_TABLE },
-		{ "kernel_addresses", KERNEL_ADDRESSES },
-		{ "known_kernels", env->nr_bufs * KERNEL_SETS },
-	};
-	int r = 0;
-
-	for (size_t i = 0; !r && i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		r = bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, sizes[i].name),
-					     sizes[i].entries);
-	return r;
-}
-
-#if defined(__aarch64__)
-#define MOVING_CODE "invoke_syscall"
-#else
-#define MOVING_CODE "do_syscall_64"
-#endif
-
-/* The kernel lists its own symbols in the order of their addresses: it reaches to the next one. */
-void sample_moving_code(uint64_t *ret_low, uint32_t *ret_size)
-{
-	_cleanup_(fclose_p) FILE *f = fopen("/proc/kallsyms", "re");
-	uint64_t address, low = 0;
-	char line[512], name[128];
-
-	*ret_low = *ret_size = 0;
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 " %*c %127s", &address, name) != 2)
-			continue;
-		if (low && address > low && address - low < UINT16_MAX) {
-			*ret_low = low;
-			*ret_size = (uint32_t)(address - low);
-		}
-		if (low && address != low)
-			return;
-		if (!strcmp(name, MOVING_CODE))
-			low = address;
-	}
-}
-
 /* The maps of the scheduler's programs that these write into. */
 static int share_maps(struct sample *s)
 {
@@ -255,7 +209,7 @@ static int share_maps(struct sample *s)
 	return r ? r : python_use_maps(env, s->skel->obj);
 }
 
-static int load(struct sample *s, struct err *err)
+static int load(struct sample *s, bool python, struct err *err)
 {
 	const struct probe_env *env = s->env;
 	int r;
@@ -269,6 +223,7 @@ static int load(struct sample *s, struct err *err)
 			       "the sampling program is of another build: "
 			       "build whyscale anew with `make clean all`");
 	memcpy((void *)&s->skel->rodata->config, env->bpf_config, env->bpf_config_bytes);
+	s->skel->rodata->config.python = python;
 	r = share_maps(s);
 	if (!r)
 		r = sample_bpf__load(s->skel);
@@ -276,6 +231,19 @@ static int load(struct sample *s, struct err *err)
 		return refusal_error(err, r, "the sampling program");
 	bpf_cost_add(env->bpf_cost, s->skel->obj);
 	return 0;
+}
+
+/* Samples without Python's functions are better than none. */
+static int load_what_is_taken(struct sample *s, struct err *err)
+{
+	int r = load(s, s->env->python, err);
+
+	if (!r || !s->env->python || !refusal_is_program(""))
+		return r;
+	fewer_note(s->env, "Python's functions in samples", err);
+	sample_bpf__destroy(s->skel);
+	s->skel = NULL;
+	return load(s, false, err);
 }
 
 static void stop_samples(struct sample *s)
@@ -304,7 +272,7 @@ static int sample_open(struct probe_env *env, void **ret_state, struct err *err)
 		return 0;
 	r = open_event(s, &why);
 	if (!r)
-		r = load(s, &why);
+		r = load_what_is_taken(s, &why);
 	if (!r)
 		r = attach(s, &why);
 	if (r) {
@@ -373,6 +341,8 @@ static json_t *describe(const struct sample *s)
 			  (json_int_t)n[STACK_KERNEL_AGAIN], "kernel_checks",
 			  (json_int_t)n[STACK_KERNEL_CHECKS], "kernel_changed",
 			  (json_int_t)n[STACK_KERNEL_CHANGED]);
+	if (about && *s->env->no_stacks)
+		json_object_set_new(about, "no_stacks", json_string(s->env->no_stacks));
 	if (about && *s->env->no_samples)
 		json_object_set_new(about, "no_samples", json_string(s->env->no_samples));
 	if (!about || !s->evsel || *s->env->no_samples)
@@ -444,6 +414,17 @@ static int sample_meta(void *state, json_t *into)
 
 /* ---- the check ---- */
 
+/* The other stacks are taken by the scheduler's programs: those as `record -g` has them. */
+static void try_other_stacks(struct err *why)
+{
+	struct err refused = {};
+
+	if (sched_try(STACKS_ON | STACKS_OFF | STACKS_WAKE | STACKS_LOCK, false, &refused))
+		err_set(why, 0,
+			"samples work, the stacks of waits, locks and wake-ups do not (%.300s)",
+			refused.msg);
+}
+
 /* The honest check is to open the event and to load the program, with a buffer of its own into which nothing is written. */
 static int sample_check(struct err *why)
 {
@@ -466,6 +447,8 @@ static int sample_check(struct err *why)
 			"samples come from a timer: this machine has no counter of cycles, so code "
 			"that runs with interrupts off is not seen where it is");
 	sample_close(s);
+	if (!r)
+		try_other_stacks(why);
 	return r;
 }
 

@@ -18,10 +18,12 @@
 #include "base/cleanup.h"
 #include "base/threads.h"
 #include "probes/bpf_cost.h"
+#include "probes/fewer.h"
 #include "probes/probe.h"
 #include "probes/python.h"
 #include "probes/refusal.h"
 #include "probes/sample.h"
+#include "probes/sched.h"
 #include "probes/sched_kernel.h"
 #include "sched.skel.h"
 
@@ -30,6 +32,7 @@ enum { MODE_TARGETS, MODE_ALL };
 enum { TARGET_TGID = 1, TARGET_TID = 2, TARGET_COMMAND = 4 };
 #define NO_SLOT 0xffff
 #define OLD_MAX_BUFFER (2u << 20)
+#define SCHED_TRY_STACK 8192 /* what a recording copies unless told otherwise */
 /* The initial pid namespace: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
 #define INITIAL_PID_NS 0xeffffffc
 
@@ -287,6 +290,18 @@ static int load_what_fits(struct sched *s, struct err *err)
 	return load(s, err);
 }
 
+/* A recording without some stacks is better than one without BPF. */
+static int load_what_is_taken(struct sched *s, struct err *err)
+{
+	int r = load_what_fits(s, err);
+
+	while (r && fewer_stacks(s->env, err)) {
+		release(s);
+		r = load_what_fits(s, err);
+	}
+	return r;
+}
+
 static int sched_open(struct probe_env *env, void **ret_state, struct err *err)
 {
 	struct sched *s = calloc(1, sizeof(*s));
@@ -297,7 +312,7 @@ static int sched_open(struct probe_env *env, void **ret_state, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot open the scheduler probe");
 	s->env = env;
 	s->cost.stats_fd = -1;
-	r = load_what_fits(s, err);
+	r = load_what_is_taken(s, err);
 	if (r)
 		return r;
 	r = sched_bpf__attach(s->skel);
@@ -430,11 +445,18 @@ static int sched_meta(void *state, json_t *into)
 }
 
 /* The honest check is to load them. */
-static int sched_check(struct err *why)
+int sched_try(unsigned int stacks, bool python, struct err *why)
 {
 	bool online[1] = { true };
 	struct probe_env env = {
-		.nr_cpus = 1, .online = online, .buffer_bytes = 1 << 16, .bufs_fd = -1
+		.nr_cpus = 1,
+		.online = online,
+		.buffer_bytes = 1 << 16,
+		.bufs_fd = -1,
+		.stacks = stacks,
+		.stack_bytes = SCHED_TRY_STACK,
+		.sample_hz = 99,
+		.python = python,
 	};
 	struct sched *s = calloc(1, sizeof(*s));
 	int r;
@@ -446,6 +468,11 @@ static int sched_check(struct err *why)
 	r = load(s, why);
 	sched_close(s);
 	return r;
+}
+
+static int sched_check(struct err *why)
+{
+	return sched_try(0, false, why);
 }
 
 const struct probe probe_sched = {

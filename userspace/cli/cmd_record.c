@@ -354,6 +354,8 @@ static void show_result(const struct options *o, const struct record_result *res
 		cli_note("recorded without %s", result->no_counters);
 	if (o->record.stacks && !result->bpf)
 		cli_note("no call stacks were recorded: BPF programs take them");
+	if (*result->no_stacks)
+		cli_note("recorded without %s", result->no_stacks);
 	if (*result->no_samples)
 		cli_note("recorded without samples of what runs (%s)", result->no_samples);
 	if (result->lost)

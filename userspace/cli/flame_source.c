@@ -174,6 +174,12 @@ static bool was_asked(const json_t *meta, enum calls_mode mode)
 	return false;
 }
 
+/* What the kernel refused, as `record` said it; NULL: nothing. */
+static const char *no_stacks(const json_t *meta)
+{
+	return json_string_value(json_object_get(json_object_get(meta, "stacks"), "no_stacks"));
+}
+
 /* A trace without stacks of this kind: 0 if they were asked for, there just was none; else why there are none. */
 static int explain_none(const char *path, const struct flame_source_options *o,
 			const struct calls_summary *sum, struct err *err)
@@ -186,6 +192,9 @@ static int explain_none(const char *path, const struct flame_source_options *o,
 		return r;
 	if (was_asked(l->raw_meta, o->calls.mode))
 		r = 0;
+	else if (no_stacks(l->raw_meta))
+		r = err_set(err, -ENODATA, "'%.200s' was recorded without %.640s", path,
+			    no_stacks(l->raw_meta));
 	else if (!l->meta.bpf)
 		r = err_set(err, -ENODATA,
 			    "'%.200s' was recorded without BPF, so without stacks; record as root, "
@@ -224,7 +233,9 @@ static void note_recording(struct flame_source *s, const char *path, const struc
 				  no_sleepers);
 	if (o->mode == CALLS_ON && no_samples)
 		flame_source_note(s, "there are no samples: %.300s", no_samples);
-	if (o->python && !python)
+	if (no_stacks(l->raw_meta))
+		flame_source_note(s, "recorded without %.640s", no_stacks(l->raw_meta));
+	else if (o->python && !python)
 		flame_source_note(s, "Python's functions were not recorded: record with --python");
 	else if (o->python && no_python && *no_python)
 		flame_source_note(s, "%.320s", no_python);

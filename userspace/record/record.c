@@ -264,6 +264,7 @@ static int finish(struct recording *rec, struct err *err)
 	rec->result->lost = dropped(meta);
 	snprintf(rec->result->no_samples, sizeof(rec->result->no_samples), "%s",
 		 rec->env.no_samples);
+	snprintf(rec->result->no_stacks, sizeof(rec->result->no_stacks), "%s", rec->env.no_stacks);
 	note = json_string_value(json_object_get(json_object_get(meta, "python"), "note"));
 	snprintf(rec->result->python, sizeof(rec->result->python), "%.300s", note ? note : "");
 	if (rec->opts->counters)
