@@ -80,6 +80,7 @@ static __always_inline u64 user_stack_of(struct stack_scratch *s, struct task_st
 		return 0;
 	}
 	bytes = copy_stack(s, p);
+	s->chain = 0;
 	clear_registers(s, bytes);
 	id = user_stack_written(s, bytes);
 	if (!id)

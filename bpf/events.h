@@ -413,7 +413,11 @@ struct ev_calls {
 #define STACKS_LOCK 0x8 /* the switch-outs of futex waits: a part of STACKS_OFF */
 
 #define STACK_LIMIT 32768u /* bytes that are copied of a user stack at most */
-#define STACK_TABLE 8192u  /* places for what was seen; a power of two */
+#define CHAIN_FRAMES 128u  /* found by frame pointers above a copy at most */
+#define CHAIN_NO_FRAME 1 /* in the place of a caller's frame: that register has another use there */
+#define CHAIN_REST 64u   /* words above the last of them */
+#define CHAIN_WORDS (1 + 2 * CHAIN_FRAMES + CHAIN_REST)
+#define STACK_TABLE 8192u /* places for what was seen; a power of two */
 #define KERNEL_SETS \
 	64u /* of four kernel stacks that are known again, on each CPU; a power of two */
 #define KERNEL_ADDRESSES 16384u /* addresses in kernel stacks that get a name */
@@ -452,7 +456,9 @@ struct ev_frames {
 
 /*
  * EV_USTACK, 31 words: as EV_STACK, beginning with the registers in part 0; `bytes` of stack were copied in all parts together, from the
- * stack pointer on, and zeros follow. Words and registers (but pc and sp) that can be neither a code address nor point into the
+ * stack pointer on. Where the limit has cut it, what frame pointers find above follows: the address of a frame, and from there outwards two
+ * words for each frame, as it has them: the caller's frame, the return address. With 0 or CHAIN_NO_FRAME in the place of the caller's frame it is the last; the CHAIN_REST words above it follow,
+ * if they could be read. Then zeros. Words and registers (but pc and sp) that can be neither a code address nor point into the
  * copy are 0.
  */
 #define USTACK_WORDS 28

@@ -6,7 +6,12 @@
  *   user     the registers and the stack from its pointer upwards are copied, up to where the stack begins or to a limit, to be
  *            unwound later. A copy that was seen before is known by the hash of all its words. Of another one the words are
  *            cleared that cannot matter to the unwinding: only those stay that may point to code or into the copy; these make
- *            the id. So a counter or a time does not make another stack of it.
+ *            the id. So a counter or a time does not make another stack of it. Where the limit has cut the copy, frame pointers
+ *            lead on: chain_step().
+ *
+ * Why not by frame pointers from the beginning: at a function's first and last instructions there is none yet or no more, and the
+ * caller would be missing; and within a library without them, which the C library is, the register may hold anything. No test in the
+ * kernel can tell, the call frame information can, afterwards. Nor would it be cheaper: scripts/bench-stacks measures both.
  *
  *      sp                                      the thread's first frame
  *       |  copied: what can be read, <= limit  |

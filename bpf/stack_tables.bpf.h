@@ -6,7 +6,10 @@
 #include "common.bpf.h"
 
 #define STACK_WORDS_MAX (STACK_LIMIT / 8)
-#define USTACK_PARTS ((STACK_REGS + STACK_WORDS_MAX + USTACK_WORDS - 1) / USTACK_WORDS)
+#define USTACK_PARTS \
+	((STACK_REGS + STACK_WORDS_MAX + CHAIN_WORDS + USTACK_WORDS - 1) / USTACK_WORDS)
+#define CHAIN_ROUND 512 /* a power of two above 2 * CHAIN_FRAMES + 1 */
+#define STACK_FP 2      /* of the registers: the frame pointer */
 #define KSTACK_PARTS 4
 #define KSTACK_FRAMES (KSTACK_PARTS * FRAMES_WORDS)
 #define FRAMES_ROUND 128 /* a power of two above that */
@@ -30,6 +33,8 @@ struct stack_scratch {
 	u32 flags, more; /* CL_*, CL2_* */
 	u32 nr_frames;   /* of the last walk */
 	u32 found;
+	u64 fp, rest;     /* of chain_step(): the next frame; what lies above the last; or 0 */
+	u32 chain;        /* words of frames above the copy, of the first frame's address on */
 	u32 bytes, parts; /* of the user stack that is written */
 	u64 id;           /* likewise */
 	s32 moved;        /* of draw_together() */
@@ -90,7 +95,7 @@ struct {
 /* Words that a user stack has at most in this recording: no more is to be looked at, by the verifier either. */
 static __always_inline u32 words_max(void)
 {
-	return STACK_REGS + config.stack_bytes / 8;
+	return STACK_REGS + config.stack_bytes / 8 + CHAIN_WORDS;
 }
 
 static __always_inline void stack_count(u32 what, u64 by)

@@ -56,6 +56,119 @@ __noinline u32 user_copy(struct stack_scratch *s)
 	return done;
 }
 
+/* Of so many copied words from `at` on, clears what does not matter. A function, so that the verifier follows it once. */
+#define CLEAR_BLOCK CHAIN_REST
+__noinline int user_clear_block(struct stack_scratch *s, u32 at, u32 bytes)
+{
+	if (!s || at > STACK_WORDS_MAX + CHAIN_WORDS - CLEAR_BLOCK)
+		return 0;
+	for (u32 i = 0; i < CLEAR_BLOCK; i++) {
+		u64 *word = s->words + STACK_REGS + at + i;
+
+		*word &= matters(s, *word, bytes);
+	}
+	return 0;
+}
+
+/* Of all of them. */
+static __always_inline void user_clear(struct stack_scratch *s, u32 bytes)
+{
+	for (u32 at = 0; at < STACK_WORDS_MAX; at += CLEAR_BLOCK) {
+		if (at * 8 >= bytes)
+			break;
+		user_clear_block(s, at, bytes);
+	}
+}
+
+/*
+ * Where frame pointers hold, they lead on from where the limit has cut the copy. Whether they hold is not asked here: what they point to is
+ * noted, and the unwinder takes of it what the call frame information of the code says to be there (userspace/symbol/unwind.c). A word
+ * that is no frame above this one ends it: there the C library's functions have begun, which have no frame pointers, so what lies above is
+ * copied too.
+ *
+ *      sp          fp             limit       fp0                  fp1                  CHAIN_REST
+ *       |  copied   |--> ... -------|----------> saved fp, return --> saved fp, return | copied |
+ */
+#define CHAIN_REACH (8ull << 20) /* bytes from sp */
+#define CHAIN_STEPS 384
+
+/* A frame further out, from s->fp. 0, or 1: it is the last. */
+__noinline int chain_step(struct stack_scratch *s, u32 bytes)
+{
+	u64 at, fp, code;
+	u32 to, chain;
+
+	if (!s || bytes > STACK_LIMIT)
+		return 1;
+	fp = s->fp;
+	at = fp - s->sp;
+	if (fp & 7 || at > CHAIN_REACH)
+		return 1;
+	if (at + 16 <= bytes) {
+		s->fp = s->words[STACK_REGS + (at / 8 & (STACK_WORDS_MAX - 1))];
+		return s->fp <= fp;
+	}
+	chain = s->chain;
+	if (!chain)
+		chain = 1;
+	to = STACK_REGS + bytes / 8;
+	barrier_var(chain);
+	if (chain > 2 * CHAIN_FRAMES - 1 ||
+	    bpf_probe_read_user(&s->words[to + chain], 16, (void *)fp))
+		return 1;
+	s->words[to] = chain == 1 ? fp : s->words[to];
+	s->fp = s->words[to + chain];
+	code = s->words[to + chain + 1];
+	if (!matters(s, code, 0))
+		return 1;
+	s->chain = chain + 2;
+	at = s->fp - s->sp;
+	if (s->fp > fp && at <= CHAIN_REACH)
+		return 0;
+	if (s->fp)
+		s->words[to + chain] = CHAIN_NO_FRAME;
+	s->rest = fp + 16;
+	return 1;
+}
+
+/* What lies above the outermost of the frames. */
+__noinline int chain_rest(struct stack_scratch *s, u32 bytes)
+{
+	u32 at;
+
+	if (!s || !s->rest || bytes > STACK_LIMIT)
+		return 0;
+	at = bytes / 8 + (s->chain & (CHAIN_ROUND - 1));
+	if (bpf_probe_read_user(&s->words[STACK_REGS + at], CHAIN_REST * 8, (void *)s->rest)) {
+		clear_words(s, STACK_REGS + at, CHAIN_REST);
+		return 0;
+	}
+	user_clear_block(s, at, bytes);
+	s->chain += CHAIN_REST;
+	return 0;
+}
+
+/* Of a copy of so many bytes: sets s->chain. The words behind it are 0. */
+static __always_inline void user_chain(struct stack_scratch *s, u32 bytes)
+{
+	s->chain = s->rest = 0;
+	if (bytes != config.stack_bytes || bytes > STACK_LIMIT)
+		return;
+	s->fp = s->words[STACK_FP];
+	for (u32 i = 0; i < CHAIN_STEPS; i++)
+		if (chain_step(s, bytes))
+			break;
+	chain_rest(s, bytes);
+	clear_words(s, STACK_REGS + bytes / 8 + READ_ONCE(s->chain),
+		    8); /* the hash goes by eights */
+}
+
+/* The registers, the copy and what follows it. */
+static __always_inline u32 user_words(const struct stack_scratch *s, u32 bytes)
+{
+	return STACK_REGS + bytes / 8 + READ_ONCE(s->chain);
+}
+
 static __always_inline bool within_budget(struct stack_scratch *s, u32 bytes)
 {
 	u64 passed = s->now - s->budget_time;
@@ -100,10 +213,11 @@ __noinline int user_write_part(struct stack_scratch *s, u32 part)
 __noinline int user_write(struct stack_scratch *s, u64 id, u32 bytes)
 {
 	struct buf *b = buf_of(bpf_get_smp_processor_id());
-	u32 parts = (STACK_REGS + bytes / 8 + USTACK_WORDS - 1) / USTACK_WORDS;
+	u32 parts;
 
 	if (!s || !b)
 		return 1;
+	parts = (user_words(s, bytes) + USTACK_WORDS - 1) / USTACK_WORDS;
 	if (!room_to_spare(b, parts * sizeof(struct ev_ustack))) {
 		stack_count(STACK_NO_ROOM, 1);
 		return 1;
@@ -112,7 +226,7 @@ __noinline int user_write(struct stack_scratch *s, u64 id, u32 bytes)
 		stack_count(STACK_NO_BUDGET, 1);
 		return 1;
 	}
-	clear_words(s, STACK_REGS + bytes / 8, USTACK_WORDS);
+	clear_words(s, user_words(s, bytes), USTACK_WORDS);
 	s->id = id;
 	s->bytes = bytes;
 	s->parts = parts;
@@ -141,37 +255,13 @@ static __always_inline void clear_registers(struct stack_scratch *s, u32 bytes)
 		s->words[i] &= matters(s, s->words[i], bytes);
 }
 
-/* Of so many copied words from `at` on, clears what does not matter. A function, so that the verifier follows it once. */
-#define CLEAR_BLOCK 64
-__noinline int user_clear_block(struct stack_scratch *s, u32 at, u32 bytes)
-{
-	if (!s || at > STACK_WORDS_MAX - CLEAR_BLOCK)
-		return 0;
-	for (u32 i = 0; i < CLEAR_BLOCK; i++) {
-		u64 *word = s->words + STACK_REGS + at + i;
-
-		*word &= matters(s, *word, bytes);
-	}
-	return 0;
-}
-
-/* Of all of them. */
-static __always_inline void user_clear(struct stack_scratch *s, u32 bytes)
-{
-	for (u32 at = 0; at < STACK_WORDS_MAX; at += CLEAR_BLOCK) {
-		if (at * 8 >= bytes)
-			break;
-		user_clear_block(s, at, bytes);
-	}
-}
-
 /* The id of what is in s->words, without what does not matter; written if it is new. 0: it could not be. */
 static __always_inline u64 user_stack_written(struct stack_scratch *s, u32 bytes)
 {
 	u64 id;
 
 	user_clear(s, bytes);
-	id = stack_hash(s, STACK_REGS + bytes / 8);
+	id = stack_hash(s, user_words(s, bytes));
 	if (!id_is_seen(id)) {
 		if (user_write(s, id, bytes))
 			return 0;
@@ -183,11 +273,12 @@ static __always_inline u64 user_stack_written(struct stack_scratch *s, u32 bytes
 /* The registers are in s->words. The id of the user stack, written if it is new; 0: it could not be. */
 static __always_inline u64 user_stack_id(struct stack_scratch *s)
 {
-	u32 bytes = user_copy(s), nr = STACK_REGS + bytes / 8;
+	u32 bytes = user_copy(s);
 	u64 key, id;
 
+	user_chain(s, bytes);
 	clear_registers(s, bytes);
-	key = stack_hash(s, nr);
+	key = stack_hash(s, user_words(s, bytes));
 	id = known_get(key);
 	if (id)
 		return id;

@@ -64,6 +64,20 @@ most() {
 	same "$(tail -n 1 "$TMP/sizes")" "$bytes"
 }
 
+# sleeper WAY ROOT FRAMES OPTION...: 100 frames of 256 bytes, more than the copy has: what is at the root, and how many of them are there.
+sleeper() {
+	local way=$1 root=$2 frames=$3
+	shift 3
+	timeout 60 "$W" record -o "$TMP/d.data" --stacks off "$@" -- "$TMP/$way" deep 100 || return
+	"$W" flame "$TMP/d.data" --off --folded 2>"$TMP/err" | grep ';descend' >"$TMP/folded"
+	cut -c 1-120 "$TMP/folded"
+	grep -Eq "^$root(;descend){$frames};inner_sleep;" "$TMP/folded" || return
+	case $root in
+	'\[cut\]') grep -q 'begin with \[cut\]' "$TMP/err" ;;
+	*) ! grep -F '[cut]' "$TMP/folded" ;;
+	esac
+}
+
 # refused "SENTENCE'S PART" OPTION...: exit status 2, one sentence, no file.
 refused() {
 	local part=$1 status
@@ -99,6 +113,16 @@ for size in 12 32; do
 done
 # most() records switch-outs only; samples and wakers have programs of their own
 ok_bpf "... with all kinds of stacks" rec -g --python --stack-size 32K
+for way in no-omit-frame-pointer omit-frame-pointer; do
+	gcc -O2 -D_GNU_SOURCE -pthread "-f$way" "$ROOT/tests/e2e/progs/stacks.c" -o "$TMP/$way" -ldl || rm -f "$TMP/$way"
+done
+if [ -x "$TMP/no-omit-frame-pointer" ] && [ -x "$TMP/omit-frame-pointer" ]; then
+	ok_bpf "frame pointers lead on where the copy ends" sleeper no-omit-frame-pointer '_start;.*;main' 100
+	ok_bpf "... where it ends at once" sleeper no-omit-frame-pointer '_start;.*;main' 100 --stack-size 256
+	ok_bpf "... where it takes all" sleeper no-omit-frame-pointer '_start;.*;main' 100 --stack-size 32K
+	ok_bpf "without them it ends, which is said" sleeper omit-frame-pointer '\[cut\]' 20,40
+	ok_bpf "... but for what is copied" sleeper omit-frame-pointer '_start;.*;main' 100 --stack-size 32K
+fi
 private() {
 	rec -g && same "$(stat -c %a "$TMP/s.data")" 600
 }

@@ -279,6 +279,58 @@ static void test_cut_copies(void **state)
 	end_child(pid);
 }
 
+#if defined(__x86_64__)
+#define SP_REGISTER UNWIND_X86_SP
+#else
+#define SP_REGISTER UNWIND_ARM64_SP
+#endif
+
+/*
+ * What is said to lie above the copy, nonsense too, is never looked at for what lies in it, and only as far as it reaches. That frames
+ * above are found by it is seen in tests/e2e/stacks.sh.
+ */
+static void test_words_above(void **state)
+{
+	struct unwind_frame without[MAX_FRAMES], frames[MAX_FRAMES];
+	pid_t pid = start_child(blocks_in_mutex);
+	uint64_t seed = 7, code, top;
+	size_t longer = 0;
+	struct stopped s;
+
+	(void)state;
+	assert_true(help_stop_in_futex(pid, pid));
+	look(&s, pid, pid, STACK_BYTES);
+	code = s.frames[s.nr - 2].pc;
+	for (int round = 0; round < 4000; round++) {
+		struct unwind_state cut = s.state;
+		size_t nr = (size_t)round % 80, alone, together;
+		uint64_t *chain = malloc(nr * sizeof(*chain) + 1);
+
+		assert_non_null(chain);
+		cut.stack_bytes = s.state.stack_bytes < 1024 ? 64 : (size_t)round % 128 * 8;
+		top = s.state.registers[SP_REGISTER] + cut.stack_bytes;
+		for (size_t i = 0; i < nr; i++) {
+			seed = seed * 6364136223846793005u + 1442695040888963407u;
+			/* addresses that rise, now and then not; code, now and then none */
+			chain[i] = i && i % 2 == 0 ? (seed >> 60 ? code : 0) :
+				   seed >> 61      ? top + i * 8 + (seed >> 56 & 0x18) :
+						     seed >> 58;
+		}
+		alone = unwind_stack(s.unwind, (uint32_t)pid, 1, &cut, without, MAX_FRAMES, NULL);
+		cut.chain = chain;
+		cut.chain_words = nr;
+		together = unwind_stack(s.unwind, (uint32_t)pid, 1, &cut, frames, MAX_FRAMES, NULL);
+		assert_true(together >= alone);
+		for (size_t i = 0; i < alone; i++)
+			assert_int_equal(frames[i].pc, without[i].pc);
+		longer += together > alone;
+		free(chain);
+	}
+	assert_true(longer > 0);
+	look_end(&s);
+	end_child(pid);
+}
+
 /* Code that was made at run time, with a frame pointer: `call *%rdi` between its prologue and epilogue. */
 static void *make_code(void)
 {
@@ -446,13 +498,10 @@ static void test_speed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_blocked_in_locks),
-		cmocka_unit_test(test_through_a_signal),
-		cmocka_unit_test(test_cut_copies),
-		cmocka_unit_test(test_through_made_code),
-		cmocka_unit_test(test_random_stacks),
-		cmocka_unit_test(test_pythons),
-		cmocka_unit_test(test_speed),
+		cmocka_unit_test(test_blocked_in_locks),  cmocka_unit_test(test_through_a_signal),
+		cmocka_unit_test(test_cut_copies),        cmocka_unit_test(test_words_above),
+		cmocka_unit_test(test_through_made_code), cmocka_unit_test(test_random_stacks),
+		cmocka_unit_test(test_pythons),           cmocka_unit_test(test_speed),
 	};
 
 	unsetenv("DEBUGINFOD_URLS"); /* libdwfl would ask a server */

@@ -48,6 +48,19 @@ static bool ended_early(struct stack_store *s, const struct stored *st, size_t n
 	return !is_begin(place.name);
 }
 
+/* What frame pointers found above the copy, up to the zeros behind it. */
+static void set_chain(const struct stored *st, struct unwind_state *state)
+{
+	const uint64_t *words = (const uint64_t *)st->data + STACK_REGS + st->claimed / 8;
+	size_t nr = st->bytes / 8, before = STACK_REGS + st->claimed / 8;
+
+	if (st->claimed % 8 || nr <= before || !words[0])
+		return;
+	nr -= before;
+	state->chain = words;
+	state->chain_words = nr < CHAIN_WORDS ? nr : CHAIN_WORDS;
+}
+
 /* From the registers and the copy of the stack to addresses. */
 static void unwind(struct stack_store *s, struct stored *st)
 {
@@ -58,6 +71,7 @@ static void unwind(struct stack_store *s, struct stored *st)
 
 	state.stack = (const uint8_t *)st->data + regs;
 	state.stack_bytes = st->bytes - regs < st->claimed ? st->bytes - regs : st->claimed;
+	set_chain(st, &state);
 	stack_regs(s->o.arch, st->data, &state);
 	nr = unwind_stack(s->unwind, st->tgid, st->time_ns, &state, s->unwound, STACK_STORE_FRAMES,
 			  &end);

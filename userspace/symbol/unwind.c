@@ -92,6 +92,34 @@ static bool read_file(const struct walk *w, uint64_t address, uint64_t *ret_valu
 	return elf && !elf_symbols_read(elf, address - bias, ret_value, sizeof(*ret_value));
 }
 
+/* A word above the last frame that has a frame pointer. */
+static bool read_rest(const struct unwind_state *state, size_t i, uint64_t at, uint64_t *ret_value)
+{
+	if (at % 8 || at / 8 >= UNWIND_REST || state->chain_words - i < UNWIND_REST)
+		return false;
+	*ret_value = state->chain[i + at / 8];
+	return true;
+}
+
+/* A word above the copy: one of the two to which a frame pointer points, or what is above the last of these. */
+static bool read_chain(const struct unwind_state *state, uint64_t address, uint64_t *ret_value)
+{
+	uint64_t frame = state->chain_words ? state->chain[0] : 0;
+
+	for (size_t i = 1; i + 1 < state->chain_words && frame && address >= frame; i += 2) {
+		if (!state->chain[i + 1])
+			return false;
+		if (address - frame < 16 && address % 8 == frame % 8) {
+			*ret_value = state->chain[i + (address - frame) / 8];
+			return *ret_value != UNWIND_NO_FRAME;
+		}
+		if (state->chain[i] <= UNWIND_NO_FRAME)
+			return read_rest(state, i + 2, address - frame - 16, ret_value);
+		frame = state->chain[i];
+	}
+	return false;
+}
+
 static bool read_memory(void *arg, uint64_t address, uint64_t *ret_value)
 {
 	const struct walk *w = arg;
@@ -101,6 +129,8 @@ static bool read_memory(void *arg, uint64_t address, uint64_t *ret_value)
 		memcpy(ret_value, w->state->stack + at, sizeof(*ret_value));
 		return true;
 	}
+	if (read_chain(w->state, address, ret_value))
+		return true;
 	return read_file(w, address, ret_value);
 }
 
@@ -244,16 +274,14 @@ static enum unwind_end step_by_frame_pointer(struct walk *w)
 {
 	struct cfi_frame next = w->frame;
 	uint64_t fp = w->frame.registers[fp_of(w)], sp = w->frame.registers[sp_of(w)];
-	uint64_t at = fp - w->stack_start, pc;
+	uint64_t pc;
 
 	if (w->guessed && w->frame.known[fp_of(w)] && !fp)
 		return UNWIND_DONE; /* both machines' ABIs: the outermost frame's */
 	if (!w->frame.known[fp_of(w)] || !fp || fp % 8 || fp < sp)
 		return UNWIND_NO_RULE;
-	if (at >= w->state->stack_bytes || w->state->stack_bytes - at < 16)
+	if (!read_memory(w, fp, &next.registers[fp_of(w)]) || !read_memory(w, fp + 8, &pc))
 		return UNWIND_CUT;
-	read_memory(w, fp, &next.registers[fp_of(w)]);
-	read_memory(w, fp + 8, &pc);
 	pc = strip(w, pc);
 	if (!is_code(w, pc))
 		return UNWIND_NO_RULE;

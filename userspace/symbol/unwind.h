@@ -3,6 +3,9 @@
  * Unwinds a user stack after the recording: from the registers and a copy of the top of the stack to the return addresses, by
  * the call frame information of the files that were mapped (cfi.h). x86-64 and AArch64, whatever machine this runs on. Code
  * without such information (generated at run time) is crossed by its frame pointer if that looks right, and the frame says so.
+ *
+ * Above the copy there are only the two words to which each frame pointer points. They are taken where they are the words that the
+ * information asks for: so where frame pointers hold, and for the frames for which they do.
  */
 #ifndef WHYSCALE_SYMBOL_UNWIND_H
 #define WHYSCALE_SYMBOL_UNWIND_H
@@ -36,7 +39,17 @@ struct unwind_state {
 	uint32_t known;                       /* bit n: registers[n] was recorded */
 	const uint8_t *stack;                 /* copied from the stack pointer upwards */
 	size_t stack_bytes;
+	/*
+	 * What frame pointers found above the copy: the address of a frame, and from there outwards the two words of each: the
+	 * caller's frame (0: there is none; UNWIND_NO_FRAME: not known), the return address (0: the end). Behind the last one
+	 * UNWIND_REST words that lie above it, if there are so many. NULL: nothing.
+	 */
+	const uint64_t *chain;
+	size_t chain_words;
 };
+
+#define UNWIND_NO_FRAME 1 /* CHAIN_NO_FRAME of bpf/events.h */
+#define UNWIND_REST 64    /* CHAIN_REST */
 
 struct unwind_frame {
 	uint64_t pc;
