@@ -23,9 +23,9 @@ struct {
 	__type(value, struct py_process);
 } py_processes SEC(".maps");
 
-static __always_inline bool runs_python(struct task_struct *p)
+static __always_inline bool runs_python(const struct local *l)
 {
-	u32 tgid = p->tgid;
+	u32 tgid = l->tgid;
 
 	return config.python && bpf_map_lookup_elem(&py_processes, &tgid);
 }
@@ -63,7 +63,8 @@ static __always_inline u32 copy_stack(struct stack_scratch *s, struct task_struc
 	return done;
 }
 
-static __always_inline u64 user_stack_of(struct stack_scratch *s, struct task_struct *p)
+static __always_inline u64 user_stack_of(struct stack_scratch *s, struct task_struct *p,
+					 const struct local *l)
 {
 	struct mm_struct *mm = p->mm;
 	u32 bytes;
@@ -74,7 +75,7 @@ static __always_inline u64 user_stack_of(struct stack_scratch *s, struct task_st
 	save_regs(s->words, (struct pt_regs *)bpf_task_pt_regs(p));
 	s->sp = s->words[1];
 	s->end = user_stack_end(p, mm, s->sp);
-	user_limits(s, p, mm);
+	user_limits(s, l, mm);
 	if (task_compat(p) || !s->words[0]) {
 		s->flags |= CL_NO_USER;
 		return 0;
@@ -121,8 +122,8 @@ int asleep(struct bpf_iter__task *ctx)
 	s->flags = CL_OFF;
 	s->more = 0;
 	kernel = kernel_stack_of(s, p);
-	user = user_stack_of(s, p);
-	if (user && runs_python(p))
+	user = user_stack_of(s, p, l);
+	if (user && runs_python(l))
 		s->flags |= CL_NO_PYTHON;
 	if (sleeps(p, l) && switches == READ_ONCE(p->nvcsw) + READ_ONCE(p->nivcsw))
 		write_calls(b, s, l->serial, 0, kernel, user, 0);

@@ -27,7 +27,7 @@ const volatile struct {
 	__u64 epoch_ns;
 	__u64 data_mask;           /* size of a buffer's data - 1; the size is a power of two */
 	__s64 preempt_count_delta; /* x86: from a CPU's runqueue to its preempt_count */
-	__u32 self_tgid;           /* the recorder: never a target */
+	__u32 self_tgid;           /* the recorder, in the initial pid namespace: never a target */
 	__u8 mode;                 /* MODE_* */
 	bool preempt_count_known;
 	bool every_cpu; /* all CPUs up to the last online one are: the number of a CPU is its slot */
@@ -42,6 +42,8 @@ const volatile struct {
 	__u32 stack_rate;  /* bytes a second of new user stacks on a CPU */
 	__u32 moves_size; /* stack_kernel.bpf.h: the code that moves the kernel's stack; 0: not known */
 	__u64 moves_low;
+	__u32 pid_level;  /* of the recorder's pid namespace; 0: the initial one */
+	__u32 pid_ns;     /* its inode */
 	__u32 cpus_bytes; /* of a set of CPUs: of the possible ones; the kernel keeps no order in the bits above */
 	__u8 locals_shift;        /* local.bpf.h: there are 2^(32 - this) of them */
 	__u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */
@@ -55,7 +57,7 @@ __u64 dropped_no_storage;
 /* A buffer as BPF sees it; data has data_mask + 1 + BUF_SLACK bytes. */
 struct buf {
 	struct buf_header h;
-	u32 seen[SEEN_NR]; /* untracked threads whose names were written, by tid & (SEEN_NR - 1) */
+	u32 seen[SEEN_NR]; /* untracked threads whose names were written: their whos, by the lower bits */
 	char pad[BUF_HEADER - sizeof(struct buf_header) - SEEN_NR * 4];
 	char data[BUF_SLACK];
 };
@@ -216,30 +218,67 @@ static __always_inline u32 waker_context(struct buf *b)
 	       (count & 0x100 ? WK_SOFTIRQ : 0);
 }
 
+/* ---- thread ids ---- */
+
+/* The number that a struct pid is in the recorder's namespace; 0: it has none there. A thread that is gone has no struct pid. */
+static __noinline u32 number_inside(struct pid *pid)
+{
+	struct upid *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			  config.pid_level * bpf_core_type_size(struct upid);
+
+	if (!pid || BPF_CORE_READ(pid, level) < config.pid_level ||
+	    BPF_CORE_READ(at, ns, ns.inum) != config.pid_ns)
+		return 0;
+	return BPF_CORE_READ(at, nr);
+}
+
+static __always_inline u32 tid_of(struct task_struct *p)
+{
+	return config.pid_level ? number_inside(BPF_CORE_READ(p, thread_pid)) : p->pid;
+}
+
+static __always_inline u32 tgid_of(struct task_struct *p)
+{
+	return config.pid_level ? number_inside(BPF_CORE_READ(p, group_leader, thread_pid)) :
+				  p->tgid;
+}
+
 static __always_inline u32 who_of(struct task_struct *p, const struct local *l)
 {
-	u32 pid;
+	u32 pid, tid;
 
 	if (l)
 		return l->serial;
 	pid = p->pid;
-	return pid ? pid | WHO_UNTRACKED : WHO_IDLE;
+	if (!pid)
+		return WHO_IDLE;
+	tid = tid_of(p);
+	return WHO_UNTRACKED | (tid ? tid : WHO_OUTSIDE | pid);
+}
+
+/* The current task's who: as the last switch on this CPU told, or looked up where that was not seen. */
+static __always_inline u32 current_who(struct buf *b)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+
+	return likely(b->h.cur_task == (u64)cur) ? b->h.cur_who : who_of(cur, local_of(cur));
 }
 
 /* Writes the name of an untracked thread when this CPU meets it (again). */
-static __always_inline void name_untracked(struct buf *b, struct task_struct *p, u64 now)
+static __always_inline void name_untracked(struct buf *b, struct task_struct *p, u32 who, u64 now)
 {
-	u32 pid = p->pid, i = pid & (SEEN_NR - 1);
+	u32 i = who & (SEEN_NR - 1), tgid;
 	struct ev_name *rec;
 
-	if (!pid || b->seen[i] == pid)
+	if (!who || b->seen[i] == who)
 		return;
+	tgid = tgid_of(p);
 	rec = RESERVE(b, ev_name);
 	if (!rec)
 		return;
-	b->seen[i] = pid;
-	rec->who = pid | WHO_UNTRACKED;
-	rec->tgid = p->tgid;
+	b->seen[i] = who;
+	rec->who = who;
+	rec->tgid = tgid ? tgid : WHO_OUTSIDE | p->tgid;
 	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
 	COMMIT(rec, now, EV_NAME, 0);
 }

@@ -17,6 +17,9 @@
  * a thread that is not ours; otherwise it is the serial number that we gave to a tracked thread (tids are reused, and two
  * tasks may carry one tid for a moment).
  *
+ * Tids and pids are those of the recorder's pid namespace. A thread or process that has none there (it runs outside of the recorder's
+ * container) has WHO_OUTSIDE set; the bits below tell such threads apart and mean nothing else.
+ *
  * seq is the lower 16 bits of the number of switch-outs of the thread that the probe has seen, dropped records
  * included: it tells a reader whether a switch of this very thread is missing between two of its records.
  */
@@ -55,6 +58,7 @@ typedef unsigned char ev_u8;
 
 #define WHO_IDLE 0u
 #define WHO_UNTRACKED 0x80000000u
+#define WHO_OUTSIDE 0x40000000u /* numbers go up to 2^22 */
 
 enum ev_kind {
 	EV_KIND_NONE,

@@ -208,6 +208,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;
+	struct task_struct *group_leader;
 	u64 utime, stime;
 	unsigned long nvcsw, nivcsw;
 	u64 start_time;

@@ -22,6 +22,8 @@ static __always_inline struct local *track(struct buf *b, struct task_struct *p)
 	}
 	l->serial = __sync_fetch_and_add(&last_serial, 1) + 1;
 	l->kthread = p->flags & PF_KTHREAD;
+	l->tid = tid_of(p);
+	l->tgid = tgid_of(p);
 	return l;
 }
 
@@ -40,8 +42,8 @@ static __always_inline void fill_thread(struct ev_thread *rec, struct task_struc
 					struct local *l)
 {
 	rec->who = l->serial;
-	rec->tid = p->pid;
-	rec->tgid = p->tgid;
+	rec->tid = l->tid;
+	rec->tgid = l->tgid;
 	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
 	__builtin_memset(rec->pad, 0, sizeof(rec->pad));
 	fill_namespace(rec, p);
@@ -56,7 +58,7 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 	struct ev_thread *rec;
 	struct buf *b;
 
-	if (config.mode == MODE_ALL ? (u32)cur->tgid == config.self_tgid :
+	if (config.mode == MODE_ALL ? (u32)cur->tgid == config.self_tgid || !tid_of(p) :
 				      !parent || parent->no_inherit)
 		return 0;
 	b = buf_here();
@@ -86,10 +88,13 @@ int BPF_PROG(process_exec, struct task_struct *p, int old_pid, struct linux_binp
 	struct local *l = local_of(p);
 	struct ev_exec *rec;
 	struct buf *b;
+	u32 old_tid;
 
 	if (!l)
 		return 0;
-	python_forget(p, l);
+	python_forget(l);
+	old_tid = l->tid;
+	l->tid = tid_of(p);
 	b = buf_here();
 	if (!b)
 		return 0;
@@ -97,9 +102,9 @@ int BPF_PROG(process_exec, struct task_struct *p, int old_pid, struct linux_binp
 	if (!rec)
 		return 0;
 	rec->who = l->serial;
-	rec->old_tid = old_pid;
-	rec->tid = p->pid;
-	rec->tgid = p->tgid;
+	rec->old_tid = old_tid;
+	rec->tid = l->tid;
+	rec->tgid = l->tgid;
 	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
 	__builtin_memset(rec->file, 0, sizeof(rec->file));
 	bpf_probe_read_kernel_str(rec->file, sizeof(rec->file), bprm->filename);
@@ -118,7 +123,7 @@ int BPF_PROG(process_exit, struct task_struct *p)
 	if (!l)
 		return 0;
 	if (!p->signal->live.counter)
-		python_forget(p, l);
+		python_forget(l);
 	b = buf_here();
 	if (!b)
 		return 0;
@@ -147,7 +152,7 @@ int BPF_PROG(rename, struct task_struct *p, const char *comm)
 	if (!rec)
 		return 0;
 	rec->who = l->serial;
-	rec->tgid = p->tgid;
+	rec->tgid = l->tgid;
 	__builtin_memset(rec->comm, 0, sizeof(rec->comm));
 	bpf_probe_read_kernel_str(rec->comm, sizeof(rec->comm), comm);
 	COMMIT(rec, record_time(b), EV_NAME, 0);

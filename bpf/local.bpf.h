@@ -46,6 +46,7 @@ struct local {
 		first_delay_ns; /* its first books, until it gets a CPU: when, and run_delay; 0: that is over */
 	u64 off_queue_ns; /* moves before that, in the same wait: how long it was on no run queue */
 	u64 py_thread;    /* python.bpf.h: address of its thread state, or odd: that it has none */
+	u32 tid, tgid;    /* in the recorder's pid namespace */
 };
 
 /* An entry of the array; 256 bytes, so that its address is a shift away and what each switch touches is in two cache lines. */

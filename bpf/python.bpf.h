@@ -232,7 +232,7 @@ static __always_inline u64 python_stack(struct task_struct *p, struct local *l, 
 
 	if (!config.python || !p || !l || !ret_flags || l->kthread || !p->mm)
 		return 0;
-	tgid = p->tgid;
+	tgid = l->tgid;
 	process = bpf_map_lookup_elem(&py_processes, &tgid);
 	s = py_here();
 	if (!process || !s)
@@ -259,12 +259,14 @@ static __always_inline u64 python_stack(struct task_struct *p, struct local *l, 
 static __always_inline void python_fork(struct task_struct *parent, struct task_struct *p,
 					u64 clone_flags)
 {
-	u32 from = parent->tgid, to = p->tgid;
+	u32 from, to;
 	const struct py_process *process;
 	struct py_process copy;
 
 	if (!config.python || clone_flags & CLONE_THREAD)
 		return;
+	from = tgid_of(parent);
+	to = tgid_of(p);
 	process = bpf_map_lookup_elem(&py_processes, &from);
 	if (!process)
 		return;
@@ -272,9 +274,9 @@ static __always_inline void python_fork(struct task_struct *parent, struct task_
 	bpf_map_update_elem(&py_processes, &to, &copy, BPF_ANY);
 }
 
-static __always_inline void python_forget(struct task_struct *p, struct local *l)
+static __always_inline void python_forget(struct local *l)
 {
-	u32 tgid = p->tgid;
+	u32 tgid = l->tgid;
 
 	if (!config.python)
 		return;

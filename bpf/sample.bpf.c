@@ -40,7 +40,7 @@ static __always_inline int take_sample(struct sample_regs *ctx, struct task_stru
 		barrier(); /* two kinds of pointer: the loads must stay apart */
 		if (!(s->flags & CL_USER_MODE))
 			user_registers(s, p);
-		user = user_stack(s, p);
+		user = user_stack(s, p, l);
 		flags = s->flags;
 		python = python_stack(p, l, s->now, &flags);
 		s->flags = flags;

@@ -150,7 +150,14 @@ struct switching {
 	struct local *from, *to; /* NULL: not ours */
 	u32 state;
 	bool preempt;
+	u32 prev_was; /* in a pid namespace: as whom prev got the CPU, 0: not known; when it ends it has no number any more */
 };
+
+static __always_inline u32 prev_who(const struct switching *s)
+{
+	return config.pid_level && !s->from && s->prev_was ? s->prev_was :
+							     who_of(s->prev, s->from);
+}
 
 static __always_inline void write_switch(const struct switching *s, const struct leave *out,
 					 u64 now)
@@ -159,7 +166,7 @@ static __always_inline void write_switch(const struct switching *s, const struct
 
 	if (!rec)
 		return;
-	rec->prev = who_of(s->prev, s->from);
+	rec->prev = prev_who(s);
 	rec->next = s->b->h.cur_who;
 	*(u64 *)&rec->state = (s->from ? out->state : s->state & 0xff) | out->how << 8 |
 			      (u64)(s->from ? (u16)s->from->seq : 0) << 32 |
@@ -186,11 +193,11 @@ static __noinline int switch_with_other(void *ctx, struct switching *s)
 	if (from)
 		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, steal, now);
 	else
-		name_untracked(s->b, s->prev, now);
+		name_untracked(s->b, s->prev, prev_who(s), now);
 	if (to)
 		get_cpu(s->b, s->next, to, steal, now);
 	else
-		name_untracked(s->b, s->next, now);
+		name_untracked(s->b, s->next, s->b->h.cur_who, now);
 	if (from)
 		stacks_at_switch(ctx, s->prev, from, now, 3);
 	counters_at_switch(s->b, s->prev, from, to ? s->next : NULL, now);
@@ -214,6 +221,8 @@ static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct
 		return 0;
 	if (!config.wakeups_alone)
 		s.b->h.woken_task = 0;
+	if (config.pid_level && s.b->h.cur_task == (u64)prev)
+		s.prev_was = s.b->h.cur_who;
 	s.b->h.cur_task = (u64)next;
 	s.b->h.cur_who = who_of(next, s.to);
 	if (likely(s.from)) {
@@ -248,14 +257,6 @@ int BPF_PROG(switch_without_state, bool preempt, struct task_struct *prev, struc
 }
 
 /* ---- wake-ups ---- */
-
-/* The current task's who: as the last switch on this CPU told, or looked up where that was not seen. */
-static __always_inline u32 current_who(struct buf *b)
-{
-	struct task_struct *cur = bpf_get_current_task_btf();
-
-	return likely(b->h.cur_task == (u64)cur) ? b->h.cur_who : who_of(cur, local_of(cur));
-}
 
 /*
  * Who wakes p: this CPU's current task, in this context. The caller knows that the wake-up has an effect. enqueued: p

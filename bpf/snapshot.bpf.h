@@ -17,12 +17,14 @@ struct {
 
 static __always_inline u32 wanted(struct task_struct *p)
 {
-	u32 tid = p->pid, tgid = p->tgid, *how;
+	u32 tid, tgid, *how;
 
-	if (tgid == config.self_tgid)
+	if ((u32)p->tgid == config.self_tgid)
 		return 0;
+	tid = tid_of(p);
+	tgid = tgid_of(p);
 	if (config.mode == MODE_ALL)
-		return TARGET_TGID;
+		return tid ? TARGET_TGID : 0;
 	how = bpf_map_lookup_elem(&targets, &tid);
 	if (how && *how & (TARGET_TID | TARGET_COMMAND))
 		return *how;

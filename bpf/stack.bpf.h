@@ -49,12 +49,13 @@ static __always_inline void user_registers(struct stack_scratch *s, struct task_
 	0x100 /* an interrupt does it: the user stack of whom it came upon is no cause */
 
 /* The user stack with which p, the current task, entered the kernel. A function, so that what it keeps on our stack is soon gone. */
-static __noinline u64 user_now(struct stack_scratch *s, struct task_struct *p)
+static __noinline u64 user_now(struct stack_scratch *s, struct task_struct *p,
+			       struct local *l)
 {
-	if (!s || !p)
+	if (!s || !p || !l)
 		return 0;
 	user_registers(s, p);
-	return user_stack(s, p);
+	return user_stack(s, p, l);
 }
 
 /* The Python frames of p, the current task. */
@@ -95,12 +96,12 @@ static __noinline int stacks_now(void *ctx, struct task_struct *p, struct local 
 		kernel = kernel_stack(ctx, s, p, HOW_DEPTH_OF(how), how);
 	if (!kernel)
 		s->flags |= CL_NO_KERNEL;
-	who = p->pid ? p->pid | WHO_UNTRACKED : WHO_IDLE;
+	who = l ? 0 : current_who(b); /* only wakers may be others */
 	if (l) {
 		who = l->serial;
 		seq = l->seq;
 		if (!(how & HOW_INTERRUPT) && !(p->flags & PF_KTHREAD)) {
-			user = user_now(s, p);
+			user = user_now(s, p, l);
 			if (config.python)
 				python = python_now(s, p, l);
 		}

@@ -305,7 +305,7 @@ static __always_inline u64 user_stack_end(struct task_struct *p, struct mm_struc
 	return end;
 }
 
-static __always_inline void user_limits(struct stack_scratch *s, struct task_struct *p,
+static __always_inline void user_limits(struct stack_scratch *s, const struct local *l,
 					struct mm_struct *mm)
 {
 	u64 code = mm->start_code;
@@ -316,7 +316,7 @@ static __always_inline void user_limits(struct stack_scratch *s, struct task_str
 	s->data_size = mm->end_data - s->data;
 	s->heap = mm->start_brk;
 	s->heap_size = mm->brk - s->heap;
-	s->tgid = p->tgid;
+	s->tgid = l->tgid;
 	s->space = (u64)mm;
 	s->owner = s->tgid;
 }
@@ -325,7 +325,8 @@ static __always_inline void user_limits(struct stack_scratch *s, struct task_str
  * The user stack of p, the current task, whose user registers are in s->words. 0: it has none, or it could not be had (CL_NO_USER in
  * s->flags).
  */
-static __always_inline u64 user_stack(struct stack_scratch *s, struct task_struct *p)
+static __always_inline u64 user_stack(struct stack_scratch *s, struct task_struct *p,
+				      const struct local *l)
 {
 	struct mm_struct *mm = p->mm;
 	u64 id;
@@ -338,7 +339,7 @@ static __always_inline u64 user_stack(struct stack_scratch *s, struct task_struc
 	}
 	s->sp = s->words[1];
 	s->end = user_stack_end(p, mm, s->sp);
-	user_limits(s, p, mm);
+	user_limits(s, l, mm);
 	id = user_stack_id(s);
 	if (!id)
 		s->flags |= CL_NO_USER;

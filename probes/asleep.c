@@ -192,6 +192,7 @@ const struct probe probe_asleep = {
 	.gives = "call stacks of threads that sleep when the recording begins (record -g -a, -p)",
 	.without = "waits that began before the recording have no stack",
 	.cost = "once, some 5 us a thread; nothing while the recording goes on",
+	.with_sched = true,
 	.check = asleep_check,
 	.open = asleep_open,
 	.start = asleep_start,

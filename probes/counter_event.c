@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
+#include "base/confined.h"
 #include "base/vec.h"
 
 void event_close(struct event *e)
@@ -157,12 +157,11 @@ bool event_is_hardware(const struct event_kind *kind)
 
 static void say_refused(const struct event_kind *kind, char *text, size_t size)
 {
-	_cleanup_(free_p) char *paranoid = NULL;
-	struct err none;
-	int level = -1;
+	struct confined c;
+	int level;
 
-	if (!file_read_text("/proc/sys/kernel/perf_event_paranoid", &paranoid, &none))
-		level = atoi(paranoid);
+	confined_look(&c);
+	level = confined_has(&c, CAP_PERFMON) && !c.user_ns ? -1 : c.perf_event_paranoid;
 	if (level >= 2 && kind->view == USER_NONE)
 		snprintf(text, size,
 			 "it happens in the kernel, which with kernel.perf_event_paranoid=%d only "
@@ -172,10 +171,18 @@ static void say_refused(const struct event_kind *kind, char *text, size_t size)
 		snprintf(text, size,
 			 "kernel.perf_event_paranoid is %d: only root (CAP_PERFMON) may count",
 			 level);
+	else if (level >= 1)
+		snprintf(text, size,
+			 "kernel.perf_event_paranoid is %d: only root (CAP_PERFMON) may count what "
+			 "is not a process of one's own",
+			 level);
+	else if (c.seccomp)
+		snprintf(text, size,
+			 "a seccomp filter (a container's policy) forbids perf_event_open(2)");
 	else
 		snprintf(text, size,
 			 "the kernel refuses it: the process is another user's, or a security "
-			 "policy (a container's?) forbids perf_event_open");
+			 "module forbids perf_event_open(2)");
 }
 
 void event_why_not(const struct event_kind *kind, int code, bool have_hardware, char *text,

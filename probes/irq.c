@@ -18,6 +18,7 @@
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
 #include "probes/refusal.h"
+#include "probes/sched_kernel.h"
 
 #define SECTION "tp_btf/"
 #define TYPE_PREFIX "btf_trace_"
@@ -83,12 +84,12 @@ static int no_events(struct err *err)
 /* The honest check is to load them, with a buffer of their own into which nothing is written. */
 static int irq_check(struct err *why)
 {
-	_cleanup_(btf_p) struct btf *btf = btf__load_vmlinux_btf();
+	_cleanup_(btf_p) struct btf *btf = sched_kernel_btf(why);
 	struct irq_bpf *skel;
 	int r;
 
 	if (!btf)
-		return no_events(why);
+		return why->code;
 	refusal_listen();
 	skel = irq_bpf__open();
 	if (!skel)
@@ -151,8 +152,8 @@ static int irq_open(struct probe_env *env, void **ret_state, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot open the interrupt probe");
 	if (env->locals_fd < 0)
 		return 0;
-	btf = btf__load_vmlinux_btf();
-	return btf ? load(q, env, btf, err) : no_events(err);
+	btf = sched_kernel_btf(err);
+	return btf ? load(q, env, btf, err) : err->code;
 }
 
 static int irq_meta(void *state, json_t *into)
@@ -183,6 +184,7 @@ const struct probe probe_irq = {
 		"the time that interrupts took from a CPU while the program's threads waited for it",
 	.without = "interrupts are in the time of whoever had the CPU",
 	.cost = "below 0.1 us an interrupt, below 0.2 us while a thread of the program waits for that CPU",
+	.with_sched = true,
 	.check = irq_check,
 	.open = irq_open,
 	.meta = irq_meta,

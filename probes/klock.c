@@ -4,6 +4,7 @@
  *
  * Into the trace's META go "klocks": {"0xADDRESS": {"flags": LCB_F_*, "name": "of the lock", "callers": ["innermost", ...]}}; name
  * only where kallsyms has data symbols. The names are looked up when the recording ends, since only root sees the addresses.
+ * Where there are none: "klock": {"unavailable": why}.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -20,17 +21,21 @@
 #include "probes/bpf_cost.h"
 #include "probes/probe.h"
 #include "probes/refusal.h"
+#include "probes/sched_kernel.h"
 
 struct klock {
 	struct klock_bpf *skel;
+	struct err why; /* there is none */
 };
 
-static int klock_check(struct err *why)
+static int has_events(struct err *why)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool there = btf && btf__find_by_name_kind(btf, "btf_trace_contention_begin",
-						   BTF_KIND_TYPEDEF) > 0;
+	struct btf *btf = sched_kernel_btf(why);
+	bool there;
 
+	if (!btf)
+		return why->code;
+	there = btf__find_by_name_kind(btf, "btf_trace_contention_begin", BTF_KIND_TYPEDEF) > 0;
 	btf__free(btf);
 	if (there)
 		return 0;
@@ -80,14 +85,17 @@ static int load(struct klock *k, struct probe_env *env, struct err *err)
 static int klock_open(struct probe_env *env, void **ret_state, struct err *err)
 {
 	struct klock *k = calloc(1, sizeof(*k));
-	struct err why = {};
 
 	*ret_state = k;
 	if (!k)
 		return err_sys(err, -ENOMEM, "cannot open the kernel-lock probe");
-	if (env->locals_fd < 0 || klock_check(&why))
+	if (env->locals_fd < 0 || has_events(&k->why))
 		return 0;
-	return load(k, env, err);
+	if (load(k, env, &k->why)) {
+		klock_bpf__destroy(k->skel);
+		k->skel = NULL;
+	}
+	return 0;
 }
 
 /* ---- names ---- */
@@ -128,6 +136,11 @@ static int klock_meta(void *state, json_t *into)
 	struct err err;
 	int fd;
 
+	if (k->why.code)
+		return json_object_set_new(into, "klock",
+					   json_pack("{s:s}", "unavailable", k->why.msg)) ?
+			       -ENOMEM :
+			       0;
 	if (!k->skel)
 		return 0;
 	fd = bpf_map__fd(k->skel->maps.klock_callers);
@@ -155,12 +168,30 @@ static int klock_meta(void *state, json_t *into)
 	return 0;
 }
 
+/* The honest check is to load them, with a buffer of their own into which nothing is written. */
+static int klock_check(struct err *why)
+{
+	struct klock_bpf *skel;
+	int r = has_events(why);
+
+	if (r)
+		return r;
+	refusal_listen();
+	skel = klock_bpf__open();
+	if (!skel)
+		return err_sys(why, -errno, "cannot open the kernel-lock programs");
+	r = klock_bpf__load(skel);
+	klock_bpf__destroy(skel);
+	return r ? refusal_error(why, r, "the kernel-lock programs") : 0;
+}
+
 const struct probe probe_klock = {
 	.name = "klock",
 	.gives = "which kernel locks the program's threads wait for, and who called for them",
 	.without =
 		"waits for kernel locks are blocked_other, or belong to the system call they are in",
 	.cost = "0.1 us for each kernel lock found taken, nothing for the others",
+	.with_sched = true,
 	.check = klock_check,
 	.open = klock_open,
 	.meta = klock_meta,

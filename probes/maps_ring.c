@@ -28,7 +28,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
+#include "base/confined.h"
 #include "base/vec.h"
 
 #define RING_PAGES 128 /* of data, of each CPU */
@@ -159,30 +159,13 @@ static int open_best(struct maps_ring *r, const char *cpu_list)
 	return 0;
 }
 
-static int say_refused(struct err *err, int code)
-{
-	_cleanup_(free_p) char *paranoid = NULL;
-	struct err none;
-	int level = -1;
-
-	if (!file_read_text("/proc/sys/kernel/perf_event_paranoid", &paranoid, &none))
-		level = atoi(paranoid);
-	if (level > 0)
-		return err_set(err, code,
-			       "kernel.perf_event_paranoid is %d: only root (CAP_PERFMON) may "
-			       "watch all processes",
-			       level);
-	return err_set(err, code,
-		       "the kernel refuses it: a security policy (a container's?) forbids "
-		       "perf_event_open");
-}
-
 static int say_why_not(struct err *err, int code)
 {
 	switch (code) {
 	case -EACCES:
 	case -EPERM:
-		return say_refused(err, code);
+	case -ENOSYS:
+		return confined_from_perf(err, code, "watching all processes");
 	case -ENOBUFS:
 		return err_set(err, code,
 			       "no memory may be locked for its rings: raise "
@@ -190,8 +173,6 @@ static int say_why_not(struct err *err, int code)
 	case -EMFILE:
 		return err_set(err, code,
 			       "it takes an open file a CPU, more than the limit (ulimit -n)");
-	case -ENOSYS:
-		return err_set(err, code, "this kernel was built without CONFIG_PERF_EVENTS");
 	default:
 		return err_sys(err, code, "the kernel does not open the dummy events");
 	}

@@ -309,6 +309,7 @@ const struct probe probe_python = {
 	.gives = "with --python: the frames of CPython 3.8 to 3.13 in call stacks",
 	.without = "the functions of Python programs: stacks show the interpreter's own",
 	.cost = "some 0.1 us a frame of each stack that is taken, nothing without --python",
+	.with_sched = true,
 	.check = python_check,
 	.open = python_open,
 	.meta = python_meta,

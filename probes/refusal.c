@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/confined.h"
+#include "probes/sched_kernel.h"
 
 #define LOG_END "-- END PROG LOAD LOG --"
 
@@ -87,12 +89,33 @@ bool refusal_is_program(const char *begin)
 	return *refused.name && !refused.is_map && !strncmp(refused.name, begin, strlen(begin));
 }
 
+/* The helper that reads the kernel's memory is there on every kernel since 5.5, but for those that are locked down. */
+static bool is_locked_down(void)
+{
+	return strstr(refused.reason, "bpf_probe_read_kernel") &&
+	       (strstr(refused.reason, "unknown func") || strstr(refused.reason, "cannot use helper"));
+}
+
+/* Without type information libbpf finds nothing to attach to. */
+static bool has_btf(struct err *err)
+{
+	struct btf *btf = sched_kernel_btf(err);
+
+	btf__free(btf);
+	return btf;
+}
+
 int refusal_error(struct err *err, int code, const char *what)
 {
-	if (code == -EPERM)
-		return err_set(
-			err, code,
-			"loading BPF programs needs root (CAP_BPF and CAP_PERFMON): run it with sudo");
+	/* an EACCES beside the verifier's reason is its word */
+	if (code == -EPERM || code == -ENOSYS || (code == -EACCES && !*refused.reason))
+		return confined_from_bpf(err, code);
+	if (is_locked_down())
+		return err_set(err, code,
+			       "the kernel is locked down (confidentiality): BPF programs may not read its "
+			       "memory; boot it without lockdown=confidentiality");
+	if (code == -ESRCH && !has_btf(err))
+		return code;
 	if (code == -EMFILE)
 		return err_set(
 			err, code,

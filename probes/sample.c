@@ -37,6 +37,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/confined.h"
 #include "base/kallsyms.h"
 #include "probes/bpf_cost.h"
 #include "probes/fewer.h"
@@ -152,9 +153,8 @@ static int open_event(struct sample *s, struct err *err)
 		perf_evsel__close(s->evsel);
 		perf_evsel__delete(s->evsel);
 	}
-	if (r == -EACCES || r == -EPERM)
-		return err_set(err, r,
-			       "sampling every CPU needs root (CAP_PERFMON): run it with sudo");
+	if (r == -EACCES || r == -EPERM || r == -ENOSYS)
+		return confined_from_perf(err, r, "sampling every CPU");
 	if (r)
 		return err_sys(err, r, "the kernel does not open %s for samples",
 			       s->cycles ? "cycles" : "cpu-clock");
@@ -457,6 +457,7 @@ const struct probe probe_sample = {
 	.gives = "call stacks: samples of what runs, and who waits, wakes and locks (record -g)",
 	.without = "flame graphs",
 	.cost = "0.4 us a sample and its interrupt; 0.3 us a switch or wake-up that is to have its stacks, 1.3 where the kernel's is new",
+	.with_sched = true,
 	.check = sample_check,
 	.open = sample_open,
 	.stop = sample_stop,

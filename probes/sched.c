@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/threads.h"
 #include "probes/bpf_cost.h"
 #include "probes/fewer.h"
+#include "probes/pid_space.h"
 #include "probes/probe.h"
 #include "probes/python.h"
 #include "probes/refusal.h"
@@ -33,8 +33,6 @@ enum { TARGET_TGID = 1, TARGET_TID = 2, TARGET_COMMAND = 4 };
 #define NO_SLOT 0xffff
 #define OLD_MAX_BUFFER (2u << 20)
 #define SCHED_TRY_STACK 8192 /* what a recording copies unless told otherwise */
-/* The initial pid namespace: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
-#define INITIAL_PID_NS 0xeffffffc
 
 struct sched {
 	struct sched_bpf *skel;
@@ -139,15 +137,13 @@ static int fill_counters(const struct probe_env *env, const struct sched_bpf *sk
 static int configure(struct sched *s, struct err *err)
 {
 	struct probe_env *env = s->env;
-	_cleanup_(btf_p) struct btf *btf = btf__load_vmlinux_btf();
+	_cleanup_(btf_p) struct btf *btf = sched_kernel_btf(err);
 	int64_t delta;
 	bool alone;
 	int args, r;
 
 	if (!btf)
-		return err_set(err, -ENOTSUP,
-			       "this kernel has no type information (/sys/kernel/btf/vmlinux): "
-			       "use one built with CONFIG_DEBUG_INFO_BTF");
+		return err->code;
 	args = sched_switch_args(btf);
 	bpf_program__set_autoload(s->skel->progs.switch_with_state, args >= 4);
 	bpf_program__set_autoload(s->skel->progs.switch_without_state, args < 4);
@@ -161,7 +157,6 @@ static int configure(struct sched *s, struct err *err)
 	s->skel->rodata->config.data_mask = env->buffer_bytes - 1;
 	s->skel->rodata->config.many_cpus = env->nr_cpus > 64;
 	s->skel->rodata->config.cpus_bytes = (env->nr_cpus + 63) / 64 * 8;
-	s->skel->rodata->config.self_tgid = getpid();
 	s->skel->rodata->config.mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
 	s->skel->rodata->config.python = env->python;
 	size_locals(env, s->skel);
@@ -243,33 +238,33 @@ static void sched_close(void *state)
 	free(s);
 }
 
-/* BPF programs see the initial namespace's tids, we and our user see our own's. */
-static int check_namespace(struct err *err)
+/* The numbers of threads are those of our own pid namespace. */
+static int configure_pids(struct sched *s, struct err *err)
 {
-	struct stat st;
+	struct pid_space space;
+	int r = pid_space_find(&space, err);
 
-	if (stat("/proc/self/ns/pid", &st) || st.st_ino == INITIAL_PID_NS)
-		return 0;
-	return err_set(
-		err, -ENOTSUP,
-		"it runs in a pid namespace (a container), where the kernel's thread ids are others: run it on "
-		"the host, or with the host's namespace (--pid=host)");
+	if (r)
+		return r;
+	s->skel->rodata->config.self_tgid = space.tgid;
+	s->skel->rodata->config.pid_level = space.level;
+	s->skel->rodata->config.pid_ns = space.inode;
+	return 0;
 }
 
 static int load(struct sched *s, struct err *err)
 {
-	int r = check_namespace(err);
+	int r;
 
-	if (r)
-		return r;
-
-	refusal_listen();
 	s->skel = sched_bpf__open();
 	if (!s->skel)
 		return err_sys(err, -errno, "cannot open the scheduler programs");
 	r = configure(s, err);
+	if (!r)
+		r = configure_pids(s, err);
 	if (r)
 		return r;
+	refusal_listen();
 	r = sched_bpf__load(s->skel);
 	if (r)
 		return load_error(err, r);

@@ -2,7 +2,35 @@
 /* What this kernel looks like, by its BTF: see sched_kernel.h. */
 #include "probes/sched_kernel.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "probes/refusal.h"
+
+#define BTF_FILE "/sys/kernel/btf/vmlinux"
+
+struct btf *sched_kernel_btf(struct err *err)
+{
+	struct btf *btf;
+
+	refusal_listen(); /* or libbpf would print */
+	btf = btf__load_vmlinux_btf();
+	if (btf)
+		return btf;
+	if (access(BTF_FILE, F_OK))
+		err_set(err, -ENOTSUP,
+			"this kernel has no type information (there is no " BTF_FILE
+			"): use one built with CONFIG_DEBUG_INFO_BTF, and see that /sys is mounted");
+	else if (access(BTF_FILE, R_OK))
+		err_set(err, -ENOTSUP,
+			"the kernel's type information, " BTF_FILE ", may not be read: run it with sudo");
+	else
+		err_set(err, -ENOTSUP,
+			"the kernel's type information, " BTF_FILE ", is damaged or empty: use a kernel "
+			"built with CONFIG_DEBUG_INFO_BTF");
+	return NULL;
+}
 
 int sched_switch_args(const struct btf *btf)
 {

@@ -7,6 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
+/* The kernel's type information, without which no program of ours can be loaded; the caller's to free. NULL: with a sentence. */
+struct btf *sched_kernel_btf(struct err *err);
+
 /* Number of arguments of the sched_switch tracepoint, without the first (data) one; -1: it has none. */
 int sched_switch_args(const struct btf *btf);
 

@@ -315,7 +315,7 @@ static int without_privilege(void)
 		return 3;
 	meta = maps_stop_probe(&r);
 	why = json_string_value(json_object_get(json_object_get(meta, "maps"), "unavailable"));
-	return !why || !strstr(why, "only root (CAP_PERFMON)") ? 4 : 0;
+	return !why || !strstr(why, "needs root (CAP_PERFMON)") ? 4 : 0;
 }
 
 static void test_without_privilege(void **unused)

@@ -58,8 +58,11 @@ static void put_who(struct making *m, enum flame_kind kind, const char *before, 
 
 	if (who & WHO_UNTRACKED) {
 		f = foreign_find(&m->calls->foreign, who);
-		put_text(m, kind, "%s%.15s/%" PRIu32, before, f ? f->comm : "?",
-			 who & ~WHO_UNTRACKED);
+		if (foreign_id(who))
+			put_text(m, kind, "%s%.15s/%" PRIu32, before, f ? f->comm : "?",
+				 foreign_id(who));
+		else
+			put_text(m, kind, "%s%.15s/outside", before, f ? f->comm : "?");
 		return;
 	}
 	if (!m->calls->loaded->from_books)

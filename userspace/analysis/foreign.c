@@ -22,7 +22,7 @@ static int foreign_add(struct foreigners *f, uint32_t who, struct foreign **ret)
 	    keymap_set(&f->by_who, who, (uint32_t)f->nr + 1))
 		return -ENOMEM;
 	*ret = &f->list[f->nr++];
-	**ret = (struct foreign){ .tid = who & ~WHO_UNTRACKED };
+	**ret = (struct foreign){};
 	return 0;
 }
 

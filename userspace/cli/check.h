@@ -25,7 +25,7 @@ struct check {
 	struct source sources[MAX_SOURCES]; /* the last one is /proc */
 	size_t nr;
 	json_t *counters; /* as in a trace, of this process */
-	bool can_record;
+	bool sched_works, can_record;
 };
 
 /* Both print on standard output. */

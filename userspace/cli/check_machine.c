@@ -2,23 +2,16 @@
 /* Facts about the machine: see check_machine.h. */
 #include "cli/check_machine.h"
 
-#include <linux/capability.h>
 #include <mntent.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/cpulist.h"
 #include "base/file.h"
-
-#ifndef CAP_PERFMON /* headers before 5.8 */
-#define CAP_PERFMON 38
-#define CAP_BPF 39
-#endif
 
 const char *const machine_capabilities[NR_CAPABILITIES] = { "CAP_BPF", "CAP_PERFMON",
 							    "CAP_SYS_ADMIN" };
@@ -86,34 +79,24 @@ static void look_at_mounts(struct machine *m)
 
 static void look_at_user(struct machine *m)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 	const struct passwd *pw = getpwuid(geteuid());
 
-	m->uid = geteuid();
 	if (pw)
 		snprintf(m->user, sizeof(m->user), "%s", pw->pw_name);
-	if (syscall(SYS_capget, &header, data))
-		return;
-	for (size_t i = 0; i < NR_CAPABILITIES; i++) {
-		int bit = capability_bits[i];
-
-		m->capable[i] = data[bit / 32].effective >> bit % 32 & 1;
-	}
+	for (size_t i = 0; i < NR_CAPABILITIES; i++)
+		m->capable[i] = confined_has(&m->confined, capability_bits[i]);
 }
 
 void machine_look(struct machine *ret_machine)
 {
-	_cleanup_(free_p) char *paranoid = NULL;
 	struct machine *m = ret_machine;
-	struct err none;
 
-	*m = (struct machine){ .perf_event_paranoid = INT_MIN };
+	*m = (struct machine){};
+	confined_look(&m->confined);
+	confined_proc(&m->proc);
 	uname(&m->uts);
 	look_at_cpus(m);
 	m->btf = !access("/sys/kernel/btf/vmlinux", R_OK);
 	look_at_mounts(m);
-	if (!file_read_text("/proc/sys/kernel/perf_event_paranoid", &paranoid, &none))
-		m->perf_event_paranoid = (int)strtol(paranoid, NULL, 10);
 	look_at_user(m);
 }

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <sys/utsname.h>
 
+#include "base/confined.h"
+#include "base/err.h"
+
 #define NR_CAPABILITIES 3
 
 struct machine {
@@ -16,12 +19,12 @@ struct machine {
 	bool btf;               /* the kernel's type information, readable */
 	char tracefs[PATH_MAX]; /* where it is mounted, or "" */
 	bool tracefs_readable;
-	int perf_event_paranoid;  /* INT_MIN: there is none */
 	char cgroup_v1[PATH_MAX]; /* the cpu controller's mount point, or "" */
 	char cgroup_v2[PATH_MAX]; /* the same, if the controller is on at its root */
-	unsigned int uid;
 	char user[64];
 	bool capable[NR_CAPABILITIES]; /* effective, as in machine_capabilities */
+	struct confined confined;
+	struct err proc; /* code 0: /proc is there and this pid namespace's */
 };
 
 extern const char *const machine_capabilities[NR_CAPABILITIES];

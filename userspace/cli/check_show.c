@@ -52,20 +52,24 @@ static json_t *text_or_null(const char *text)
 static json_t *machine_json(const struct machine *m)
 {
 	json_t *capabilities = json_object(), *paranoid = json_null();
+	const struct confined *c = &m->confined;
 
 	for (size_t i = 0; i < NR_CAPABILITIES; i++)
 		json_object_set_new(capabilities, machine_capabilities[i],
 				    json_boolean(m->capable[i]));
-	if (m->perf_event_paranoid != INT_MIN)
-		paranoid = json_integer(m->perf_event_paranoid);
-	return json_pack("{s:s,s:s,s:{s:i,s:i},s:b,s:{s:o,s:b},s:o,s:{s:o,s:o},s:{s:I,s:o,s:o}}",
+	if (c->perf_event_paranoid != INT_MIN)
+		paranoid = json_integer(c->perf_event_paranoid);
+	return json_pack("{s:s,s:s,s:{s:i,s:i},s:b,s:{s:o,s:b},s:o,s:{s:o,s:o},s:{s:I,s:o,s:o},"
+			 "s:b,s:b,s:b,s:o,s:o}",
 			 "kernel", m->uts.release, "arch", m->uts.machine, "cpus", "online",
 			 (int)m->cpus_online, "possible", (int)m->cpus_possible, "btf", m->btf,
 			 "tracefs", "mounted_at", text_or_null(m->tracefs), "readable",
 			 m->tracefs_readable, "perf_event_paranoid", paranoid, "cgroup", "v1_cpu",
 			 text_or_null(m->cgroup_v1), "v2_cpu", text_or_null(m->cgroup_v2), "user",
-			 "uid", (json_int_t)m->uid, "name", text_or_null(m->user), "capabilities",
-			 capabilities);
+			 "uid", (json_int_t)c->uid, "name", text_or_null(m->user), "capabilities",
+			 capabilities, "pid_namespace", c->pid_ns, "user_namespace", c->user_ns,
+			 "seccomp", c->seccomp, "lockdown", text_or_null(c->lockdown), "proc_unusable",
+			 text_or_null(m->proc.msg));
 }
 
 static json_t *source_json(const struct source *s)
@@ -201,7 +205,32 @@ static void user_row(struct table *t, const struct machine *m)
 	for (size_t i = 0; i < NR_CAPABILITIES; i++)
 		len += snprintf(caps + len, sizeof(caps) - len, "%s%s %s", len ? ", " : "",
 				m->capable[i] ? "has" : "lacks", machine_capabilities[i]);
-	table_row(t, "user", "", "%s (uid %u): %s", *m->user ? m->user : "?", m->uid, caps);
+	table_row(t, "user", "", "%s (uid %u): %s", *m->user ? m->user : "?", m->confined.uid, caps);
+}
+
+/* What takes away from that; and, in a container, what is seen of the rest of the machine. */
+static void confined_rows(struct table *t, const struct machine *m)
+{
+	const struct confined *c = &m->confined;
+
+	if (c->user_ns)
+		table_row(t, "user namespace", "",
+			  "of its own: these privileges end at it, and give no power over the kernel");
+	if (c->pid_ns)
+		table_row(t, "pid namespace", "",
+			  "of its own (a container): ids of threads are those seen in here; programs "
+			  "outside have none, are seen by name where they had a CPU that a thread waited "
+			  "for, and -a leaves them out");
+	if (m->proc.code)
+		table_row(t, "/proc", "", "%s; until then nothing is recorded", m->proc.msg);
+	if (c->seccomp)
+		table_row(t, "seccomp", "",
+			  "a filter looks at system calls: it may forbid bpf(2) and perf_event_open(2)");
+	if (*c->lockdown && strcmp(c->lockdown, "none") != 0)
+		table_row(t, "lockdown", "", "%s%s", c->lockdown,
+			  strcmp(c->lockdown, "confidentiality") ?
+				  ": nothing that whyscale needs" :
+				  ": BPF programs may not read the kernel's memory");
 }
 
 static void cgroup_row(struct table *t, const struct machine *m)
@@ -227,12 +256,14 @@ static int show_machine(const struct check *c, struct err *err)
 	table_row(&t, "type information", "", "%s",
 		  m->btf ? "yes (/sys/kernel/btf/vmlinux)" :
 			   "no: /sys/kernel/btf/vmlinux cannot be read, and BPF programs need it");
-	table_row(&t, "tracefs", "", "%s%s%s", *m->tracefs ? "mounted at " : "not mounted",
+	table_row(&t, "tracefs", "", "%s%s%s",
+		  *m->tracefs ? "mounted at " : "not mounted; nothing is lost: whyscale does without it",
 		  m->tracefs, *m->tracefs && !m->tracefs_readable ? ", readable by root only" : "");
-	paranoid_row(&t, m->perf_event_paranoid);
+	paranoid_row(&t, m->confined.perf_event_paranoid);
 	table_row(&t, "hardware counters", "", "%s: %s", has_hardware ? "yes" : "no", text);
 	cgroup_row(&t, m);
 	user_row(&t, m);
+	confined_rows(&t, m);
 	return table_end(&t, err);
 }
 

@@ -25,15 +25,23 @@ static void json_p(json_t **json)
 
 /* ---- trying ---- */
 
+static const char no_proc[] = "it needs this pid namespace's /proc, which is not mounted here";
+
+/* Nothing is recorded where /proc shows other processes than ours, whatever could be loaded. */
 static void try_probe(struct check *c, const struct probe *probe)
 {
 	struct source *s = &c->sources[c->nr++];
 	struct err err = {};
 
 	*s = (struct source){ probe->name, probe->gives, probe->without, probe->cost, false, "" };
-	s->works = !probe->check || !probe->check(&err);
+	if (c->machine.proc.code)
+		err_set(&err, c->machine.proc.code, "%s", no_proc);
+	s->works = !err.code && (!probe->check || !probe->check(&err));
+	if (s->works && probe->with_sched && !c->sched_works)
+		s->works = err_set(&err, 0, "it needs the probe sched, which does not work here");
 	snprintf(s->why, sizeof(s->why), "%s", err.msg);
-	c->can_record |= s->works && !strcmp(probe->name, "sched");
+	if (!strcmp(probe->name, "sched"))
+		c->sched_works = c->can_record = s->works;
 }
 
 static void try_proc(struct check *c)
@@ -50,7 +58,9 @@ static void try_proc(struct check *c)
 		.without = "nothing, as long as sched works",
 		.cost = "at most 5 % of one CPU; no cost to the program beyond that",
 	};
-	s->works = !proc_watch_new(&self, 1, false, monotonic_ns(), &watch, &err);
+	if (c->machine.proc.code)
+		err_set(&err, c->machine.proc.code, "%s", no_proc);
+	s->works = !err.code && !proc_watch_new(&self, 1, false, monotonic_ns(), &watch, &err);
 	snprintf(s->why, sizeof(s->why), "%s", err.msg);
 	proc_watch_free(watch);
 	c->can_record |= s->works;

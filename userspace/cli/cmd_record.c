@@ -345,9 +345,11 @@ static void show_result(const struct options *o, const struct record_result *res
 	const char *file = o->record.output;
 
 	if (!result->bpf)
-		cli_note("recorded without BPF, so without scheduler events (%s); '%s' holds what "
+		cli_note("recorded without BPF, so without scheduler events: %s; '%s' holds what "
 			 "counters and /proc tell",
 			 result->why_not, file);
+	if (*result->no_maps)
+		cli_note("recorded without the names of functions and locks: %s", result->no_maps);
 	if (*result->python)
 		cli_note("recorded without some Python functions: %s", result->python);
 	if (*result->no_counters)
@@ -357,7 +359,7 @@ static void show_result(const struct options *o, const struct record_result *res
 	if (*result->no_stacks)
 		cli_note("recorded without %s", result->no_stacks);
 	if (*result->no_samples)
-		cli_note("recorded without samples of what runs (%s)", result->no_samples);
+		cli_note("recorded without samples of what runs: %s", result->no_samples);
 	if (result->lost)
 		cli_note("%" PRIu64 " event%s lost: the report shows when; larger buffers: -m",
 			 result->lost, result->lost == 1 ? " was" : "s were");

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/confined.h"
 #include "base/cpulist.h"
 #include "base/file.h"
 #include "record/drain.h"
@@ -262,6 +263,10 @@ static int finish(struct recording *rec, struct err *err)
 	if (!r)
 		r = trace_writer_meta(rec->writer, meta, err);
 	rec->result->lost = dropped(meta);
+	note = json_string_value(json_object_get(json_object_get(meta, "maps"), "unavailable"));
+	if (rec->result->bpf)
+		snprintf(rec->result->no_maps, sizeof(rec->result->no_maps), "%.250s",
+			 note ? note : "");
 	snprintf(rec->result->no_samples, sizeof(rec->result->no_samples), "%s",
 		 rec->env.no_samples);
 	snprintf(rec->result->no_stacks, sizeof(rec->result->no_stacks), "%s", rec->env.no_stacks);
@@ -320,8 +325,10 @@ static int record_into(struct recording *rec, struct err *err)
 
 static int prepare(struct recording *rec, struct err *err)
 {
-	int r;
+	int r = confined_proc(err);
 
+	if (r) /* else other processes would be taken for those that are meant */
+		return r;
 	if (rec->opts->argv) {
 		r = target_find(rec->opts->argv[0], err);
 		if (r) {

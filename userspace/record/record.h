@@ -53,6 +53,7 @@ struct record_result {
 	uint64_t events, bytes; /* records, file size */
 	uint64_t lost;          /* dropped records */
 	char no_counters[400];  /* counters that were asked for and could not be had, and why; "" */
+	char no_maps[256]; /* bpf, but the mappings could not be watched, so there are no names: why; "" */
 	char no_samples[256];   /* bpf, but STACKS_ON could not be had: why; "" */
 	char no_stacks[640]; /* which other stacks, or Python functions, could not be had, and why; "" */
 };

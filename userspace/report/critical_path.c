@@ -131,7 +131,7 @@ static int by_outside_time(const void *a, const void *b)
 /* Waits that threads ended which are not recorded. Sorts the parts. */
 static void print_outside(const struct loaded *l, struct critical_path *path, int width, FILE *out)
 {
-	char name[ESCAPE_SIZE(EV_COMM_LEN)], text[UNITS_SIZE];
+	char name[ESCAPE_SIZE(EV_COMM_LEN)], text[UNITS_SIZE], id[32];
 	size_t shown = 0;
 
 	qsort(path->part, path->nr, sizeof(*path->part), by_outside_time);
@@ -144,11 +144,13 @@ static void print_outside(const struct loaded *l, struct critical_path *path, in
 		escape_terminal(name, sizeof(name), f ? f->comm : "?", EV_COMM_LEN, false);
 		if (!shown++)
 			fputc('\n', out);
+		if (foreign_id(p->outside))
+			snprintf(id, sizeof(id), "/%" PRIu32, foreign_id(p->outside));
+		else
+			snprintf(id, sizeof(id), " of another pid namespace");
 		text_line(out, width,
-			  "Thread %" PRIu32 ": %s of %s was waiting for %s/%" PRIu32
-			  ", outside the recording.",
-			  p->thread->tid, units_time(text, p->ns), class_name(p->class), name,
-			  p->outside & ~WHO_UNTRACKED);
+			  "Thread %" PRIu32 ": %s of %s was waiting for %s%s, outside the recording.",
+			  p->thread->tid, units_time(text, p->ns), class_name(p->class), name, id);
 	}
 }
 

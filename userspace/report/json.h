@@ -28,6 +28,9 @@ json_t *json_counters(const struct loaded *l);
 /* Gives `into` what these counters counted, "counters": {name: {"value", "scaled", ...}}, where the trace has any. 0 or -1. */
 int json_add_counted(const struct loaded *l, const struct counted *of, json_t *into);
 
+/* The number of a foreign who or process (foreign_id()); null outside of the pid namespace. */
+json_t *json_foreign_id(uint32_t id);
+
 /* BPF run time, recorder CPU time; null when the recording was not closed. */
 json_t *json_cost(const struct loaded *l);
 

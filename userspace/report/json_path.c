@@ -51,10 +51,10 @@ static json_t *outside(const struct loaded *l, const struct critical_path *path)
 		if (!p->outside)
 			continue;
 		if (json_array_append_new(
-			    list, json_pack("{s:I, s:s, s:I, s:o, s:I}", "tid",
+			    list, json_pack("{s:I, s:s, s:o, s:o, s:I}", "tid",
 					    (json_int_t)(p->thread ? p->thread->tid : 0), "class",
 					    class_name(p->class), "for_tid",
-					    (json_int_t)(p->outside & ~WHO_UNTRACKED), "for_comm",
+					    json_foreign_id(p->outside), "for_comm",
 					    f ? escape_json(f->comm, EV_COMM_LEN) : json_null(),
 					    "ns", (json_int_t)p->ns))) {
 			json_decref(list);

@@ -5,6 +5,7 @@
 #include "analysis/runq_who.h"
 #include "base/cleanup.h"
 #include "report/escape.h"
+#include "report/json.h"
 #include "report/passes.h"
 
 /* Where interrupts were not recorded, their time is not 0 but unknown: null. */
@@ -43,11 +44,12 @@ static json_t *others(const struct runq_who *w)
 	for (size_t i = 0; array && i < nr; i++)
 		if (json_array_append_new(
 			    array,
-			    json_pack("{s:o, s:o, s:b, s:I}", "pid",
-				      list[i].pid ? json_integer((json_int_t)list[i].pid) :
-						    json_null(),
-				      "comm", escape_json(list[i].comm, EV_COMM_LEN), "recorded",
-				      (int)list[i].tracked, "ns", (json_int_t)list[i].ns))) {
+			    json_pack("{s:o, s:o, s:b, s:b, s:I}", "pid",
+				      json_foreign_id(list[i].pid), "comm",
+				      escape_json(list[i].comm, EV_COMM_LEN), "recorded",
+				      (int)list[i].tracked, "outside",
+				      list[i].pid & WHO_OUTSIDE ? 1 : 0, "ns",
+				      (json_int_t)list[i].ns))) {
 			json_decref(array);
 			return NULL;
 		}

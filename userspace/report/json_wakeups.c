@@ -2,6 +2,7 @@
 /* Who woke whom, as JSON. */
 #include "analysis/wakeups.h"
 #include "report/escape.h"
+#include "report/json.h"
 #include "report/passes.h"
 
 static json_t *recorded(const struct thread *t)
@@ -9,6 +10,11 @@ static json_t *recorded(const struct thread *t)
 	return json_pack("{s:I, s:I, s:o, s:b, s:I}", "tid", (json_int_t)t->tid, "pid",
 			 (json_int_t)t->tgid, "comm", escape_json(t->comm, EV_COMM_LEN), "recorded",
 			 1, "serial", (json_int_t)t->serial);
+}
+
+json_t *json_foreign_id(uint32_t id)
+{
+	return foreign_id(id) ? json_integer((json_int_t)foreign_id(id)) : json_null();
 }
 
 /* A who of a record: null for none. */
@@ -19,8 +25,8 @@ static json_t *person(const struct loaded *l, uint32_t who)
 
 	if (who & WHO_UNTRACKED) {
 		f = foreign_find(&l->passes->foreign, who);
-		return json_pack("{s:I, s:o, s:o, s:b}", "tid", (json_int_t)(who & ~WHO_UNTRACKED),
-				 "pid", f ? json_integer((json_int_t)f->tgid) : json_null(), "comm",
+		return json_pack("{s:o, s:o, s:o, s:b}", "tid", json_foreign_id(who), "pid",
+				 f ? json_foreign_id(f->tgid) : json_null(), "comm",
 				 f ? escape_json(f->comm, EV_COMM_LEN) : json_null(), "recorded",
 				 0);
 	}

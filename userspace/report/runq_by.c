@@ -94,9 +94,13 @@ static void group_row(const struct block *b, const struct group *group)
 		snprintf(label, sizeof(label), "%s", *name ? name : "?");
 	else
 		snprintf(label, sizeof(label), "(names not kept)");
-	if (group->nr == 1 && o->pid)
-		snprintf(id, sizeof(id), "%" PRIu32, o->pid);
-	row(b, label, id, o->tracked ? "another recorded process" : "not recorded", o->ns);
+	if (group->nr == 1 && foreign_id(o->pid))
+		snprintf(id, sizeof(id), "%" PRIu32, foreign_id(o->pid));
+	row(b, label, id,
+	    o->tracked		   ? "another recorded process" :
+	    o->pid & WHO_OUTSIDE ? "not recorded, outside this pid namespace" :
+				     "not recorded",
+	    o->ns);
 }
 
 static int other_rows(const struct block *b, struct runq_occupant *list, size_t nr)

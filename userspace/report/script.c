@@ -207,7 +207,10 @@ static int put_rename(const struct line *l)
 	script_put_head(l, e->who);
 	fprintf(l->out, "name");
 	put_name(l, "comm", e->comm, sizeof(e->comm));
-	fprintf(l->out, " pid=%" PRIu32, e->tgid);
+	if (e->tgid & WHO_OUTSIDE)
+		fprintf(l->out, " pid=-");
+	else
+		fprintf(l->out, " pid=%" PRIu32, e->tgid);
 	return who_set(l->script->names, e->who, 0, e->comm);
 }
 

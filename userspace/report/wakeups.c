@@ -51,7 +51,7 @@ static void name_waker(const struct loaded *l, const struct wake_pair *p, struct
 		e->waker_id = t->tid;
 	} else {
 		memcpy(e->waker, f ? f->comm : "?\0\0\0\0\0\0\0\0\0\0\0\0\0\0", sizeof(e->waker));
-		e->waker_id = p->waker & ~WHO_UNTRACKED;
+		e->waker_id = foreign_id(p->waker);
 	}
 }
 

@@ -102,7 +102,9 @@ const char *who_text(const struct who_table *table, uint32_t who, char *buf)
 		escape_terminal(name, sizeof(name), slot->comm, EV_COMM_LEN, true);
 	else
 		snprintf(name, sizeof(name), "?");
-	if (who & WHO_UNTRACKED)
+	if (who & WHO_UNTRACKED && who & WHO_OUTSIDE)
+		snprintf(buf, WHO_TEXT_SIZE, "%s/outside", name);
+	else if (who & WHO_UNTRACKED)
 		snprintf(buf, WHO_TEXT_SIZE, "%s/%" PRIu32, name, who & ~WHO_UNTRACKED);
 	else if (slot->tid)
 		snprintf(buf, WHO_TEXT_SIZE, "%s/%" PRIu32, name, slot->tid);
