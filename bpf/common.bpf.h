@@ -42,8 +42,8 @@ const volatile struct {
 	__u32 stack_rate;  /* bytes a second of new user stacks on a CPU */
 	__u32 moves_size; /* stack_kernel.bpf.h: the code that moves the kernel's stack; 0: not known */
 	__u64 moves_low;
-	__u32 pid_level;  /* of the recorder's pid namespace; 0: the initial one */
-	__u32 pid_ns;     /* its inode */
+	__u32 pid_level; /* of the recorder's pid namespace; 0: the initial one */
+	__u32 pid_ns;    /* its inode */
 	__u32 cpus_bytes; /* of a set of CPUs: of the possible ones; the kernel keeps no order in the bits above */
 	__u8 locals_shift;        /* local.bpf.h: there are 2^(32 - this) of them */
 	__u16 cpu_slot[MAX_CPUS]; /* a CPU's buffer, or NO_SLOT for one that was not online */

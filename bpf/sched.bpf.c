@@ -155,8 +155,7 @@ struct switching {
 
 static __always_inline u32 prev_who(const struct switching *s)
 {
-	return config.pid_level && !s->from && s->prev_was ? s->prev_was :
-							     who_of(s->prev, s->from);
+	return config.pid_level && !s->from && s->prev_was ? s->prev_was : who_of(s->prev, s->from);
 }
 
 static __always_inline void write_switch(const struct switching *s, const struct leave *out,

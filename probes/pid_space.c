@@ -54,7 +54,6 @@ int pid_space_find(struct pid_space *ret_space, struct err *err)
 	r = run(skel, err);
 	if (r)
 		return r;
-	*ret_space = (struct pid_space){ skel->bss->pid_level, skel->bss->pid_ns,
-					 skel->bss->tgid };
+	*ret_space = (struct pid_space){ skel->bss->pid_level, skel->bss->pid_ns, skel->bss->tgid };
 	return 0;
 }

@@ -13,7 +13,7 @@
 struct pid_space {
 	uint32_t level; /* how many namespaces it lies in; 0: it is the initial one */
 	uint32_t inode; /* as in /proc/PID/ns/pid; 0 with level 0 */
-	uint32_t tgid;	/* whyscale itself, in the initial one */
+	uint32_t tgid;  /* whyscale itself, in the initial one */
 };
 
 /* Needs a BPF program where it is not the initial one. Errors: those of BPF, and of a /proc of another namespace. */

@@ -89,11 +89,19 @@ bool refusal_is_program(const char *begin)
 	return *refused.name && !refused.is_map && !strncmp(refused.name, begin, strlen(begin));
 }
 
-/* The helper that reads the kernel's memory is there on every kernel since 5.5, but for those that are locked down. */
+/*
+ * The helper that reads the kernel's memory is there on every kernel since 5.5, but for those that are locked down. libbpf puts the one
+ * of older kernels in its place then, which is not there either.
+ */
 static bool is_locked_down(void)
 {
-	return strstr(refused.reason, "bpf_probe_read_kernel") &&
-	       (strstr(refused.reason, "unknown func") || strstr(refused.reason, "cannot use helper"));
+	struct confined c;
+
+	confined_look(&c);
+	return !strcmp(c.lockdown, "confidentiality") ||
+	       (strstr(refused.reason, "bpf_probe_read") &&
+		(strstr(refused.reason, "unknown func") ||
+		 strstr(refused.reason, "cannot use helper")));
 }
 
 /* Without type information libbpf finds nothing to attach to. */
@@ -111,9 +119,10 @@ int refusal_error(struct err *err, int code, const char *what)
 	if (code == -EPERM || code == -ENOSYS || (code == -EACCES && !*refused.reason))
 		return confined_from_bpf(err, code);
 	if (is_locked_down())
-		return err_set(err, code,
-			       "the kernel is locked down (confidentiality): BPF programs may not read its "
-			       "memory; boot it without lockdown=confidentiality");
+		return err_set(
+			err, code,
+			"the kernel is locked down (confidentiality): BPF programs may not read its "
+			"memory; boot it without lockdown=confidentiality");
 	if (code == -ESRCH && !has_btf(err))
 		return code;
 	if (code == -EMFILE)

@@ -24,10 +24,12 @@ struct btf *sched_kernel_btf(struct err *err)
 			"): use one built with CONFIG_DEBUG_INFO_BTF, and see that /sys is mounted");
 	else if (access(BTF_FILE, R_OK))
 		err_set(err, -ENOTSUP,
-			"the kernel's type information, " BTF_FILE ", may not be read: run it with sudo");
+			"the kernel's type information, " BTF_FILE
+			", may not be read: run it with sudo");
 	else
 		err_set(err, -ENOTSUP,
-			"the kernel's type information, " BTF_FILE ", is damaged or empty: use a kernel "
+			"the kernel's type information, " BTF_FILE
+			", is damaged or empty: use a kernel "
 			"built with CONFIG_DEBUG_INFO_BTF");
 	return NULL;
 }

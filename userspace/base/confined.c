@@ -97,16 +97,18 @@ int confined_proc(struct err *why)
 	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
 
 	if (n <= 0)
-		return err_set(why, -ENOTSUP,
-			       "/proc is not mounted here: mount it with `mount -t proc proc /proc`");
+		return err_set(
+			why, -ENOTSUP,
+			"/proc is not mounted here: mount it with `mount -t proc proc /proc`");
 	text[n] = '\0';
 	if (atol(text) == getpid())
 		return 0;
-	return err_set(why, -ENOTSUP,
-		       "/proc shows another pid namespace than the one whyscale is in (%s and %d are "
-		       "numbers of the same process): mount this one's with `mount -t proc proc "
-		       "/proc`, or make it with `unshare --mount-proc`",
-		       text, getpid());
+	return err_set(
+		why, -ENOTSUP,
+		"/proc shows another pid namespace than the one whyscale is in (%s and %d are "
+		"numbers of the same process): mount this one's with `mount -t proc proc "
+		"/proc`, or make it with `unshare --mount-proc`",
+		text, getpid());
 }
 
 /* ---- sentences ---- */
@@ -116,8 +118,8 @@ static int say_missing(struct err *err, int code, const struct confined *c, cons
 		       const char *missing)
 {
 	if (c->uid)
-		return err_set(err, code, "%s needs root (CAP_BPF and CAP_PERFMON): run it with sudo",
-			       what);
+		return err_set(err, code,
+			       "%s needs root (CAP_BPF and CAP_PERFMON): run it with sudo", what);
 	return err_set(err, code,
 		       "%s needs %s, which this root does not have: give it to the container "
 		       "(--cap-add BPF --cap-add PERFMON, or --privileged)",
@@ -130,22 +132,25 @@ static const char hidden[] = ", or a seccomp filter (a container's policy) hides
 static int say_policy(struct err *err, int code, const struct confined *c, const char *call)
 {
 	if (c->seccomp)
-		return err_set(err, code,
-			       "a seccomp filter (a container's policy) forbids %s: allow it there, or "
-			       "use --security-opt seccomp=unconfined",
-			       call);
-	return err_set(err, code,
-		       "the kernel refuses %s to a process that has the privilege: a security module "
-		       "(SELinux, AppArmor) forbids it; see the kernel's log for which",
-		       call);
+		return err_set(
+			err, code,
+			"a seccomp filter (a container's policy) forbids %s: allow it there, or "
+			"use --security-opt seccomp=unconfined",
+			call);
+	return err_set(
+		err, code,
+		"the kernel refuses %s to a process that has the privilege: a security module "
+		"(SELinux, AppArmor) forbids it; see the kernel's log for which",
+		call);
 }
 
 static int say_user_ns(struct err *err, int code, const char *what)
 {
-	return err_set(err, code,
-		       "%s needs privileges over the whole kernel, which the root of a user namespace "
-		       "(a rootless container) does not have: run it on the host",
-		       what);
+	return err_set(
+		err, code,
+		"%s needs privileges over the whole kernel, which the root of a user namespace "
+		"(a rootless container) does not have: run it on the host",
+		what);
 }
 
 int confined_from_bpf(struct err *err, int code)
@@ -189,8 +194,9 @@ int confined_from_perf(struct err *err, int code, const char *what)
 		return say_policy(err, code, &c, "perf_event_open(2)");
 	if (!c.uid)
 		return say_missing(err, code, &c, what, "CAP_PERFMON");
-	return err_set(err, code,
-		       "%s needs root (CAP_PERFMON), as kernel.perf_event_paranoid is %d: run it with "
-		       "sudo",
-		       what, c.perf_event_paranoid);
+	return err_set(
+		err, code,
+		"%s needs root (CAP_PERFMON), as kernel.perf_event_paranoid is %d: run it with "
+		"sudo",
+		what, c.perf_event_paranoid);
 }

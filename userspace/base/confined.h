@@ -21,10 +21,10 @@
 struct confined {
 	unsigned int uid;
 	uint64_t capabilities; /* effective, a bit each */
-	bool user_ns;	       /* in a user namespace of its own, where they give no power over the kernel */
-	bool pid_ns;	       /* in a pid namespace of its own: a container */
-	bool seccomp;	       /* a filter looks at its system calls, and those of its children */
-	char lockdown[16];     /* "none", "integrity", "confidentiality"; "": cannot be told */
+	bool user_ns; /* in a user namespace of its own, where they give no power over the kernel */
+	bool pid_ns;  /* in a pid namespace of its own: a container */
+	bool seccomp; /* a filter looks at its system calls, and those of its children */
+	char lockdown[16];       /* "none", "integrity", "confidentiality"; "": cannot be told */
 	int perf_event_paranoid; /* INT_MIN: there is none */
 };
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -35,6 +36,31 @@ int cpulist_parse(const char *list, bool *ret_cpus, unsigned int max)
 	return (int)top;
 }
 
+/* Without /sys: a line "cpuN ..." of /proc/stat for each that is online. */
+static int from_proc(unsigned int *ret_possible, bool **ret_online, struct err *err)
+{
+	_cleanup_(free_p) bool *cpus = calloc(CPULIST_MAX, sizeof(*cpus));
+	_cleanup_(free_p) char *stat = NULL;
+	unsigned long nr = 0;
+	int r = file_read_text("/proc/stat", &stat, err);
+
+	if (r || !cpus)
+		return r ? r : err_sys(err, -ENOMEM, "cannot list the CPUs");
+	for (const char *at = stat; (at = strstr(at, "\ncpu")); at++) {
+		unsigned long cpu = strtoul(at + strlen("\ncpu"), NULL, 10);
+
+		if (cpu >= CPULIST_MAX)
+			continue;
+		cpus[cpu] = true;
+		nr = cpu + 1 > nr ? cpu + 1 : nr;
+	}
+	if (!nr)
+		return err_set(err, -EINVAL, "/proc/stat names no CPU");
+	*ret_possible = (unsigned int)nr;
+	*ret_online = take_ptr(cpus);
+	return 0;
+}
+
 int cpulist_machine(unsigned int *ret_possible, bool **ret_online, struct err *err)
 {
 	_cleanup_(free_p) char *possible = NULL, *online = NULL;
@@ -44,6 +70,8 @@ int cpulist_machine(unsigned int *ret_possible, bool **ret_online, struct err *e
 	r = file_read_text("/sys/devices/system/cpu/possible", &possible, err);
 	if (!r)
 		r = file_read_text("/sys/devices/system/cpu/online", &online, err);
+	if (r == -ENOENT)
+		return from_proc(ret_possible, ret_online, err);
 	if (r)
 		return r;
 	nr = cpulist_parse(possible, NULL, 0);

@@ -13,7 +13,10 @@
 /* Sets ret_cpus[cpu] for each CPU of the list below max; returns one more than the highest CPU named, or -EINVAL. */
 int cpulist_parse(const char *list, bool *ret_cpus, unsigned int max);
 
-/* The machine: which CPUs may ever exist (count of numbers) and which are online. ret_online is the caller's to free. */
+/*
+ * The machine: which CPUs may ever exist (count of numbers) and which are online. ret_online is the caller's to free. Where /sys is not
+ * mounted: those that are online, by /proc.
+ */
 int cpulist_machine(unsigned int *ret_possible, bool **ret_online, struct err *err);
 
 #endif

@@ -55,6 +55,8 @@ static bool controls_cpu(const char *cgroup2)
 
 static void look_at_mount(struct machine *m, const struct mntent *mount)
 {
+	if (access(mount->mnt_dir, F_OK)) /* something else was mounted above it */
+		return;
 	if (!strcmp(mount->mnt_type, "tracefs") && !*m->tracefs) {
 		snprintf(m->tracefs, sizeof(m->tracefs), "%s", mount->mnt_dir);
 		m->tracefs_readable = !access(mount->mnt_dir, R_OK | X_OK);

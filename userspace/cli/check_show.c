@@ -68,8 +68,8 @@ static json_t *machine_json(const struct machine *m)
 			 text_or_null(m->cgroup_v1), "v2_cpu", text_or_null(m->cgroup_v2), "user",
 			 "uid", (json_int_t)c->uid, "name", text_or_null(m->user), "capabilities",
 			 capabilities, "pid_namespace", c->pid_ns, "user_namespace", c->user_ns,
-			 "seccomp", c->seccomp, "lockdown", text_or_null(c->lockdown), "proc_unusable",
-			 text_or_null(m->proc.msg));
+			 "seccomp", c->seccomp, "lockdown", text_or_null(c->lockdown),
+			 "proc_unusable", text_or_null(m->proc.msg));
 }
 
 static json_t *source_json(const struct source *s)
@@ -205,7 +205,8 @@ static void user_row(struct table *t, const struct machine *m)
 	for (size_t i = 0; i < NR_CAPABILITIES; i++)
 		len += snprintf(caps + len, sizeof(caps) - len, "%s%s %s", len ? ", " : "",
 				m->capable[i] ? "has" : "lacks", machine_capabilities[i]);
-	table_row(t, "user", "", "%s (uid %u): %s", *m->user ? m->user : "?", m->confined.uid, caps);
+	table_row(t, "user", "", "%s (uid %u): %s", *m->user ? m->user : "?", m->confined.uid,
+		  caps);
 }
 
 /* What takes away from that; and, in a container, what is seen of the rest of the machine. */
@@ -214,18 +215,21 @@ static void confined_rows(struct table *t, const struct machine *m)
 	const struct confined *c = &m->confined;
 
 	if (c->user_ns)
-		table_row(t, "user namespace", "",
-			  "of its own: these privileges end at it, and give no power over the kernel");
+		table_row(
+			t, "user namespace", "",
+			"of its own: these privileges end at it, and give no power over the kernel");
 	if (c->pid_ns)
-		table_row(t, "pid namespace", "",
-			  "of its own (a container): ids of threads are those seen in here; programs "
-			  "outside have none, are seen by name where they had a CPU that a thread waited "
-			  "for, and -a leaves them out");
+		table_row(
+			t, "pid namespace", "",
+			"of its own (a container): ids of threads are those seen in here; programs "
+			"outside have none, are seen by name where they had a CPU that a thread waited "
+			"for, and -a leaves them out");
 	if (m->proc.code)
 		table_row(t, "/proc", "", "%s; until then nothing is recorded", m->proc.msg);
 	if (c->seccomp)
-		table_row(t, "seccomp", "",
-			  "a filter looks at system calls: it may forbid bpf(2) and perf_event_open(2)");
+		table_row(
+			t, "seccomp", "",
+			"a filter looks at system calls: it may forbid bpf(2) and perf_event_open(2)");
 	if (*c->lockdown && strcmp(c->lockdown, "none") != 0)
 		table_row(t, "lockdown", "", "%s%s", c->lockdown,
 			  strcmp(c->lockdown, "confidentiality") ?
@@ -257,7 +261,8 @@ static int show_machine(const struct check *c, struct err *err)
 		  m->btf ? "yes (/sys/kernel/btf/vmlinux)" :
 			   "no: /sys/kernel/btf/vmlinux cannot be read, and BPF programs need it");
 	table_row(&t, "tracefs", "", "%s%s%s",
-		  *m->tracefs ? "mounted at " : "not mounted; nothing is lost: whyscale does without it",
+		  *m->tracefs ? "mounted at " :
+				"not mounted; nothing is lost: whyscale does without it",
 		  m->tracefs, *m->tracefs && !m->tracefs_readable ? ", readable by root only" : "");
 	paranoid_row(&t, m->confined.perf_event_paranoid);
 	table_row(&t, "hardware counters", "", "%s: %s", has_hardware ? "yes" : "no", text);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "report/escape.h"
 #include "report/json.h"
+#include "report/limits.h"
 #include "report/report.h"
 #include "report/text.h"
 #include "report/units.h"
@@ -209,29 +210,6 @@ static void show_python(const struct loaded *l, const struct report_options *o, 
 			   escape_terminal(clean, sizeof(clean), note, strnlen(note, 320), false));
 }
 
-/* Probes that could not be had, besides that of the scheduler. */
-static void show_limits(const struct loaded *l, const struct report_options *o, FILE *out)
-{
-	static const struct {
-		const char *probe, *means;
-	} limits[] = {
-		{ "maps", "locks and functions have no names" },
-		{ "klock", "waits for locks inside the kernel are not told apart: they are "
-			   "`blocked_other`, or in the class of their system call" },
-		{ "asleep", "waits that began before the recording have no stack" },
-	};
-	char clean[400];
-
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]) && !l->from_books; i++) {
-		const char *why = json_string_value(json_object_get(
-			json_object_get(l->raw_meta, limits[i].probe), "unavailable"));
-
-		if (why)
-			text_field(out, o->width, "limits", "%s: %s", limits[i].means,
-				   escape_terminal(clean, sizeof(clean), why, strnlen(why, 380), false));
-	}
-}
-
 void report_header(const struct loaded *l, const struct report_options *o, FILE *out)
 {
 	char why[300];
@@ -249,7 +227,7 @@ void report_header(const struct loaded *l, const struct report_options *o, FILE 
 			escape_terminal(why, sizeof(why), l->meta.why_not, 280, false));
 	else
 		show_lost(l, o, out);
-	show_limits(l, o, out);
+	limits_print(l, o, out);
 	show_audit(l, o, out);
 	show_counters(l, o, out);
 	show_python(l, o, out);

@@ -8,6 +8,7 @@
 
 #include "report/escape.h"
 #include "report/json.h"
+#include "report/limits.h"
 #include "report/passes.h"
 #include "report/report.h"
 
@@ -195,12 +196,13 @@ static int add_passes(const struct loaded *l, json_t *whole)
 static json_t *report(const struct loaded *l)
 {
 	json_t *whole = recording(l);
-	json_t *rest = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}}",
+	json_t *rest = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}}",
 				 "ledger", json_ledger(l->ledger_ns), "threads", threads(l),
 				 "locks", json_locks(l), "klock_spins", json_spins(l), "lost",
-				 json_lost(l), "audit", json_audit_total(l), "cost", json_cost(l),
-				 "counters", json_counters(l), "per_cpu", per_cpu(l), "latency",
-				 "wakeup", latency(ledger_latency(l->ledger, true)), "preempted",
+				 json_lost(l), "limits", limits_json(l), "audit",
+				 json_audit_total(l), "cost", json_cost(l), "counters",
+				 json_counters(l), "per_cpu", per_cpu(l), "latency", "wakeup",
+				 latency(ledger_latency(l->ledger, true)), "preempted",
 				 latency(ledger_latency(l->ledger, false)));
 
 	if (!whole || !rest || json_object_update(whole, rest) || add_passes(l, whole)) {

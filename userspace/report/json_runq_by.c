@@ -42,14 +42,13 @@ static json_t *others(const struct runq_who *w)
 		return NULL;
 	}
 	for (size_t i = 0; array && i < nr; i++)
-		if (json_array_append_new(
-			    array,
-			    json_pack("{s:o, s:o, s:b, s:b, s:I}", "pid",
-				      json_foreign_id(list[i].pid), "comm",
-				      escape_json(list[i].comm, EV_COMM_LEN), "recorded",
-				      (int)list[i].tracked, "outside",
-				      list[i].pid & WHO_OUTSIDE ? 1 : 0, "ns",
-				      (json_int_t)list[i].ns))) {
+		if (json_array_append_new(array,
+					  json_pack("{s:o, s:o, s:b, s:b, s:I}", "pid",
+						    json_foreign_id(list[i].pid), "comm",
+						    escape_json(list[i].comm, EV_COMM_LEN),
+						    "recorded", (int)list[i].tracked, "outside",
+						    list[i].pid & WHO_OUTSIDE ? 1 : 0, "ns",
+						    (json_int_t)list[i].ns))) {
 			json_decref(array);
 			return NULL;
 		}

@@ -97,9 +97,9 @@ static void group_row(const struct block *b, const struct group *group)
 	if (group->nr == 1 && foreign_id(o->pid))
 		snprintf(id, sizeof(id), "%" PRIu32, foreign_id(o->pid));
 	row(b, label, id,
-	    o->tracked		   ? "another recorded process" :
+	    o->tracked           ? "another recorded process" :
 	    o->pid & WHO_OUTSIDE ? "not recorded, outside this pid namespace" :
-				     "not recorded",
+				   "not recorded",
 	    o->ns);
 }
 
