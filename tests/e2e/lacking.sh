@@ -13,7 +13,7 @@ if ! need_bpf; then
 fi
 cd "$TMP" || exit 1
 chmod 755 .
-install -d -m 777 open
+mkdir open && chmod 777 open
 NOBODY=$(id -u nobody)
 export W PROGS PY TMP
 
@@ -81,7 +81,7 @@ refuses() {
 	"${how[@]}" "$W" record -o "$TMP/open/y.data" "${@:2}" >out 2>err
 	status=$?
 	cat err
-	[ $status -eq 1 ] || [ $status -eq 2 ] || return 1
+	[ "$status" -eq 1 ] || [ "$status" -eq 2 ] || return 1
 	[ "$(wc -l <err)" -eq 1 ] && grep -q "$1" err && [ ! -e open/y.data ]
 }
 
@@ -242,16 +242,16 @@ cgroup() {
 	mkdir "$group" || return
 	spawn sleep 100
 	sleeper=$!
-	echo $sleeper >"$group/cgroup.procs"
+	echo "$sleeper" >"$group/cgroup.procs"
 	for name in "$group" "/${group##*/}"; do
 		"$W" record -o c.data --cgroup "$name" -d 0.1 && "$W" report --json c.data >c.json && "$PY" -c 'if True:
 			import json, sys
 			t = json.load(open("c.json"))["threads"]
-			assert [x["tid"] for x in t] == [int(sys.argv[1])], t' $sleeper || status=1
+			assert [x["tid"] for x in t] == [int(sys.argv[1])], t' "$sleeper" || status=1
 	done
-	end $sleeper
+	end "$sleeper"
 	until_true 5 rmdir "$group"
-	return $status
+	return "$status"
 }
 found=
 for root in /sys/fs/cgroup/cpu /sys/fs/cgroup/unified /sys/fs/cgroup; do

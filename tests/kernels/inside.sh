@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs in a guest, for kernels.sh: tests/kernels/inside.sh TEST...; test_NAME of tests/bpf, or NAME for tests/kernels/NAME.sh. Prints
+# Runs in a guest, for kernels.sh: tests/kernels/inside.sh TEST...; test_NAME of tests/bpf, NAME for tests/kernels/NAME.sh, or e2e/NAME. Prints
 # "kernel RELEASE", and for each test TAP lines; a test program's are one: how many of its tests passed, failed and were skipped.
 BUILD=${BUILD:-build}
 
@@ -27,7 +27,11 @@ for name; do
 		fi
 		;;
 	*)
-		"tests/kernels/$name.sh" 2>&1 | sed -E "s/^((not )?ok) [0-9]+ - /\1 - $name: /; /^[0-9]+ passed, /d"
+		case $name in
+		e2e/*) file=tests/$name.sh ;;
+		*) file=tests/kernels/$name.sh ;;
+		esac
+		"$file" 2>&1 | sed -E "s/^((not )?ok) [0-9]+ - /\1 - $name: /; /^[0-9]+ passed, /d"
 		;;
 	esac
 done

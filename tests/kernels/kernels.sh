@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The program and its tests under other kernels, each in a virtual machine with four CPUs (scripts/guest): one line per test and
-# kernel. KERNELS="6.1 6.1-arm64 ..." says which (6.1), KERNEL_TESTS which tests (few; `make test-kernels`: all that tell
+# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown ..." says which (6.1), KERNEL_TESTS which tests (few; `make test-kernels`: all that tell
 # something there). Not among what tests/run does without names: it takes minutes.
 # shellcheck source=tests/lib.sh disable=SC2317
 . "$(dirname "$0")/../lib.sh"
@@ -11,13 +11,14 @@ read -ra tests <<<"${KERNEL_TESTS:-ledger test_futex}"
 
 # tested KERNEL: each line that came back is a test of ours.
 tested() {
-	local kernel=$1 status line name build=$BUILD ended=
+	local kernel=$1 status line name build=$BUILD ended='' tests=("${tests[@]}") boot=()
+	[[ $kernel != *-lockdown ]] || boot=(-a lockdown=confidentiality) tests=(lacking)
 	[[ $kernel != *-arm64 || $(uname -m) == aarch64 ]] || build=$BUILD/arm64
 	if [ ! -x "$build/tests/test_counter" ]; then
 		skip "$kernel" "there is no program for it; scripts/cross arm64 tests, or make tests"
 		return
 	fi
-	"$ROOT/scripts/guest" -b "$build" -t 1500 "$kernel" tests/kernels/inside.sh "${tests[@]}" >"$TMP/lines" 2>"$TMP/errors" &
+	"$ROOT/scripts/guest" -b "$build" -t 1500 "${boot[@]}" "${kernel%-lockdown}" tests/kernels/inside.sh "${tests[@]}" >"$TMP/lines" 2>"$TMP/errors" &
 	spawned+=($!)
 	wait $!
 	status=$?

@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# For guests: what only another kernel can lack, or have in another way. With lockdown=confidentiality (kernels.sh's KERNEL-lockdown), what
+# that takes away; else perf_event_paranoid 3 as Debian's kernels have it, and cgroup v2 alone, with a CPU quota.
+# shellcheck source=tests/lib.sh disable=SC2317,SC2016 # functions are called through ok; single quotes are for the inner shell
+. "$(dirname "$0")/../lib.sh"
+cd "$TMP" || exit 1
+chmod 777 .
+
+# why_not PROBE: as check has it; "" where it works.
+why_not() {
+	"${as[@]}" "$W" check --json >check.json
+	"$PY" -c 'import json, sys
+print(next(p["why_not"] or "" for p in json.load(open("check.json"))["probes"] if p["name"] == sys.argv[1]))' "$1"
+}
+says() {
+	why_not "$1" >why
+	cat why
+	grep -q "$2" why
+}
+
+# falls_back SENTENCE: recorded without BPF, which is said; only what /proc tells is claimed.
+falls_back() {
+	rm -f x.data
+	"${as[@]}" "$W" record -o "$TMP/x.data" "$PROGS/known" burn 100 2>err || return
+	cat err
+	grep -q "without BPF.*$1" err && "$W" report --json x.data >x.json || return
+	"$PY" -c 'if True:
+		import json
+		d = json.load(open("x.json"))
+		assert d["bpf"] is False and d["threads"]
+		for t in d["threads"]:
+			assert sum(t["ledger"].values()) == t["end_ns"] - t["start_ns"], t
+			assert {k for k, v in t["ledger"].items() if v} <= {"oncpu", "runq_wakeup", "untracked"}, t'
+}
+
+as=()
+if grep -qs '\[confidentiality\]' /sys/kernel/security/lockdown; then
+	for probe in sched sample asleep; do
+		ok "lockdown: check names it for $probe" says $probe "the kernel is locked down (confidentiality)"
+	done
+	ok "... in the table of the machine, too" bash -c '"$0" check | grep -q "^lockdown  *confidentiality: BPF programs may not read"' "$W"
+	ok "... record falls back, and says why" falls_back "the kernel is locked down (confidentiality)"
+	umount /sys/kernel/security
+	ok "... even if securityfs is not mounted" says sched "the kernel is locked down (confidentiality)"
+	finish
+fi
+
+# ---- perf_event_paranoid 3: Debian's kernels refuse perf_event_open(2) then; another kernel takes it for 2 ----
+
+echo 3 >/proc/sys/kernel/perf_event_paranoid
+later "echo 2 >/proc/sys/kernel/perf_event_paranoid"
+as=(setpriv --reuid 1000 --regid 1000 --clear-groups)
+ok "perf_event_paranoid 3: check names it for counters" says counter_task "kernel.perf_event_paranoid is 3"
+ok "... and for mappings" says maps "kernel.perf_event_paranoid is 3"
+ok "... record falls back to /proc" falls_back "needs root"
+as=()
+ok_bpf "... root is not kept from anything" says maps '^$'
+echo 2 >/proc/sys/kernel/perf_event_paranoid
+
+# ---- cgroup v2 ----
+
+group=/sys/fs/cgroup/whyscale-test-$$
+field() {
+	awk -v key="$1" '$1 == key { print $2 }' "$group/cpu.stat"
+}
+throttled() {
+	local nr us
+	echo "10000 100000" >"$group/cpu.max" || return
+	rm -f facts x.data*
+	nr=$(field nr_throttled) us=$(field throttled_usec)
+	KNOWN_FACTS=$TMP/facts timeout 100 "$W" record -o x.data -- \
+		sh -c 'echo $$ >"$1" && exec "$2" burn 60' sh "$group/cgroup.procs" "$PROGS/known" || return
+	nr=$(($(field nr_throttled) - nr)) us=$(($(field throttled_usec) - us))
+	echo max >"$group/cpu.max"
+	"$W" report --json x.data >x.json || return
+	"$PY" -c 'if True:
+		import json, sys
+		nr, ns = int(sys.argv[1]), 1000 * int(sys.argv[2])
+		(t,) = [t for t in json.load(open("x.json"))["threads"] if t["comm"] == "known"]
+		assert sum(t["ledger"].values()) == t["end_ns"] - t["start_ns"], t
+		print(t["ledger"], nr, ns)
+		# the kernel counts from when it takes a CPU from the group to when it gives it back; that is noticed at a tick
+		assert nr >= 3 and 0.7 * ns <= t["ledger"]["throttled"] <= 1.3 * ns, (t["ledger"]["throttled"], ns)' "$nr" "$us"
+}
+of_group() {
+	spawn sleep 100
+	echo $! >"$group/cgroup.procs"
+	"$W" record -o c.data --cgroup "/${group##*/}" -d 0.2 && "$W" report --json c.data >c.json || return
+	"$PY" -c 'import json, sys; t = json.load(open("c.json"))["threads"]; assert [x["tid"] for x in t] == [int(sys.argv[1])], t' $!
+	end $!
+}
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+	echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir "$group"
+	later "rmdir $group"
+	ok "check finds the cpu controller of cgroup v2" bash -c '"$0" check | grep -q "^CPU quotas  *cgroup v2 at /sys/fs/cgroup$"' "$W"
+	ok_bpf "a tenth of a CPU by cpu.max: throttled, as cpu.stat says" throttled
+	ok_bpf "record --cgroup of a group of v2" of_group
+else
+	skip "cgroup v2" "it is not at /sys/fs/cgroup"
+fi
+finish
