@@ -2,7 +2,7 @@
 /*
  * The stacks of threads that sleep when the recording begins: what they have slept in since before it, no switch-out will show.
  *
- * Each is written as that of the switch-out before the first, EV_CALLS with seq 0, once the snapshot (snapshot.bpf.h) has told that the
+ * Each is written as that of the last switch-out: EV_CALLS with its seq, 0 when the recording begins, once the snapshot (snapshot.bpf.h) has told that the
  * thread is blocked. Another thread's memory is read here, which may have to wait for a page: so this program may sleep, and has a
  * scratch of its own. If the thread was woken meanwhile nothing is written. The kernel leaves its scheduler's functions out of the
  * stack of another thread, as in /proc/PID/stack: schedule(), __schedule(), mutex_lock() are innermost at a switch-out only.
@@ -32,7 +32,7 @@ static __always_inline bool runs_python(const struct local *l)
 
 static __always_inline bool sleeps(struct task_struct *p, const struct local *l)
 {
-	return l->state == LOCAL_BLOCKED && !l->seq && !READ_ONCE(p->on_cpu) &&
+	return l->state == LOCAL_BLOCKED && (written_key || !l->seq) && !READ_ONCE(p->on_cpu) &&
 	       !(READ_ONCE(p->__state) & TASK_DEAD);
 }
 
@@ -105,6 +105,7 @@ int asleep(struct bpf_iter__task *ctx)
 	struct task_struct *p = ctx->task;
 	struct stack_scratch *s;
 	u64 kernel, user, switches;
+	u32 seq;
 	struct local *l;
 	struct buf *b;
 	u32 zero = 0;
@@ -116,6 +117,7 @@ int asleep(struct bpf_iter__task *ctx)
 	b = buf_here();
 	if (!l || !s || !b || !sleeps(p, l))
 		return 0;
+	seq = READ_ONCE(l->seq);
 	switches = READ_ONCE(p->nvcsw) + READ_ONCE(p->nivcsw);
 	s->now = s->budget_time = record_time(b);
 	s->budget = FIRST_BUDGET;
@@ -125,7 +127,8 @@ int asleep(struct bpf_iter__task *ctx)
 	user = user_stack_of(s, p, l);
 	if (user && runs_python(l))
 		s->flags |= CL_NO_PYTHON;
-	if (sleeps(p, l) && switches == READ_ONCE(p->nvcsw) + READ_ONCE(p->nivcsw))
-		write_calls(b, s, l->serial, 0, kernel, user, 0);
+	if (sleeps(p, l) && seq == READ_ONCE(l->seq) &&
+	    switches == READ_ONCE(p->nvcsw) + READ_ONCE(p->nivcsw))
+		write_calls(b, s, l->serial, (u16)seq, kernel, user, 0);
 	return 0;
 }

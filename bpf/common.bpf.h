@@ -54,6 +54,12 @@ __u64 dropped_no_buffer;
 /* Threads that could not be given storage. */
 __u64 dropped_no_storage;
 
+/*
+ * Not 0 where `record --keep` lets records go: another number each time. What was written before is to be written again when it is
+ * met again: the tables of what has been written hold their ids exclusive-or this.
+ */
+__u64 written_key;
+
 /* A buffer as BPF sees it; data has data_mask + 1 + BUF_SLACK bytes. */
 struct buf {
 	struct buf_header h;

@@ -182,7 +182,12 @@ struct ev_migrate {
 #define EV_COMM_LEN 16
 #define EV_FILE_LEN 64
 
-/* EV_FORK and EV_SNAP, 8 words. Times of day never: the thread's first record is its start. */
+/*
+ * EV_FORK and EV_SNAP, 8 words. Times of day never: the thread's first record is its start.
+ *
+ * EV_SNAP also tells of a thread that was recorded before: where `record --keep` lets the earlier records go. Its state, and seq as of
+ * that moment, then come from those; it may be ready to run, too (SM_QUEUED).
+ */
 #define SN_TARGET \
 	0x01 /* EV_SNAP: the command to be started; its life begins with its next record */
 #define SN_ON_CPU 0x02  /* EV_SNAP: it was on a CPU */
@@ -190,6 +195,12 @@ struct ev_migrate {
 #define SN_IOWAIT 0x08
 #define SN_FROZEN 0x10
 #define SN_KTHREAD 0x20 /* a kernel thread */
+#define SM_QUEUED 0x01 /* in `more`: EV_SNAP: it was ready to run */
+#define SM_PREEMPTED \
+	0x02 /* with that: since its last switch-out, in which it stayed ready; else since a wake-up */
+#define SM_THROTTLED 0x04 /* with SM_QUEUED: its cgroup had used up its CPU quota */
+#define SM_KNOWN 0x08     /* EV_SNAP: the state is known, and so is seq */
+#define SM_KLOCK 0x10     /* with SN_BLOCKED: it waited for a kernel lock */
 struct ev_thread {
 	ev_u64 w0;
 	ev_u32 who, parent; /* parent: who made it, 0 when unknown */
@@ -198,7 +209,8 @@ struct ev_thread {
 	char comm[EV_COMM_LEN];
 	ev_u32 how; /* EV_SNAP, see SN_BLOCKED */
 	ev_u8 state;
-	ev_u8 pad[3];
+	ev_u8 more; /* SM_* */
+	ev_u16 seq; /* EV_SNAP: of its last switch-out; 0 when the recording begins */
 	ev_u32 ns_tid,
 		pid_ns; /* its tid as it and its process see it; the inode of that pid namespace */
 };
@@ -279,9 +291,9 @@ struct ev_missed {
 };
 
 /*
- * EV_UNBOOKED, 2 words, just before the EV_SWITCH with which `who` gets a CPU (UB_MOVED), or blocks or is preempted on its way there
- * (UB_LEFT; run_delay does not have the wait that begins), on the same CPU. The kernel's books go by its run queues' clocks, and these
- * readings leave time between them:
+ * EV_UNBOOKED, 2 words (UB_BEFORE: 3), just before the EV_SWITCH with which `who` gets a CPU (UB_MOVED), or blocks or is preempted on its
+ * way there (UB_LEFT; run_delay does not have the wait that begins), on the same CPU. The kernel's books go by its run queues' clocks,
+ * and these readings leave time between them:
  *
  *   UB_MOVED   a ready thread was moved: from the clock when it was taken off one run queue to that when it was put on the other
  *   UB_LEFT    from the clock at which its last time on a CPU ended, to the switch: where a wake-up has asked for a switch the kernel does
@@ -298,6 +310,11 @@ struct ev_unbooked {
 	ev_u64 w0;
 	ev_u32 who;
 	ev_u32 ns; /* UB_MOVED: all moves of this wait together. Saturated */
+};
+/* UB_BEFORE: run_delay grows by charged_ns in all. With several BK_FIRST (`record --keep`) `ns` is as of the last one before it. */
+struct ev_unbooked_before {
+	struct ev_unbooked it;
+	ev_u64 charged_ns;
 };
 
 /*

@@ -226,7 +226,9 @@ struct linux_binprm {
 	const char *filename;
 };
 
+struct seq_file;
 struct bpf_iter_meta {
+	struct seq_file *seq;
 	u64 session_id;
 };
 

@@ -45,7 +45,8 @@ static __always_inline void fill_thread(struct ev_thread *rec, struct task_struc
 	rec->tid = l->tid;
 	rec->tgid = l->tgid;
 	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
-	__builtin_memset(rec->pad, 0, sizeof(rec->pad));
+	rec->more = 0;
+	rec->seq = 0;
 	fill_namespace(rec, p);
 }
 
@@ -68,12 +69,13 @@ int BPF_PROG(newtask, struct task_struct *p, u64 clone_flags)
 	if (!l)
 		return 0;
 	l->state = LOCAL_BLOCKED; /* until wakeup_new */
+	l->parent = parent ? parent->serial : 0;
 	python_fork(cur, p, clone_flags);
 	rec = RESERVE(b, ev_thread);
 	if (!rec)
 		return 0;
 	fill_thread(rec, p, l);
-	rec->parent = parent ? parent->serial : 0;
+	rec->parent = l->parent;
 	rec->clone_flags = clone_flags;
 	rec->how = 0;
 	rec->state = 0;

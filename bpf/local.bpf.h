@@ -26,6 +26,8 @@ struct local {
 	bool moved;     /* to another CPU, while it was on a run queue: the next three hold */
 	u16 wait_cpu;   /* 1 + the CPU whose `waiting` it is counted in */
 	u16 waking_cpu; /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
+	bool preempted; /* LOCAL_QUEUED since its last switch-out; else since a wake-up */
+	u32 parent;     /* the serial of who made it; 0: unknown */
 	u64 delay_ns,
 		pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
 	u64 steal_ns, steal_mark;

@@ -111,7 +111,8 @@ __noinline int py_frame(void)
 	if (!known)
 		return PY_UNREADABLE;
 	id = READ_ONCE(known->id);
-	if (!id || (READ_ONCE(known->check) ^ id) != s->check)
+	if (!id || (READ_ONCE(known->check) ^ id) != s->check ||
+	    (unlikely(written_key) && !py_is_seen(id)))
 		return PY_NEW_CODE;
 	s->frames[nr].code = id;
 	s->frames[nr].at = at;

@@ -139,7 +139,7 @@ static __always_inline bool py_is_seen(u64 id)
 	u32 i = id & (PY_SEEN - 1);
 	u64 *seen = bpf_map_lookup_elem(&py_seen, &i);
 
-	return seen && *seen == id;
+	return seen && *seen == (id ^ written_key);
 }
 
 static __always_inline void py_set_seen(u64 id)
@@ -148,7 +148,7 @@ static __always_inline void py_set_seen(u64 id)
 	u64 *seen = bpf_map_lookup_elem(&py_seen, &i);
 
 	if (seen)
-		*seen = id;
+		*seen = id ^ written_key;
 }
 
 #if defined(__TARGET_ARCH_x86)

@@ -15,6 +15,7 @@
 #include "thread.bpf.h"
 #include "life.bpf.h"
 #include "snapshot.bpf.h"
+#include "key_frame.bpf.h"
 #include "stack.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL v2";
@@ -87,10 +88,12 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 		    regs_returned((struct pt_regs *)bpf_task_pt_regs(p)))
 			out.how = EV_NO_SYSCALL;
 		l->state = LOCAL_QUEUED;
+		l->preempted = true;
 		wait_begin(l, b, bpf_get_smp_processor_id(), bpf_get_smp_processor_id());
 	} else {
 		out.flags |= (in_iowait(p) ? SW_IOWAIT : 0) | (state & TASK_FROZEN ? SW_FROZEN : 0);
 		l->state = LOCAL_BLOCKED;
+		l->preempted = false;
 		check_left(b, p, l, now);
 		l->futex = is_futex_wait(EV_HOW_NR(out.how)) && state & TASK_INTERRUPTIBLE &&
 			   !task_compat(p);

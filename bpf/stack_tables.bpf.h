@@ -147,6 +147,7 @@ static __always_inline bool id_is_seen(u64 id)
 {
 	const struct seen_ids *seen = seen_of(id);
 
+	id ^= written_key;
 	for (u32 i = 0; seen && i < SEEN_WAYS; i++)
 		if (seen->id[i] == id)
 			return true;
@@ -165,7 +166,7 @@ static __always_inline void id_set_seen(u64 id)
 			way = i;
 			break;
 		}
-	seen->id[way] = id;
+	seen->id[way] = id ^ written_key;
 }
 
 static __always_inline struct known_key *known_of(u64 key)

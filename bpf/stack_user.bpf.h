@@ -280,7 +280,7 @@ static __always_inline u64 user_stack_id(struct stack_scratch *s)
 	clear_registers(s, bytes);
 	key = stack_hash(s, user_words(s, bytes));
 	id = known_get(key);
-	if (id)
+	if (id && (likely(!written_key) || id_is_seen(id)))
 		return id;
 	id = user_stack_written(s, bytes);
 	if (id)

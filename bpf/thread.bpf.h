@@ -82,26 +82,18 @@ static __always_inline void wait_end(struct local *l, struct buf *here, u32 here
 
 /* ---- records ---- */
 
-static __noinline int write_task(struct buf *b, struct task_struct *p, struct local *l, u64 now)
+static __always_inline void fill_task(struct ev_task *rec, struct task_struct *p,
+				      const struct local *l)
 {
 	u32 size = bpf_core_field_size(p->cpus_mask);
 	struct cgroup *cgroup;
-	struct ev_task *rec;
 
-	if (!b || !p || !l)
-		return 0;
-	l->prio_key = prio_key(p);
-	l->nr_cpus = p->nr_cpus_allowed;
-	l->cpus = p->cpus_mask.bits[0];
-	rec = RESERVE(b, ev_task);
-	if (!rec)
-		return 0;
 	rec->who = l->serial;
 	rec->policy = p->policy;
 	rec->nice = p->static_prio - 120;
 	rec->rt_priority = p->rt_priority;
 	rec->pad = 0;
-	rec->nr_cpus = l->nr_cpus;
+	rec->nr_cpus = p->nr_cpus_allowed;
 	rec->pad2 = 0;
 	/* a session's automatic group is no cgroup: it stands in for the root one, whose id is 1 */
 	cgroup = BPF_CORE_READ(p, sched_task_group, css.cgroup);
@@ -112,6 +104,21 @@ static __noinline int write_task(struct buf *b, struct task_struct *p, struct lo
 	if (size > config.cpus_bytes)
 		size = config.cpus_bytes;
 	bpf_probe_read_kernel(rec->cpus, size, p->cpus_ptr);
+}
+
+static __noinline int write_task(struct buf *b, struct task_struct *p, struct local *l, u64 now)
+{
+	struct ev_task *rec;
+
+	if (!b || !p || !l)
+		return 0;
+	l->prio_key = prio_key(p);
+	l->nr_cpus = p->nr_cpus_allowed;
+	l->cpus = p->cpus_mask.bits[0];
+	rec = RESERVE(b, ev_task);
+	if (!rec)
+		return 0;
+	fill_task(rec, p, l);
 	COMMIT(rec, now, EV_TASK, 0);
 	return 0;
 }
@@ -122,6 +129,23 @@ static __always_inline void check_task(struct buf *b, struct task_struct *p, str
 	if (unlikely(l->cpus != p->cpus_mask.bits[0] || l->prio_key != prio_key(p) ||
 		     (config.many_cpus && l->nr_cpus != (u32)p->nr_cpus_allowed)))
 		write_task(b, p, l, now);
+}
+
+/* All but run_delay. */
+static __always_inline void fill_books(struct ev_books *rec, struct task_struct *p,
+				       const struct local *l)
+{
+	rec->who = l->serial;
+	rec->pad = 0;
+	rec->nvcsw = p->nvcsw;
+	rec->nivcsw = p->nivcsw;
+	rec->nr_migrations = p->se.nr_migrations;
+	rec->exec_ns = p->se.sum_exec_runtime;
+	rec->pcount = p->sched_info.pcount;
+	rec->steal_ns = l->steal_ns;
+	rec->utime_ns = p->utime;
+	rec->stime_ns = p->stime;
+	rec->start_ns = p->start_time;
 }
 
 /* For a thread that is off the CPU, or just leaving: the books then agree with the switches written. */
@@ -138,12 +162,7 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 	rec = RESERVE(b, ev_books);
 	if (!rec)
 		return 0;
-	rec->who = l->serial;
-	rec->pad = 0;
-	rec->nvcsw = p->nvcsw;
-	rec->nivcsw = p->nivcsw;
-	rec->nr_migrations = p->se.nr_migrations;
-	rec->exec_ns = p->se.sum_exec_runtime;
+	fill_books(rec, p, l);
 	delay_ns = p->sched_info.run_delay;
 	barrier_var(
 		delay_ns); /* else the compiler chooses between two pointers, which the verifier forbids */
@@ -155,11 +174,6 @@ static __noinline int write_books(struct buf *b, struct task_struct *p, struct l
 		l->first_delay_ns = delay_ns;
 	}
 	rec->delay_ns = delay_ns;
-	rec->pcount = p->sched_info.pcount;
-	rec->steal_ns = l->steal_ns;
-	rec->utime_ns = p->utime;
-	rec->stime_ns = p->stime;
-	rec->start_ns = p->start_time;
 	/* It ran meanwhile: these books hold for no moment, and its next switch-out writes others. */
 	if (unlikely(READ_ONCE(l->seq) != seq)) {
 		l->books |= flags;
@@ -251,14 +265,22 @@ static __noinline int write_unbooked(struct buf *b, const struct local *l, u64 n
 /* Since its first books p is charged for charged_ns of waiting, which end now: what of it was before the books? */
 static __noinline int check_before(struct buf *b, struct local *l, u64 now, u64 charged_ns)
 {
+	struct ev_unbooked_before *rec;
 	s64 ns;
 
 	if (!b || !l)
 		return 0;
 	ns = charged_ns - (now - l->first_ns);
-	if (ns >= UNBOOKED_LEFT_NS)
-		write_unbooked(b, l, now, ns, UB_BEFORE);
 	l->first_ns = 0;
+	if (ns < UNBOOKED_LEFT_NS)
+		return 0;
+	rec = RESERVE(b, ev_unbooked_before);
+	if (!rec)
+		return 0;
+	rec->it.who = l->serial;
+	rec->it.ns = ns < 0xffffffff ? ns : 0xffffffff;
+	rec->charged_ns = charged_ns;
+	commit(rec, now, sizeof(*rec) / 8, EV_UNBOOKED, UB_BEFORE);
 	return 0;
 }
 

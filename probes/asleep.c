@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The stacks of threads that sleep already when the recording begins (bpf/asleep.bpf.c), into the scheduler probe's buffers.
+ * The stacks of threads that sleep already when the recording begins (bpf/asleep.bpf.c), or where a trace may begin (record --keep),
+ * into the scheduler probe's buffers.
  *
  * Into the trace's META goes "asleep": {"unavailable": why}, where there are none because the kernel cannot.
  */
@@ -91,7 +92,8 @@ static int asleep_open(struct probe_env *env, void **ret_state, struct err *err)
 	*ret_state = a;
 	if (!a)
 		return err_sys(err, -ENOMEM, "cannot look at the threads that sleep");
-	if (env->locals_fd < 0 || !(env->stacks & STACKS_OFF) || env->mode == PROBE_COMMAND)
+	if (env->locals_fd < 0 || !(env->stacks & STACKS_OFF) ||
+	    (env->mode == PROBE_COMMAND && !env->keep))
 		return 0;
 	if (load(a, env, &a->why)) {
 		asleep_bpf__destroy(a->skel);
@@ -99,6 +101,7 @@ static int asleep_open(struct probe_env *env, void **ret_state, struct err *err)
 		return 0;
 	}
 	bpf_cost_add(env->bpf_cost, a->skel->obj);
+	probe_add_written_key(env, &a->skel->bss->written_key);
 	return 0;
 }
 
@@ -166,6 +169,13 @@ static int asleep_start(void *state, struct err *err)
 	return 0;
 }
 
+static int asleep_key(void *state, struct err *err)
+{
+	struct asleep *a = state;
+
+	return a->why.code ? 0 : asleep_start(state, err);
+}
+
 static int asleep_meta(void *state, json_t *into)
 {
 	struct asleep *a = state;
@@ -196,6 +206,7 @@ const struct probe probe_asleep = {
 	.check = asleep_check,
 	.open = asleep_open,
 	.start = asleep_start,
+	.key = asleep_key,
 	.meta = asleep_meta,
 	.close = asleep_close,
 };

@@ -33,6 +33,7 @@ struct maps {
 	const struct probe_env *env;
 	struct maps_ring *ring;
 	struct maps_keep *keep;
+	struct maps_keep *told; /* in maps_key(): the real one, `keep` being another */
 	struct maps_ids *ids;
 	struct err why; /* there is no ring */
 	uint64_t last_read_ns, last_again_ns;
@@ -250,6 +251,36 @@ static bool maps_tick(void *state)
 	return soon;
 }
 
+static void read_for_key(struct maps *s, uint64_t time_ns, pid_t pid)
+{
+	if (maps_keep_traced(s->told, (uint32_t)pid))
+		maps_proc_read(pid, time_ns, store_mapped, s);
+}
+
+/*
+ * All that is mapped now. What a trace that began earlier has been told stays apart: there the same may still be to come, from the
+ * rings.
+ */
+static int maps_key(void *state, struct err *err)
+{
+	struct maps *s = state;
+	struct maps_keep *key;
+
+	if (!s->ring)
+		return 0;
+	key = maps_keep_new(true);
+	if (!key)
+		return err_sys(err, -ENOMEM, "cannot list the mappings");
+	s->told = s->keep;
+	s->keep = key;
+	each_process(s, 0, read_for_key);
+	s->keep = take_ptr(s->told);
+	maps_keep_free(key);
+	maps_keep_tidy(s->keep);
+	maps_ids_tidy(s->ids);
+	return s->failed ? err_sys(err, s->failed, "cannot store the mappings") : 0;
+}
+
 static int maps_stop(void *state, struct err *err)
 {
 	struct maps *s = state;
@@ -305,6 +336,7 @@ const struct probe probe_maps = {
 	.open = maps_open,
 	.start = maps_start,
 	.tick = maps_tick,
+	.key = maps_key,
 	.stop = maps_stop,
 	.meta = maps_meta,
 	.close = maps_close,

@@ -11,6 +11,7 @@
 #include "probes/maps_keep.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -365,6 +366,39 @@ void maps_keep_exit(struct maps_keep *k, uint32_t tgid)
 
 	if (p->tgid)
 		told_put(&p->told);
+}
+
+static bool lives(const struct process *p)
+{
+	return p->tgid && (!kill((pid_t)p->tgid, 0) || errno != ESRCH);
+}
+
+/* An ended process's slot is not needed: a new one of that number is told by its fork, or found in /proc. */
+void maps_keep_tidy(struct maps_keep *k)
+{
+	struct maps_keep kept = { .everyone = k->everyone, .cap = 64, .skipped = k->skipped };
+	size_t living = 0;
+
+	for (size_t i = 0; i < k->cap; i++)
+		living += lives(&k->slots[i]);
+	while (kept.cap < living * 4)
+		kept.cap *= 2;
+	kept.slots = calloc(kept.cap, sizeof(*kept.slots));
+	if (!kept.slots)
+		return;
+	for (size_t i = 0; i < k->cap; i++) {
+		struct process *p = &k->slots[i];
+
+		if (!lives(p) || kept.nr >= living) {
+			told_put(&p->told);
+			continue;
+		}
+		p->stored = 0;
+		*slot_of(&kept, p->tgid) = *p;
+		kept.nr++;
+	}
+	free(k->slots);
+	*k = kept;
 }
 
 /* It hides something that has a name and has none that would be of use. */

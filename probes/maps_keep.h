@@ -40,6 +40,9 @@ int maps_keep_fork(struct maps_keep *k, uint32_t parent, uint32_t child);
 int maps_keep_exec(struct maps_keep *k, uint32_t tgid);
 int maps_keep_mapped(struct maps_keep *k, struct mapping *m);
 
+/* Forgets processes that live no longer, and begins anew to count towards KEEP_MAX. For recordings without an end. */
+void maps_keep_tidy(struct maps_keep *k);
+
 /* The process has ended, or at least its first thread: frees memory. */
 void maps_keep_exit(struct maps_keep *k, uint32_t tgid);
 

@@ -120,6 +120,14 @@ void maps_ids_free(struct maps_ids *ids)
 	free(ids);
 }
 
+#define IDS_MANY 4096
+
+void maps_ids_tidy(struct maps_ids *ids)
+{
+	if (ids->nr > IDS_MANY)
+		ids->nr = 0;
+}
+
 /* A plain file, looked at before it is opened: another may do anything then. -1: there is none. */
 static int open_plain(const char *path, struct stat *st)
 {

@@ -24,6 +24,8 @@ struct maps_ids; /* the build ids of the files seen so far */
 
 struct maps_ids *maps_ids_new(void);
 void maps_ids_free(struct maps_ids *ids);
+/* Forgets them when they are many: they are read again. For recordings without an end. */
+void maps_ids_tidy(struct maps_ids *ids);
 
 /*
  * Gives code of a file the build id that is in the file now, if it is still the one that was mapped: its inode is the same, or the

@@ -22,3 +22,9 @@ const struct probe *probe_by_name(const char *name)
 			return probes[i];
 	return NULL;
 }
+
+void probe_add_written_key(struct probe_env *env, unsigned long long *written_key)
+{
+	if (env->nr_written_keys < MAX_WRITTEN_KEYS)
+		env->written_key[env->nr_written_keys++] = written_key;
+}

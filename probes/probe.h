@@ -6,6 +6,8 @@
  *   open    load and attach; events may flow into the buffers from here on
  *   start   the recording begins: the target exists and is stopped, or runs already
  *   tick    now and then while it goes on, with the recorder's timer; true: again soon
+ *   key     all that was written up to now may be let go of (record --keep): tells what a trace needs to begin here
+ *   books   a trace of what was written up to now will be made: tells what the kernel counted up to now
  *   stop    the recording ends: last reads while everything is still attached
  *   meta    what it counted, for the trace's last META chunk
  *   close   detach and free; also right after a failed open
@@ -26,6 +28,8 @@
 enum probe_mode { PROBE_COMMAND, PROBE_PIDS, PROBE_TIDS, PROBE_ALL };
 
 struct bpf_cost;
+
+#define MAX_WRITTEN_KEYS 4
 
 /* Maps that programs with bpf/python.bpf.h share: python.h. */
 enum { PYTHON_PROCESSES, PYTHON_LAYOUTS, PYTHON_SEEN, PYTHON_CODES, PYTHON_MAPS };
@@ -48,6 +52,10 @@ struct probe_env {
 	/* Takes a mapping for the trace; they come in order of time. 0 or a negative errno. NULL: nobody does. */
 	int (*mapping)(void *arg, const struct mapping *m);
 	void *mapping_arg;
+	/* Takes whole records, of no particular CPU, during `key`. As `mapping` otherwise. */
+	int (*key_records)(void *arg, const void *records, size_t len_bytes);
+	void *key_arg;
+	bool keep;   /* `key` will be called */
 	bool python; /* stacks of Python frames are wanted */
 	const char *
 		counters; /* perf's names of the counters wanted, "a,b"; "": this machine's; NULL: none */
@@ -70,6 +78,10 @@ struct probe_env {
 	const void *bpf_config; /* `config` of bpf/common.bpf.h, filled in */
 	size_t bpf_config_bytes;
 	struct bpf_cost *bpf_cost; /* further programs are added to it */
+	unsigned long long *written_key[MAX_WRITTEN_KEYS]; /* `written_key` of bpf/common.bpf.h, of each object that takes stacks */
+	unsigned int nr_written_keys;
+	uint32_t key_serials;            /* as of the last `key`: serials up to this were given out */
+	uint64_t key_drops[DROP_NR + 1]; /* likewise: records dropped, and those no buffer could take */
 	int python_fds[PYTHON_MAPS];
 };
 
@@ -83,6 +95,8 @@ struct probe {
 	int (*open)(struct probe_env *env, void **ret_state, struct err *err);
 	int (*start)(void *state, struct err *err);
 	bool (*tick)(void *state);
+	int (*key)(void *state, struct err *err);
+	int (*books)(void *state, struct err *err);
 	int (*stop)(void *state, struct err *err);
 	int (*meta)(void *state, json_t *into);
 	void (*close)(void *state);
@@ -92,5 +106,8 @@ struct probe {
 extern const struct probe *const probes[];
 
 const struct probe *probe_by_name(const char *name);
+
+/* For open: this object's `written_key` is to be set with the others. */
+void probe_add_written_key(struct probe_env *env, unsigned long long *written_key);
 
 #endif

@@ -273,8 +273,10 @@ static int sample_open(struct probe_env *env, void **ret_state, struct err *err)
 	r = open_event(s, &why);
 	if (!r)
 		r = load_what_is_taken(s, &why);
-	if (!r)
+	if (!r) {
+		probe_add_written_key(env, &s->skel->bss->written_key);
 		r = attach(s, &why);
+	}
 	if (r) {
 		stop_samples(s);
 		snprintf(env->no_samples, sizeof(env->no_samples), "%.250s", why.msg);

@@ -42,6 +42,7 @@ struct sched {
 	uint32_t *seen_runs; /* [nr_bufs] */
 	char *bufs;          /* the mapped array */
 	size_t bufs_len;
+	uint64_t keys; /* how often sched_key() was called */
 };
 
 static void btf_p(struct btf **btf)
@@ -194,6 +195,7 @@ static int map_buffers(struct sched *s, struct err *err)
 	env->bpf_config_bytes = sizeof(s->skel->rodata->config);
 	env->bpf_cost = &s->cost;
 	python_offer_maps(env, s->skel->obj);
+	probe_add_written_key(env, &s->skel->bss->written_key);
 	s->bufs_len = (env->buf_stride * env->nr_bufs + page - 1) / page * page;
 	s->bufs = mmap(NULL, s->bufs_len, PROT_READ | PROT_WRITE, MAP_SHARED, env->bufs_fd, 0);
 	if (s->bufs == MAP_FAILED) {
@@ -226,6 +228,7 @@ static void release(struct sched *s)
 	s->env->bufs_fd = s->env->locals_fd = -1;
 	s->env->addresses_fd = s->env->counts_fd = -1;
 	s->env->bpf_config = NULL;
+	s->env->nr_written_keys = 0;
 }
 
 static void sched_close(void *state)
@@ -316,14 +319,36 @@ static int sched_open(struct probe_env *env, void **ret_state, struct err *err)
 	return 0;
 }
 
-/* ---- the two iterations over all tasks ---- */
+/* ---- the iterations over all tasks ---- */
 
-static int iterate(struct bpf_program *prog, const char *what, struct err *err)
+#define ITER_BYTES 32768
+
+/* Of held + n bytes the whole records are given away, the rest is moved to the front. */
+static int give_records(const struct probe_env *env, uint64_t *records, size_t *held, size_t n)
+{
+	size_t bytes = *held + n, whole = 0;
+	int r = 0;
+
+	while (whole + 8 <= bytes && EV_WORDS(records[whole / 8]) &&
+	       whole + EV_WORDS(records[whole / 8]) * 8 <= bytes)
+		whole += EV_WORDS(records[whole / 8]) * 8;
+	if (env && whole)
+		r = env->key_records(env->key_arg, records, whole);
+	*held = env ? bytes - whole : 0;
+	memmove(records, (char *)records + whole, *held);
+	return r;
+}
+
+/* The records that a program gives to who iterates go to the recorder. */
+static int iterate_to(struct bpf_program *prog, const char *what, const struct probe_env *env,
+		      struct err *err)
 {
 	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
 	_cleanup_(close_p) int fd = -1;
-	char none[64];
+	uint64_t records[ITER_BYTES / 8];
+	size_t held = 0;
 	ssize_t n;
+	int r = 0;
 
 	if (!link)
 		return err_sys(err, -errno, "cannot iterate over the tasks for %s", what);
@@ -331,10 +356,19 @@ static int iterate(struct bpf_program *prog, const char *what, struct err *err)
 	bpf_link__destroy(link);
 	if (fd < 0)
 		return err_sys(err, fd, "cannot iterate over the tasks for %s", what);
-	do
-		n = read(fd, none, sizeof(none));
-	while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	do {
+		n = read(fd, (char *)records + held, sizeof(records) - held);
+		if (n > 0)
+			r = give_records(env, records, &held, (size_t)n);
+	} while (!r && (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN))));
+	if (r)
+		return err_sys(err, r, "cannot take what the tasks are for %s", what);
 	return n < 0 ? err_sys(err, -errno, "cannot iterate over the tasks for %s", what) : 0;
+}
+
+static int iterate(struct bpf_program *prog, const char *what, struct err *err)
+{
+	return iterate_to(prog, what, NULL, err);
 }
 
 static int add_target(struct sched *s, pid_t id, uint32_t how, struct err *err)
@@ -369,6 +403,20 @@ static void visit_cpus(const struct probe_env *env)
 	CPU_FREE(one);
 }
 
+static struct buf_header *buf_header(const struct sched *s, unsigned int i)
+{
+	return (struct buf_header *)(s->bufs + i * s->env->buf_stride);
+}
+
+static void sum_dropped(const struct sched *s, uint64_t ret[DROP_NR + 1])
+{
+	memset(ret, 0, (DROP_NR + 1) * sizeof(*ret));
+	for (unsigned int i = 0; i < s->env->nr_bufs; i++)
+		for (int cause = 0; cause < DROP_NR; cause++)
+			ret[cause] += buf_header(s, i)->dropped[cause];
+	ret[DROP_NR] = s->skel->bss->dropped_no_buffer;
+}
+
 static int sched_start(void *state, struct err *err)
 {
 	struct sched *s = state;
@@ -386,6 +434,26 @@ static int sched_start(void *state, struct err *err)
 	return r;
 }
 
+/* Names of others, and stacks, are told again; then the threads. Those that run are made to tell their books soon. */
+static int sched_key(void *state, struct err *err)
+{
+	struct sched *s = state;
+	struct probe_env *env = s->env;
+	uint64_t key = ++s->keys * 0x9e3779b97f4a7c15ull;
+	int r;
+
+	for (unsigned int i = 0; i < env->nr_written_keys; i++)
+		__atomic_store_n(env->written_key[i], key, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < env->nr_bufs; i++)
+		memset(buf_header(s, i) + 1, 0, BUF_HEADER - sizeof(struct buf_header));
+	r = iterate_to(s->skel->progs.key_frame, "a new beginning", env, err);
+	if (!r)
+		visit_cpus(env);
+	env->key_serials = s->skel->bss->last_serial;
+	sum_dropped(s, env->key_drops);
+	return r;
+}
+
 static int sched_stop(void *state, struct err *err)
 {
 	struct sched *s = state;
@@ -397,11 +465,6 @@ static int sched_stop(void *state, struct err *err)
 }
 
 /* ---- what it counted ---- */
-
-static struct buf_header *buf_header(const struct sched *s, unsigned int i)
-{
-	return (struct buf_header *)(s->bufs + i * s->env->buf_stride);
-}
 
 /* The CPUs count modulo 2^32: called at least every tick, this makes a whole of it. */
 static uint64_t total_runs(struct sched *s)
@@ -425,15 +488,13 @@ static bool sched_tick(void *state)
 static int sched_meta(void *state, json_t *into)
 {
 	struct sched *s = state;
-	uint64_t dropped[DROP_NR] = {};
 	json_t *cost = json_object_get(into, "cost"), *drops;
+	uint64_t dropped[DROP_NR + 1];
 
-	for (unsigned int i = 0; i < s->env->nr_bufs; i++)
-		for (int cause = 0; cause < DROP_NR; cause++)
-			dropped[cause] += buf_header(s, i)->dropped[cause];
+	sum_dropped(s, dropped);
 	drops = json_pack("{s:I,s:I,s:I}", "full", (json_int_t)dropped[DROP_FULL], "storage",
 			  (json_int_t)dropped[DROP_STORAGE], "no_buffer",
-			  (json_int_t)s->skel->bss->dropped_no_buffer);
+			  (json_int_t)dropped[DROP_NR]);
 	if (!drops || json_object_set_new(into, "drops", drops))
 		return -ENOMEM;
 	return bpf_cost_report(&s->cost, total_runs(s), cost);
@@ -480,6 +541,8 @@ const struct probe probe_sched = {
 	.open = sched_open,
 	.start = sched_start,
 	.tick = sched_tick,
+	.key = sched_key,
+	.books = sched_stop,
 	.stop = sched_stop,
 	.meta = sched_meta,
 	.close = sched_close,

@@ -39,6 +39,12 @@ void ledger_free(struct ledger *l)
 	free(l);
 }
 
+void ledger_cut(struct ledger *l, uint64_t from_ns, uint32_t serials)
+{
+	l->cut_ns = from_ns;
+	l->cut_serials = serials < SERIAL_MAX ? serials : SERIAL_MAX;
+}
+
 void ledger_watch(struct ledger *l, ledger_watch_fn fn, void *arg)
 {
 	assert(l->nr_watch < LEDGER_MAX_WATCH);

@@ -197,6 +197,13 @@ int ledger_new(enum syscall_arch arch, unsigned int nr_cpus, struct ledger **ret
 	       struct err *err);
 void ledger_free(struct ledger *l);
 
+/*
+ * The trace is the last part of a recording (`record --keep`): every thread that lives then has an EV_SNAP, its first record here, by
+ * from_ns; records of it that stand before that are left out. Serials up to `serials` were given out before. To be called
+ * before the first event.
+ */
+void ledger_cut(struct ledger *l, uint64_t from_ns, uint32_t serials);
+
 /* Before the first event: asks for a window (owned by the caller, must outlive the ledger). */
 void ledger_add_window(struct ledger *l, struct ledger_window *w);
 

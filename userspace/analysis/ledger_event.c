@@ -18,7 +18,7 @@ static int find_living(struct ledger *l, uint32_t who, bool begins, struct threa
 	if (who == WHO_IDLE || who & WHO_UNTRACKED)
 		return 0;
 	r = thread_find(l, who, &t);
-	if (r || !t || t->ended)
+	if (r || !t || t->ended || before_cut(l, t))
 		return r;
 	if (!t->started && (begins || t->unannounced))
 		thread_begin(t, l->now_ns);
@@ -84,14 +84,21 @@ static void snap_state(struct ledger *l, struct thread *t, const struct ev_threa
 		flags |= SW_IOWAIT;
 	if (snap & SN_FROZEN)
 		flags |= SW_FROZEN;
-	if (snap & SN_ON_CPU)
+	if (rec->more & SM_QUEUED)
+		thread_enqueue(l, t, l->now_ns,
+			       rec->more & SM_THROTTLED ? CLASS_THROTTLED :
+			       rec->more & SM_PREEMPTED ? CLASS_RUNQ_PREEMPTED :
+							  CLASS_RUNQ_WAKEUP);
+	else if (snap & SN_ON_CPU)
 		thread_set_state(l, t, l->now_ns, ST_ONCPU, CLASS_ONCPU);
+	else if (snap & SN_BLOCKED && rec->more & SM_KLOCK)
+		thread_set_state(l, t, l->now_ns, ST_BLOCKED, CLASS_KLOCK);
 	else if (snap & SN_BLOCKED)
 		thread_set_state(l, t, l->now_ns, ST_BLOCKED,
 				 class_of_wait(l->arch, flags, rec->state, rec->how));
 }
 
-/* EV_FORK and EV_SNAP. Where the state is known the seq is 0. A thread that was met before keeps the state that it has. */
+/* EV_FORK and EV_SNAP. Where the state is known, so is the seq (EV_FORK: 0). A thread that was met before keeps the state that it has. */
 static int on_thread(struct ledger *l, const struct ev_thread *rec)
 {
 	bool fork = EV_KIND(rec->w0) == EV_FORK;
@@ -108,7 +115,9 @@ static int on_thread(struct ledger *l, const struct ev_thread *rec)
 		if (fork || !(EV_FLAGS(rec->w0) & SN_TARGET))
 			thread_begin(t, l->now_ns);
 		thread_set_tid(l, t, rec->tid, rec->tgid);
-		t->seq_known = fork || EV_FLAGS(rec->w0) & (SN_ON_CPU | SN_BLOCKED);
+		t->seq_known = fork || rec->more & SM_KNOWN ||
+			       EV_FLAGS(rec->w0) & (SN_ON_CPU | SN_BLOCKED);
+		t->seq = rec->seq;
 		if (fork)
 			thread_set_state(l, t, l->now_ns, ST_NEW, CLASS_RUNQ_WAKEUP);
 		else
@@ -175,7 +184,8 @@ static int on_books(struct ledger *l, const struct ev_books *rec)
 
 	if (r || !t)
 		return r;
-	if (flags & BK_FIRST && !t->ended)
+	/* `record --keep` tells them now and then, of who was there */
+	if (flags & BK_FIRST && !t->ended && !t->has_first && !before_cut(l, t))
 		books_first(l, t, rec);
 	if (!(flags & (BK_DEAD | BK_END)))
 		return 0;
@@ -224,6 +234,20 @@ static int on_missed(struct ledger *l, const struct ev_missed *rec, unsigned int
 	return r;
 }
 
+/* What of it was before the first books that we have. */
+static uint64_t charged_before(const struct ledger *l, const struct thread *t,
+			       const struct ev_unbooked *rec)
+{
+	const struct ev_unbooked_before *before = (const void *)rec;
+	uint64_t since_ns = l->now_ns - t->first_ns;
+
+	if (EV_WORDS(rec->w0) < EV_WORDS_OF(struct ev_unbooked_before))
+		return rec->ns;
+	if (!t->first_ns || before->charged_ns < since_ns + UNBOOKED_LEFT_NS)
+		return 0;
+	return before->charged_ns - since_ns;
+}
+
 /* Kept until the switch-out after it, as the books are; no more than what is audited at all. */
 static int on_unbooked(struct ledger *l, const struct ev_unbooked *rec)
 {
@@ -233,8 +257,11 @@ static int on_unbooked(struct ledger *l, const struct ev_unbooked *rec)
 	uint64_t ns = rec->ns < audited_ns ? rec->ns : audited_ns;
 
 	if (t && EV_FLAGS(rec->w0) & UB_BEFORE) {
+		ns = charged_before(l, t, rec);
+		if (!ns)
+			return r;
 		/* the life of a command to be started begins after its first books, with its first record */
-		t->audit.before_ns += rec->ns;
+		t->audit.before_ns += ns;
 		if (t->audit_from_ns > t->first_ns)
 			t->audit.before_ns += t->audit_from_ns - t->first_ns;
 		t->queued_asleep_ns = t->audit_from_ns;

@@ -17,7 +17,7 @@
  * Serials are given out one after the other, so two levels hold them densely; pages are made as they are met. A serial
  * far beyond the threads met so far cannot be (see thread_find), so a hostile trace cannot make the table large.
  */
-#define SERIAL_PAGE_BITS 10
+#define SERIAL_PAGE_BITS 7 /* a cut trace has old threads whose serials lie far apart */
 #define SERIAL_PAGE (1u << SERIAL_PAGE_BITS)
 #define SERIAL_MAX (1u << 26)
 #define SERIAL_SLACK (1u << 16)
@@ -63,6 +63,8 @@ struct ledger {
 	bool holes; /* EV_MISSED was met: some events never reach a probe here */
 	uint64_t first_ns, now_ns;
 	uint64_t malformed;
+	uint64_t cut_ns; /* ledger_cut(); 0: it was not */
+	uint32_t cut_serials;
 
 	struct thread_table table;
 	unsigned int nr_cpus;
@@ -80,6 +82,12 @@ struct ledger {
 	unsigned int nr_on_state;
 	struct wait_watcher on_wait;
 };
+
+/* A record of a thread that stands before the thread's EV_SNAP in a cut trace. */
+static inline bool before_cut(const struct ledger *l, const struct thread *t)
+{
+	return t->unannounced && l->now_ns < l->cut_ns;
+}
 
 /* Changes with every switch and every loss on a CPU. */
 static inline uint64_t cpu_mark(const struct ledger *l, unsigned int cpu)

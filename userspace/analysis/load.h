@@ -36,6 +36,18 @@ struct load_cost {
 	uint64_t recorder_cpu_ns, recorder_events, recursion_misses;
 };
 
+/* `record --keep`: the trace is the last part of a recording. Times since the epoch. */
+struct load_kept {
+	bool known;
+	bool cut;		      /* what was before from_ns was let go of */
+	uint64_t began_ns;	      /* the recording */
+	uint64_t from_ns;	      /* the trace; all threads are known from then on */
+	uint64_t asked_ns;	      /* how much was to be kept */
+	uint64_t limit_bytes;	      /* at most so much */
+	bool is_short;		      /* that was too little, now and then */
+	uint32_t serials;	      /* of threads: so many were given out before */
+};
+
 /* META, decoded. Strings belong to the trace's META, except `command`. */
 struct load_meta {
 	char *command; /* the words of the command line, quoted as a shell needs it; "" when there was none */
@@ -53,6 +65,7 @@ struct load_meta {
 	bool has_exit;
 	int64_t exit_status; /* of the command */
 	struct load_cost cost;
+	struct load_kept kept;
 };
 
 struct loaded {

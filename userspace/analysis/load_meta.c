@@ -103,6 +103,20 @@ static void decode_cost(const json_t *cost, struct load_cost *ret)
 	ret->recursion_misses = get_count(cost, "recursion_misses");
 }
 
+static void decode_kept(const json_t *kept, struct load_kept *ret)
+{
+	uint64_t serials = get_count(kept, "serials");
+
+	ret->known = json_is_object(kept);
+	ret->cut = json_is_integer(json_object_get(kept, "from_ns"));
+	ret->began_ns = get_time(kept, "began_ns");
+	ret->from_ns = get_time(kept, "from_ns");
+	ret->asked_ns = get_time(kept, "asked_ns");
+	ret->limit_bytes = get_count(kept, "limit_bytes");
+	ret->is_short = json_is_true(json_object_get(kept, "short"));
+	ret->serials = serials < UINT32_MAX ? (uint32_t)serials : UINT32_MAX;
+}
+
 int load_meta_decode(const json_t *meta, struct load_meta *ret)
 {
 	const json_t *clock = json_object_get(meta, "clock");
@@ -125,6 +139,7 @@ int load_meta_decode(const json_t *meta, struct load_meta *ret)
 	ret->has_exit = json_is_integer(status);
 	ret->exit_status = json_integer_value(status);
 	decode_cost(json_object_get(meta, "cost"), &ret->cost);
+	decode_kept(json_object_get(meta, "kept"), &ret->kept);
 	ret->command = join_words(json_object_get(meta, "command"));
 	return ret->command ? 0 : -ENOMEM;
 }

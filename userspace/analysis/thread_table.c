@@ -21,7 +21,7 @@ struct thread *thread_peek(const struct ledger *l, uint32_t serial)
 static bool serial_possible(const struct ledger *l, uint32_t serial)
 {
 	return serial && serial < SERIAL_MAX &&
-	       serial < 2 * l->table.nr + l->lost_records + SERIAL_SLACK;
+	       serial < l->cut_serials + 2 * l->table.nr + l->lost_records + SERIAL_SLACK;
 }
 
 static int thread_new(struct ledger *l, uint32_t serial, struct thread **ret_thread)

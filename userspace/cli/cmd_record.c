@@ -22,6 +22,11 @@
 #define PID_LIMIT (1u << 22) /* PID_MAX_LIMIT of the kernel */
 #define HZ_MAX 10000
 #define STACK_BYTES_MIN 256
+#define KEEP_MIN_NS (100.0 * NSEC_PER_MSEC)
+#define KEEP_MAX_NS (1440.0 * 60 * NSEC_PER_SEC)
+#define KEEP_BYTES (256ull << 20)
+#define KEEP_BYTES_MIN (1ull << 20)
+#define KEEP_BYTES_MAX (64ull << 30)
 
 struct options {
 	struct record_options record;
@@ -38,6 +43,7 @@ enum option_key {
 	KEY_STACKS,
 	KEY_STACK_SIZE,
 	KEY_PYTHON,
+	KEY_KEEP,
 };
 
 static const struct argp_option option_table[] = {
@@ -47,6 +53,10 @@ static const struct argp_option option_table[] = {
 	{ "cgroup", KEY_CGROUP, "PATH", 0, "record the processes of this cgroup", 0 },
 	{ "duration", 'd', "SECONDS", 0, "stop after this long, e.g. 10 or 0.5", 0 },
 	{ "output", 'o', "FILE", 0, "the trace to write; default: " CLI_DEFAULT_FILE, 0 },
+	{ "keep", KEY_KEEP, "TIME[,SIZE]", 0,
+	  "keep the last TIME (e.g. 60s, 500ms, 5m) in memory, at most SIZE of it (default: 256M); write it "
+	  "at the end, and at each SIGUSR2",
+	  0 },
 	{ "buffer", 'm', "SIZE", 0, "buffer of each CPU, a power of two: 64K to 32M", 0 },
 	{ NULL, 'g', NULL, 0, "record call stacks too, for flame graphs: --stacks on,off,wake", 0 },
 	{ "stacks", KEY_STACKS, "KIND[,KIND]", 0,
@@ -118,6 +128,34 @@ static error_t parse_duration(struct options *o, struct argp_state *state, const
 	return 0;
 }
 
+/* "60s", "500ms", "5m" into ns; false: it is no time. */
+static bool parse_time(const char *arg, size_t len, uint64_t *ret_ns)
+{
+	static const struct {
+		const char *name;
+		uint64_t ns;
+	} units[] = { { "ms", NSEC_PER_MSEC }, { "s", NSEC_PER_SEC }, { "m", 60 * NSEC_PER_SEC } };
+	char number[24] = "", *end;
+	size_t digits = strspn(arg, "0123456789.");
+	double value;
+
+	if (!digits || digits >= sizeof(number) || digits >= len)
+		return false;
+	memcpy(number, arg, digits);
+	value = strtod(number, &end);
+	for (size_t i = 0; !*end && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strlen(units[i].name) != len - digits ||
+		    strncmp(units[i].name, arg + digits, len - digits) != 0)
+			continue;
+		value *= (double)units[i].ns;
+		if (value < KEEP_MIN_NS || value > KEEP_MAX_NS)
+			return false;
+		*ret_ns = (uint64_t)(value + 0.5);
+		return true;
+	}
+	return false;
+}
+
 /* "4096" or "8K" into bytes; false: it is no size. */
 static bool parse_size(const char *arg, uint64_t max, uint64_t *ret_bytes)
 {
@@ -134,6 +172,25 @@ static bool parse_size(const char *arg, uint64_t max, uint64_t *ret_bytes)
 	if (unit)
 		*ret_bytes <<= 10 * (unit - units + 1);
 	return *ret_bytes <= max;
+}
+
+static error_t parse_keep(struct options *o, struct argp_state *state, const char *arg)
+{
+	size_t len = strcspn(arg, ",");
+
+	o->record.keep_bytes = KEEP_BYTES;
+	if (!parse_time(arg, len, &o->record.keep_ns))
+		return cli_refuse(
+			state,
+			"'%.*s' is no time to keep: give 100ms to 1440m, with its unit, e.g. 60s, 500ms, 5m",
+			(int)(len < 40 ? len : 40), arg);
+	if (arg[len] &&
+	    (!parse_size(arg + len + 1, KEEP_BYTES_MAX, &o->record.keep_bytes) ||
+	     o->record.keep_bytes < KEEP_BYTES_MIN))
+		return cli_refuse(state,
+				  "'%.40s' is no size to keep: give 1M to 65536M, as in 60s,512M",
+				  arg + len + 1);
+	return 0;
 }
 
 /* ---- call stacks ---- */
@@ -260,6 +317,10 @@ static error_t check(struct options *o, struct argp_state *state)
 		return cli_refuse(state, "--user needs a command to run");
 	if (o->record.argv && !*o->record.argv[0])
 		return cli_refuse(state, "the command's name is empty");
+	if (o->record.keep_ns && o->record.no_bpf)
+		return cli_refuse(state, "--keep is for what BPF programs record: leave --no-bpf out");
+	if (o->record.keep_ns && o->record.counters)
+		return cli_refuse(state, "--keep does not keep counters: leave -e and --counters out");
 	return check_stacks(o, state);
 }
 
@@ -306,6 +367,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			return cli_refuse(state, "the name of the file to write is empty");
 		o->record.output = arg;
 		return 0;
+	case KEY_KEEP:
+		return parse_keep(o, state, arg);
 	case KEY_USER:
 		o->record.user = arg;
 		return 0;
@@ -363,13 +426,29 @@ static void show_result(const struct options *o, const struct record_result *res
 	if (result->lost)
 		cli_note("%" PRIu64 " event%s lost: the report shows when; larger buffers: -m",
 			 result->lost, result->lost == 1 ? " was" : "s were");
-	if (result->bpf && isatty(STDERR_FILENO))
+	if (result->kept_short)
+		cli_note("%.1f s were kept instead of %.1f s: they take %.1f MB; for more: --keep %.0fs,SIZE",
+			 (double)result->kept_ns / 1e9, (double)o->record.keep_ns / 1e9,
+			 (double)result->bytes / 1e6, (double)o->record.keep_ns / 1e9);
+	if (result->bpf && isatty(STDERR_FILENO) && result->kept_ns)
+		cli_note("recorded %.3f s, kept the last %.3f s, %.1f kB, in '%s'",
+			 (double)result->wall_ns / 1e9, (double)result->kept_ns / 1e9,
+			 (double)result->bytes / 1e3, file);
+	else if (result->bpf && isatty(STDERR_FILENO))
 		cli_note("recorded %.3f s, %" PRIu64
 			 " event%s, %.1f kB, in '%s'; now: whyscale report%s%s",
 			 (double)result->wall_ns / 1e9, result->events,
 			 result->events == 1 ? "" : "s", (double)result->bytes / 1e3, file,
 			 strcmp(file, CLI_DEFAULT_FILE) ? " -i " : "",
 			 strcmp(file, CLI_DEFAULT_FILE) ? file : "");
+}
+
+static void show_snapshot(const char *path, const struct err *why)
+{
+	if (why)
+		cli_note("no snapshot: %s", why->msg);
+	else
+		cli_note("snapshot written: '%s'", path);
 }
 
 static int record(struct options *o)
@@ -381,6 +460,7 @@ static int record(struct options *o)
 	if (o->cgroup)
 		r = cgroup_pids(o->cgroup, &o->ids, &o->record.nr_ids, &err);
 	o->record.ids = o->ids;
+	o->record.on_snapshot = show_snapshot;
 	if (!r)
 		r = record_run(&o->record, &result, &err);
 	if (r) {

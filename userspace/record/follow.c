@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "record/drain.h"
+#include "record/keep.h"
 #include "record/recording.h"
 
 /* A round is written at the latest after this time, or with this much in memory. */
@@ -47,6 +48,10 @@ static void take_signals(struct recording *rec)
 	while (read(rec->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			continue;
+		if (info.ssi_signo == SIGUSR2) {
+			rec->snapshot_asked = true;
+			continue;
+		}
 		if (rec->target.pid > 0 && !rec->target.reaped && info.ssi_code <= 0)
 			kill(rec->target.pid, (int)info.ssi_signo);
 		rec->stop_by_ns = rec->result->interrupted || !rec->target.pid ?
@@ -123,6 +128,8 @@ int follow(struct recording *rec, struct err *err)
 		take_signals(rec);
 		if (rec->result->bpf)
 			r = drain(rec, err);
+		if (!r && rec->keep)
+			r = keep_tick(rec, err);
 		probe_set_tick(rec);
 	}
 	rec->end_ns = monotonic_ns();

@@ -90,6 +90,22 @@ void probe_set_tick(struct recording *rec)
 			rec->tick_ns = TICK_SOON_NS;
 }
 
+int probe_set_key(struct recording *rec, struct err *err)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
+		if (rec->opened[i] && probes[i]->key && probes[i]->key(rec->state[i], err))
+			return err_context(err, "probe %s", probes[i]->name);
+	return 0;
+}
+
+int probe_set_books(struct recording *rec, struct err *err)
+{
+	for (int i = 0; i < MAX_PROBES && probes[i]; i++)
+		if (rec->opened[i] && probes[i]->books && probes[i]->books(rec->state[i], err))
+			return err_context(err, "probe %s", probes[i]->name);
+	return 0;
+}
+
 int probe_set_stop(struct recording *rec, struct err *err)
 {
 	for (int i = 0; i < MAX_PROBES && probes[i]; i++)

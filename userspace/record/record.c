@@ -21,6 +21,7 @@
 #include "base/cpulist.h"
 #include "base/file.h"
 #include "record/drain.h"
+#include "record/keep.h"
 #include "record/meta.h"
 #include "record/recording.h"
 
@@ -101,6 +102,7 @@ static int describe_target(struct recording *rec, struct err *err)
 		.sample_hz = opts->sample_hz ? opts->sample_hz : DEFAULT_HZ,
 		.mapping = store_mapping,
 		.mapping_arg = rec,
+		.keep = opts->keep_ns,
 		.python = opts->python,
 		.counters = opts->counters ? opts->events ?: "" : NULL,
 		.bufs_fd = -1,
@@ -125,6 +127,8 @@ static int block_signals(struct recording *rec, struct err *err)
 		if (sigaction(ending[i], NULL, &now) || now.sa_handler != SIG_IGN)
 			sigaddset(&mask, ending[i]);
 	}
+	if (rec->opts->keep_ns)
+		sigaddset(&mask, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &mask, &rec->old_mask);
 	rec->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	return rec->signal_fd < 0 ? err_sys(err, -errno, "cannot wait for signals") : 0;
@@ -149,20 +153,22 @@ static int hold_command(struct recording *rec, struct err *err)
 
 static int open_trace(struct recording *rec, struct err *err)
 {
-	_cleanup_(json_p) json_t *meta = NULL;
 	int fd, r;
 
-	r = output_create(&rec->output, rec->opts->output, &fd, err);
+	if (rec->opts->keep_ns) {
+		r = keep_open(rec, err);
+	} else {
+		r = output_create(&rec->output, rec->opts->output, &fd, err);
+		if (!r)
+			r = trace_writer_open(fd, rec->env.nr_cpus, &rec->writer, err);
+	}
 	if (r)
 		return r;
-	r = trace_writer_open(fd, rec->env.nr_cpus, &rec->writer, err);
-	if (r)
-		return r;
-	meta = meta_start(rec->opts->argv, rec->target.pid, rec->env.nr_cpus, rec->env.online,
+	rec->first_meta = meta_start(rec->opts->argv, rec->target.pid, rec->env.nr_cpus, rec->env.online,
 			  rec->env.epoch_ns);
-	if (!meta)
+	if (!rec->first_meta)
 		return err_sys(err, -ENOMEM, "cannot describe the machine");
-	return trace_writer_meta(rec->writer, meta, err);
+	return rec->keep ? 0 : trace_writer_meta(rec->writer, rec->first_meta, err);
 }
 
 static int begin(struct recording *rec, struct err *err)
@@ -185,7 +191,7 @@ static int begin(struct recording *rec, struct err *err)
 
 /* ---- after ---- */
 
-static json_t *meta_end(struct recording *rec)
+json_t *recording_meta_end(struct recording *rec)
 {
 	uint64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - rec->cpu_begin_ns;
 	json_t *meta = json_pack("{s:I,s:b,s:s,s:{s:I,s:I,s:I},s:{s:i,s:b},s:{},s:o}", "ended_ns",
@@ -204,6 +210,8 @@ static json_t *meta_end(struct recording *rec)
 		probe_set_meta(rec, meta);
 	if (meta && rec->watch)
 		json_object_set_new(meta, "threads", proc_watch_threads(rec->watch));
+	if (meta && rec->keep)
+		keep_meta(rec, meta);
 	return meta;
 }
 
@@ -241,6 +249,17 @@ static void list_missing(const json_t *counters, char *text, size_t size)
 		snprintf(text + len, size - len, ": %s", last);
 }
 
+static void note_kept(struct recording *rec)
+{
+	const struct keep_key *first = rec->keep ? trace_keep_first(rec->keep) : NULL;
+
+	if (!first)
+		return;
+	rec->result->kept_ns = rec->end_ns - rec->env.epoch_ns - first->from_ns;
+	rec->result->kept_short = trace_keep_short(rec->keep) &&
+				  rec->result->kept_ns < rec->opts->keep_ns;
+}
+
 static int finish(struct recording *rec, struct err *err)
 {
 	_cleanup_(json_p) json_t *meta = NULL;
@@ -257,11 +276,12 @@ static int finish(struct recording *rec, struct err *err)
 		if (!r)
 			r = trace_writer_round(rec->writer, rec->safe_ns, err);
 	}
-	meta = meta_end(rec);
+	meta = recording_meta_end(rec);
 	if (!r && !meta)
 		r = err_sys(err, -ENOMEM, "cannot describe the recording");
 	if (!r)
-		r = trace_writer_meta(rec->writer, meta, err);
+		r = rec->keep ? keep_save(rec, meta, err) :
+				trace_writer_meta(rec->writer, meta, err);
 	rec->result->lost = dropped(meta);
 	note = json_string_value(json_object_get(json_object_get(meta, "maps"), "unavailable"));
 	if (rec->result->bpf)
@@ -275,7 +295,9 @@ static int finish(struct recording *rec, struct err *err)
 	if (rec->opts->counters)
 		list_missing(json_object_get(meta, "counters"), rec->result->no_counters,
 			     sizeof(rec->result->no_counters));
-	rec->result->bytes = trace_writer_size(rec->writer);
+	if (!rec->keep)
+		rec->result->bytes = trace_writer_size(rec->writer);
+	note_kept(rec);
 	rec->result->wall_ns = rec->end_ns - rec->begin_ns;
 	return r;
 }
@@ -291,6 +313,7 @@ static void release(struct recording *rec)
 	}
 	if (rec->target.pid && !rec->result->exit_status)
 		rec->result->exit_status = target_exit_status(&rec->target);
+	json_decref(rec->first_meta);
 	proc_watch_free(rec->watch);
 	free(rec->online);
 	if (rec->signal_fd >= 0) {
@@ -303,6 +326,7 @@ static void release(struct recording *rec)
 
 static int record_into(struct recording *rec, struct err *err)
 {
+	struct err late = {};
 	int r;
 
 	r = open_trace(rec, err);
@@ -311,13 +335,19 @@ static int record_into(struct recording *rec, struct err *err)
 	r = probe_set_open(rec, err);
 	if (r)
 		return r;
+	if (rec->keep && !rec->result->bpf)
+		return err_set(err, -EPERM, "--keep needs BPF, which does not work here: %.250s",
+			       rec->result->why_not);
 	setpriority(PRIO_PROCESS, 0, RECORDER_NICE); /* without the privilege it stays as it is */
 	r = begin(rec, err);
-	if (!r)
+	if (!r && !rec->keep)
 		r = output_commit(&rec->output, err);
 	if (r)
 		return r;
 	r = follow(rec, err);
+	keep_wait(rec);
+	if (r && rec->keep)
+		finish(rec, &late); /* what is still in memory */
 	if (!r)
 		r = finish(rec, err);
 	return r ? r : output_check(&rec->output, err);
@@ -371,6 +401,7 @@ int record_run(const struct record_options *opts, struct record_result *ret, str
 		.result = ret,
 		.target = TARGET_NONE,
 		.signal_fd = -1,
+		.snapshot_fd = -1,
 		.old_nice = getpriority(PRIO_PROCESS, 0),
 		.cpu_begin_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 	};

@@ -22,6 +22,10 @@ struct record_options {
 	size_t nr_ids;
 	uint64_t duration_ns; /* stop after this long; 0: until the command ends or a signal comes */
 	const char *output;   /* path of the trace */
+	uint64_t keep_ns; /* keep the last so long in memory, write it at the end and at each SIGUSR2; 0: write all as it comes */
+	uint64_t keep_bytes; /* at most so much */
+	/* A snapshot was written (why: NULL), or not; NULL: nobody asks. */
+	void (*on_snapshot)(const char *path, const struct err *why);
 	size_t buffer_bytes;  /* of each CPU, a power of two; 0: the default */
 	unsigned int max_threads; /* followed at one time, a power of two; 0: the default */
 	bool no_bpf;              /* do not use BPF even where it works: counters and /proc only */
@@ -51,7 +55,10 @@ struct record_result {
 	bool interrupted;       /* by a signal to us */
 	uint64_t wall_ns;       /* from letting the command run to its end */
 	uint64_t events, bytes; /* records, file size */
-	uint64_t lost;          /* dropped records */
+	uint64_t lost;          /* dropped records; with keep_ns those of what was kept */
+	uint64_t kept_ns; /* keep_ns: how far the trace reaches back from its end; 0: to the beginning */
+	bool kept_short;  /* keep_ns: it is less than that, as keep_bytes was reached */
+	unsigned int snapshots; /* written */
 	char no_counters[400];  /* counters that were asked for and could not be had, and why; "" */
 	char no_maps[256]; /* bpf, but the mappings could not be watched, so there are no names: why; "" */
 	char no_samples[256];   /* bpf, but STACKS_ON could not be had: why; "" */
@@ -62,7 +69,7 @@ struct record_result {
  * Records until the command has ended, the duration is over or SIGINT/SIGTERM comes. The file belongs to the caller of sudo and is
  * 0600; a file of that name that was there becomes NAME.old. Errors: the output cannot be written; -ENOENT or
  * -EACCES with ret->exit_status 127 or 126 when the command does not exist or may not run; -ESRCH no such process; what
- * was recorded up to an error is kept. Without the privilege for BPF it records what it can (result.bpf false).
+ * was recorded up to an error is kept. With keep_ns the file is made at the end, and BPF is needed. Without the privilege for BPF it records what it can (result.bpf false).
  */
 int record_run(const struct record_options *opts, struct record_result *ret, struct err *err);
 

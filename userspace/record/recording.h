@@ -3,6 +3,7 @@
 #ifndef WHYSCALE_RECORD_RECORDING_H
 #define WHYSCALE_RECORD_RECORDING_H
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +46,13 @@ struct recording {
 	uint64_t safe_ns, last_round_ns, tick_ns;
 	uint64_t until_ns;   /* the duration asked for ends then; 0: none was */
 	uint64_t stop_by_ns; /* a signal came: stop at this time at the latest */
+
+	json_t *first_meta;      /* the trace's first META */
+	struct trace_keep *keep; /* record --keep: the writer's */
+	bool snapshot_asked;
+	pid_t snapshot_pid; /* the child that writes one; 0: none does */
+	char *snapshot_path;
+	int snapshot_fd; /* what it has to say */
 };
 
 /* ---- probe_set.c ---- */
@@ -53,9 +61,17 @@ struct recording {
 int probe_set_open(struct recording *rec, struct err *err);
 int probe_set_start(struct recording *rec, struct err *err);
 void probe_set_tick(struct recording *rec);
+int probe_set_key(struct recording *rec, struct err *err);
+/* The kernel's books of every thread, while the recording goes on. */
+int probe_set_books(struct recording *rec, struct err *err);
 int probe_set_stop(struct recording *rec, struct err *err);
 void probe_set_meta(struct recording *rec, json_t *into);
 void probe_set_close(struct recording *rec);
+
+/* ---- record.c ---- */
+
+/* The trace's last META, as of end_ns. NULL: out of memory. */
+json_t *recording_meta_end(struct recording *rec);
 
 /* ---- follow.c ---- */
 

@@ -32,7 +32,8 @@ struct stage {
 };
 
 struct trace_writer {
-	int fd;
+	int fd;			 /* -1: `keep` instead */
+	struct trace_keep *keep; /* owned */
 	unsigned int nr_cpus;
 	struct stage *stages;
 	uint8_t *maps; /* MAPS_BYTES; allocated with the first mapping */
@@ -96,7 +97,7 @@ static int pwrite_all(int fd, const void *data, size_t len, uint64_t at)
 /* Keeps the error and leaves only whole chunks behind. */
 static int writer_fail(struct trace_writer *w, const struct err *err)
 {
-	int cut = ftruncate(w->fd, (off_t)w->size);
+	int cut = w->keep ? 0 : ftruncate(w->fd, (off_t)w->size);
 
 	(void)cut; /* when even this fails, a reader finds the cut chunk by its checksum */
 	w->failed = *err;
@@ -109,23 +110,26 @@ static int failed_before(const struct trace_writer *w, struct err *err)
 	return err->code;
 }
 
+static int writer_no_memory(struct trace_writer *w, struct err *err)
+{
+	err_set(err, -ENOMEM, "out of memory while writing the trace; what was written is kept");
+	return writer_fail(w, err);
+}
+
 /* Appends bytes that make a whole. */
 static int writer_append(struct trace_writer *w, const void *data, size_t len, struct err *err)
 {
-	int rc = pwrite_all(w->fd, data, len, w->size);
+	int rc;
 
+	if (w->keep)
+		return trace_keep_append(w->keep, data, len) ? writer_no_memory(w, err) : 0;
+	rc = pwrite_all(w->fd, data, len, w->size);
 	if (rc) {
 		write_error(w->size, rc, err);
 		return writer_fail(w, err);
 	}
 	w->size += len;
 	return 0;
-}
-
-static int writer_no_memory(struct trace_writer *w, struct err *err)
-{
-	err_set(err, -ENOMEM, "out of memory while writing the trace; what was written is kept");
-	return writer_fail(w, err);
 }
 
 static int writer_out_room(struct trace_writer *w, size_t len)
@@ -207,6 +211,7 @@ static void writer_free(struct trace_writer *w)
 	for (unsigned int cpu = 0; w->stages && cpu < w->nr_cpus; cpu++)
 		free(w->stages[cpu].words);
 	columns_release(&w->columns);
+	trace_keep_free(w->keep);
 	ZSTD_freeCCtx(w->zstd);
 	free(w->stages);
 	free(w->maps);
@@ -266,6 +271,18 @@ int trace_writer_open(int fd, unsigned int nr_cpus, struct trace_writer **ret_wr
 		return rc;
 	}
 	*ret_writer = w;
+	return 0;
+}
+
+int trace_writer_open_kept(struct trace_keep *keep, unsigned int nr_cpus,
+			   struct trace_writer **ret_writer, struct err *err)
+{
+	*ret_writer = writer_new(-1, nr_cpus);
+	if (!*ret_writer) {
+		trace_keep_free(keep);
+		return err_set(err, -ENOMEM, "out of memory while beginning the trace");
+	}
+	(*ret_writer)->keep = keep;
 	return 0;
 }
 
@@ -388,7 +405,7 @@ int trace_writer_meta(struct trace_writer *w, const json_t *meta, struct err *er
 
 uint64_t trace_writer_size(const struct trace_writer *w)
 {
-	return w->size;
+	return w->keep ? trace_keep_bytes(w->keep) : w->size;
 }
 
 uint64_t trace_writer_raw(const struct trace_writer *w)
@@ -402,7 +419,7 @@ static int writer_complete(struct trace_writer *w, struct err *err)
 	struct file_header h = file_header_of(w, 0);
 	int rc = writer_flush_all(w, err);
 
-	if (rc)
+	if (rc || w->keep)
 		return rc;
 	rc = pwrite_all(w->fd, &h, sizeof(h), 0);
 	if (!rc && close(take_fd(w->fd)) < 0 && errno != EINTR)
@@ -416,4 +433,61 @@ int trace_writer_close(struct trace_writer *w, struct err *err)
 
 	writer_free(w);
 	return rc;
+}
+
+/* ---- of a trace that is kept in memory ---- */
+
+int trace_writer_key(struct trace_writer *w, uint64_t now_ns, struct err *err)
+{
+	if (w->failed.code)
+		return failed_before(w, err);
+	if (writer_flush_all(w, err))
+		return err->code;
+	return trace_keep_group(w->keep, now_ns) ? writer_no_memory(w, err) : 0;
+}
+
+int trace_writer_key_end(struct trace_writer *w, const struct keep_key *key, struct err *err)
+{
+	if (w->failed.code)
+		return failed_before(w, err);
+	if (writer_flush_all(w, err))
+		return err->code;
+	trace_keep_key_end(w->keep, key);
+	return 0;
+}
+
+struct saving {
+	struct trace_writer *to;
+	struct err *err;
+};
+
+static int save_piece(void *arg, const void *bytes, size_t len)
+{
+	struct saving *s = arg;
+
+	return writer_append(s->to, bytes, len, s->err);
+}
+
+int trace_writer_save(struct trace_writer *kept, int fd, const json_t *first, const json_t *last,
+		      uint64_t *ret_bytes, struct err *err)
+{
+	struct saving saving = { .err = err };
+	struct err late = {};
+	int rc, closed;
+
+	*ret_bytes = 0;
+	rc = trace_writer_open(fd, kept->nr_cpus, &saving.to, err);
+	if (rc)
+		return rc;
+	if (!kept->failed.code)
+		rc = writer_flush_all(kept, err);
+	if (!rc)
+		rc = trace_writer_meta(saving.to, first, err);
+	if (!rc)
+		rc = trace_keep_each(kept->keep, save_piece, &saving);
+	if (!rc)
+		rc = trace_writer_meta(saving.to, last, err);
+	*ret_bytes = saving.to->size;
+	closed = trace_writer_close(saving.to, &late);
+	return rc || !closed ? rc : err_set(err, closed, "%s", late.msg);
 }

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/mapping.h"
+#include "trace/keep.h"
 
 struct trace_writer;
 
@@ -18,6 +19,27 @@ struct trace_writer;
  */
 int trace_writer_open(int fd, unsigned int nr_cpus, struct trace_writer **ret_writer,
 		      struct err *err);
+
+/*
+ * One that writes no file, but keeps the last chunks in memory (keep.h) for trace_writer_save(). `keep` is the writer's from here on,
+ * also on failure.
+ */
+int trace_writer_open_kept(struct trace_keep *keep, unsigned int nr_cpus,
+			   struct trace_writer **ret_writer, struct err *err);
+
+/*
+ * With such a one: a new group begins at now_ns, and what is given up to trace_writer_key_end() is its key. What was given before belongs
+ * to the group before; the caller has just made a round.
+ */
+int trace_writer_key(struct trace_writer *w, uint64_t now_ns, struct err *err);
+int trace_writer_key_end(struct trace_writer *w, const struct keep_key *key, struct err *err);
+
+/*
+ * Writes a whole trace into `fd`, as for trace_writer_open(), of what such a one holds, between two META objects. On an error what
+ * was written is left as by trace_writer_close().
+ */
+int trace_writer_save(struct trace_writer *kept, int fd, const json_t *first, const json_t *last,
+		      uint64_t *ret_bytes, struct err *err);
 
 /* Appends whole records of one CPU, as they stood in its buffer. Kept in memory until the CPU's chunk is worth writing. */
 int trace_writer_records(struct trace_writer *w, unsigned int cpu, const void *records,
@@ -41,7 +63,7 @@ size_t trace_writer_pending(const struct trace_writer *w);
 /* Appends a META chunk; does not take over `meta`. */
 int trace_writer_meta(struct trace_writer *w, const json_t *meta, struct err *err);
 
-/* Bytes in the file so far, and bytes of records before compression. */
+/* Bytes in the file (or kept) so far, and bytes of records before compression. */
 uint64_t trace_writer_size(const struct trace_writer *w);
 uint64_t trace_writer_raw(const struct trace_writer *w);
 
