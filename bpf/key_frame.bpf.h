@@ -117,7 +117,8 @@ int key_frame(struct bpf_iter__task *ctx)
 		key.thread.more = 0;
 	}
 	books = known && EV_FLAGS(key.thread.w0) & SN_BLOCKED && !p->on_rq;
-	if (bpf_seq_write(ctx->meta->seq, &key, books ? sizeof(key) : sizeof(key) - sizeof(key.books)))
+	if (bpf_seq_write(ctx->meta->seq, &key,
+			  books ? sizeof(key) : sizeof(key) - sizeof(key.books)))
 		return 0; /* no room: it is met again */
 	if (books) {
 		l->first_ns = EV_TIME(key.books.w0);

@@ -33,7 +33,6 @@ struct maps {
 	const struct probe_env *env;
 	struct maps_ring *ring;
 	struct maps_keep *keep;
-	struct maps_keep *told; /* in maps_key(): the real one, `keep` being another */
 	struct maps_ids *ids;
 	struct err why; /* there is no ring */
 	uint64_t last_read_ns, last_again_ns;
@@ -105,7 +104,9 @@ static void handle(struct maps *s, const struct map_event *e)
 		store_fork(s, time, m.parent_tgid, m.tgid);
 		break;
 	case MAP_EVENT_EXIT:
-		maps_keep_exit(s->keep, m.tgid);
+		/* of its first thread: others may live on, and will have to be told again */
+		if (!s->env->keep || maps_proc_threads((pid_t)m.tgid) <= 1)
+			maps_keep_exit(s->keep, m.tgid);
 		break;
 	}
 }
@@ -219,6 +220,8 @@ static int maps_open(struct probe_env *env, void **ret_state, struct err *err)
 	s->ids = maps_ids_new();
 	if (!s->keep || !s->ids)
 		return err_sys(err, -ENOMEM, "cannot watch the mappings");
+	if (env->keep)
+		maps_keep_words(s->keep);
 	maps_ring_open(env->online, env->nr_cpus, &s->ring, &s->why);
 	s->last_read_ns = monotonic_ns();
 	return 0;
@@ -251,34 +254,25 @@ static bool maps_tick(void *state)
 	return soon;
 }
 
-static void read_for_key(struct maps *s, uint64_t time_ns, pid_t pid)
+static int tell_again(void *arg, const struct mapping *m)
 {
-	if (maps_keep_traced(s->told, (uint32_t)pid))
-		maps_proc_read(pid, time_ns, store_mapped, s);
+	struct maps *s = arg;
+
+	return s->env->mapping(s->env->mapping_arg, m);
 }
 
-/*
- * All that is mapped now. What a trace that began earlier has been told stays apart: there the same may still be to come, from the
- * rings.
- */
+/* All that was told and holds still. Not from /proc: there a read may wait for a lock of the process while the buffers fill. */
 static int maps_key(void *state, struct err *err)
 {
 	struct maps *s = state;
-	struct maps_keep *key;
+	int r;
 
 	if (!s->ring)
 		return 0;
-	key = maps_keep_new(true);
-	if (!key)
-		return err_sys(err, -ENOMEM, "cannot list the mappings");
-	s->told = s->keep;
-	s->keep = key;
-	each_process(s, 0, read_for_key);
-	s->keep = take_ptr(s->told);
-	maps_keep_free(key);
 	maps_keep_tidy(s->keep);
 	maps_ids_tidy(s->ids);
-	return s->failed ? err_sys(err, s->failed, "cannot store the mappings") : 0;
+	r = maps_keep_each(s->keep, tell_again, s);
+	return r ? err_sys(err, r, "cannot store the mappings") : 0;
 }
 
 static int maps_stop(void *state, struct err *err)

@@ -16,25 +16,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/vec.h"
+#include "probes/maps_told.h"
 
-/* What a range is: two bits, and above them which file at which distance, or ANONYMOUS. 0: nothing with a name. */
-#define WHAT_CODE 1ull
-#define WHAT_DATA 2ull /* a file's writable pages */
-#define WHAT_FLAGS 3ull
-#define ANONYMOUS 4ull
 #define FNV_BASIS 0xcbf29ce484222325ull
 #define FNV_PRIME 0x100000001b3ull
-
-struct range {
-	uint64_t start, end, what;
-};
-
-struct told {
-	unsigned int refs;
-	struct range *ranges;
-	size_t nr, cap;
-};
 
 struct process {
 	uint32_t tgid; /* 0: a free slot */
@@ -45,104 +30,11 @@ struct process {
 
 struct maps_keep {
 	bool everyone;
+	bool again;            /* all can be told again */
 	struct process *slots; /* open addressing; at most half are used */
 	size_t nr, cap;        /* cap: a power of two */
 	uint64_t skipped;
 };
-
-/* ---- what has been told of a process ---- */
-
-static void told_put(struct told **t)
-{
-	if (*t && !--(*t)->refs) {
-		free((*t)->ranges);
-		free(*t);
-	}
-	*t = NULL;
-}
-
-/* Makes it the process's own, with room for two ranges more. */
-static struct told *told_own(struct process *p)
-{
-	struct told *own = p->told;
-
-	if (!own || own->refs > 1) {
-		own = calloc(1, sizeof(*own));
-		if (!own)
-			return NULL;
-		own->refs = 1;
-		if (p->told && p->told->nr) {
-			if (vec_room(&own->ranges, &own->cap, p->told->nr)) {
-				free(own);
-				return NULL;
-			}
-			memcpy(own->ranges, p->told->ranges, p->told->nr * sizeof(*own->ranges));
-			own->nr = p->told->nr;
-		}
-		told_put(&p->told);
-		p->told = own;
-	}
-	return vec_room(&own->ranges, &own->cap, own->nr + 2) ? NULL : own;
-}
-
-/* The first range that ends behind an address. */
-static size_t told_find(const struct told *t, uint64_t addr)
-{
-	size_t low = 0, high = t ? t->nr : 0;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (t->ranges[mid].end > addr)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return low;
-}
-
-/* Replaces what is told of start..end; what == 0: by nothing. There is room. */
-static void told_set(struct told *t, uint64_t start, uint64_t end, uint64_t what)
-{
-	struct range put[3];
-	size_t from = told_find(t, start), to = from, nr = 0;
-
-	while (to < t->nr && t->ranges[to].start < end)
-		to++;
-	if (to > from && t->ranges[from].start < start)
-		put[nr++] = (struct range){ t->ranges[from].start, start, t->ranges[from].what };
-	if (what)
-		put[nr++] = (struct range){ start, end, what };
-	if (to > from && t->ranges[to - 1].end > end)
-		put[nr++] = (struct range){ end, t->ranges[to - 1].end, t->ranges[to - 1].what };
-	memmove(t->ranges + from + nr, t->ranges + to, (t->nr - to) * sizeof(*t->ranges));
-	memcpy(t->ranges + from, put, nr * sizeof(*put));
-	t->nr = t->nr - (to - from) + nr;
-}
-
-/* How many bytes of start..end are told to be `what`, and how many have another name. */
-struct overlap {
-	uint64_t same, other;
-};
-
-/* Code that was told as data only is not the same. */
-static struct overlap told_overlap(const struct told *t, uint64_t start, uint64_t end,
-				   uint64_t what)
-{
-	struct overlap sum = {};
-
-	for (size_t i = told_find(t, start); t && i < t->nr && t->ranges[i].start < end; i++) {
-		const struct range *r = &t->ranges[i];
-		uint64_t bytes =
-			(r->end < end ? r->end : end) - (r->start > start ? r->start : start);
-
-		if ((r->what | WHAT_FLAGS) == (what | WHAT_FLAGS))
-			sum.same += what & ~r->what & WHAT_CODE ? 0 : bytes;
-		else if ((r->what | WHAT_FLAGS) != (ANONYMOUS | WHAT_FLAGS))
-			sum.other += bytes;
-	}
-	return sum;
-}
 
 static bool behind_data(const struct told *t, uint64_t start)
 {
@@ -274,6 +166,11 @@ static struct process *process_of(struct maps_keep *k, uint32_t tgid)
 	return p;
 }
 
+void maps_keep_words(struct maps_keep *k)
+{
+	k->again = true;
+}
+
 struct maps_keep *maps_keep_new(bool everyone)
 {
 	struct maps_keep *k = calloc(1, sizeof(*k));
@@ -376,7 +273,9 @@ static bool lives(const struct process *p)
 /* An ended process's slot is not needed: a new one of that number is told by its fork, or found in /proc. */
 void maps_keep_tidy(struct maps_keep *k)
 {
-	struct maps_keep kept = { .everyone = k->everyone, .cap = 64, .skipped = k->skipped };
+	struct maps_keep kept = {
+		.everyone = k->everyone, .again = k->again, .cap = 64, .skipped = k->skipped
+	};
 	size_t living = 0;
 
 	for (size_t i = 0; i < k->cap; i++)
@@ -399,6 +298,19 @@ void maps_keep_tidy(struct maps_keep *k)
 	}
 	free(k->slots);
 	*k = kept;
+}
+
+int maps_keep_each(const struct maps_keep *k, int (*fn)(void *arg, const struct mapping *m),
+		   void *arg)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < k->cap && !r; i++) {
+		const struct process *p = &k->slots[i];
+
+		r = p->tgid && p->told ? told_each(p->told, p->tgid, fn, arg) : 0;
+	}
+	return r;
 }
 
 /* It hides something that has a name and has none that would be of use. */
@@ -438,7 +350,7 @@ int maps_keep_mapped(struct maps_keep *k, struct mapping *m)
 	named = worth(p->told, m);
 	if (!is_news(p->told, m, what_is(m), named))
 		return 0;
-	t = told_own(p);
+	t = told_own(&p->told);
 	if (!t)
 		return -ENOMEM;
 	if (p->stored >= KEEP_MAX || t->nr >= 2ul * KEEP_MAX) {
@@ -446,7 +358,8 @@ int maps_keep_mapped(struct maps_keep *k, struct mapping *m)
 		return 0;
 	}
 	p->stored++;
-	told_set(t, m->start, m->end, named ? what_is(m) : 0);
+	told_set(t, m->start, m->end, named ? what_is(m) : 0,
+		 named && k->again ? words_new(m) : NULL);
 	if (!named)
 		take_name(m);
 	return 1;

@@ -40,7 +40,14 @@ int maps_keep_fork(struct maps_keep *k, uint32_t parent, uint32_t child);
 int maps_keep_exec(struct maps_keep *k, uint32_t tgid);
 int maps_keep_mapped(struct maps_keep *k, struct mapping *m);
 
-/* Forgets processes that live no longer, and begins anew to count towards KEEP_MAX. For recordings without an end. */
+/*
+ * For `record --keep`, where what was told is let go of. From now on what is told can be told again; each of that, as it is now, with a
+ * time of 0, up to one for which fn does not return 0: that is returned. And: forgets processes that live no longer, and begins anew
+ * to count towards KEEP_MAX.
+ */
+void maps_keep_words(struct maps_keep *k);
+int maps_keep_each(const struct maps_keep *k, int (*fn)(void *arg, const struct mapping *m),
+		   void *arg);
 void maps_keep_tidy(struct maps_keep *k);
 
 /* The process has ended, or at least its first thread: frees memory. */

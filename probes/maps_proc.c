@@ -101,6 +101,11 @@ pid_t maps_proc_parent(pid_t pid)
 	return status_number(pid, "PPid:");
 }
 
+int maps_proc_threads(pid_t pid)
+{
+	return status_number(pid, "Threads:");
+}
+
 pid_t maps_proc_of_thread(pid_t tid)
 {
 	return status_number(tid, "Tgid:");

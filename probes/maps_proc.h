@@ -43,6 +43,9 @@ int maps_proc_open(const struct mapping *m, struct stat *ret_stat);
 /* Its parent, or 0. */
 pid_t maps_proc_parent(pid_t pid);
 
+/* How many threads it has; 0: it is gone. */
+int maps_proc_threads(pid_t pid);
+
 /* The process of a thread, or 0. */
 pid_t maps_proc_of_thread(pid_t tid);
 

@@ -78,10 +78,12 @@ struct probe_env {
 	const void *bpf_config; /* `config` of bpf/common.bpf.h, filled in */
 	size_t bpf_config_bytes;
 	struct bpf_cost *bpf_cost; /* further programs are added to it */
-	unsigned long long *written_key[MAX_WRITTEN_KEYS]; /* `written_key` of bpf/common.bpf.h, of each object that takes stacks */
+	unsigned long long *written_key
+		[MAX_WRITTEN_KEYS]; /* `written_key` of bpf/common.bpf.h, of each object that takes stacks */
 	unsigned int nr_written_keys;
-	uint32_t key_serials;            /* as of the last `key`: serials up to this were given out */
-	uint64_t key_drops[DROP_NR + 1]; /* likewise: records dropped, and those no buffer could take */
+	uint32_t key_serials; /* as of the last `key`: serials up to this were given out */
+	uint64_t key_drops[DROP_NR +
+			   1]; /* likewise: records dropped, and those no buffer could take */
 	int python_fds[PYTHON_MAPS];
 };
 

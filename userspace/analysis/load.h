@@ -39,13 +39,13 @@ struct load_cost {
 /* `record --keep`: the trace is the last part of a recording. Times since the epoch. */
 struct load_kept {
 	bool known;
-	bool cut;		      /* what was before from_ns was let go of */
-	uint64_t began_ns;	      /* the recording */
-	uint64_t from_ns;	      /* the trace; all threads are known from then on */
-	uint64_t asked_ns;	      /* how much was to be kept */
-	uint64_t limit_bytes;	      /* at most so much */
-	bool is_short;		      /* that was too little, now and then */
-	uint32_t serials;	      /* of threads: so many were given out before */
+	bool cut;             /* what was before from_ns was let go of */
+	uint64_t began_ns;    /* the recording */
+	uint64_t from_ns;     /* the trace; all threads are known from then on */
+	uint64_t asked_ns;    /* how much was to be kept */
+	uint64_t limit_bytes; /* at most so much */
+	bool is_short;        /* that was too little, now and then */
+	uint32_t serials;     /* of threads: so many were given out before */
 };
 
 /* META, decoded. Strings belong to the trace's META, except `command`. */

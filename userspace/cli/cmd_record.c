@@ -184,9 +184,8 @@ static error_t parse_keep(struct options *o, struct argp_state *state, const cha
 			state,
 			"'%.*s' is no time to keep: give 100ms to 1440m, with its unit, e.g. 60s, 500ms, 5m",
 			(int)(len < 40 ? len : 40), arg);
-	if (arg[len] &&
-	    (!parse_size(arg + len + 1, KEEP_BYTES_MAX, &o->record.keep_bytes) ||
-	     o->record.keep_bytes < KEEP_BYTES_MIN))
+	if (arg[len] && (!parse_size(arg + len + 1, KEEP_BYTES_MAX, &o->record.keep_bytes) ||
+			 o->record.keep_bytes < KEEP_BYTES_MIN))
 		return cli_refuse(state,
 				  "'%.40s' is no size to keep: give 1M to 65536M, as in 60s,512M",
 				  arg + len + 1);
@@ -318,9 +317,11 @@ static error_t check(struct options *o, struct argp_state *state)
 	if (o->record.argv && !*o->record.argv[0])
 		return cli_refuse(state, "the command's name is empty");
 	if (o->record.keep_ns && o->record.no_bpf)
-		return cli_refuse(state, "--keep is for what BPF programs record: leave --no-bpf out");
+		return cli_refuse(state,
+				  "--keep is for what BPF programs record: leave --no-bpf out");
 	if (o->record.keep_ns && o->record.counters)
-		return cli_refuse(state, "--keep does not keep counters: leave -e and --counters out");
+		return cli_refuse(state,
+				  "--keep does not keep counters: leave -e and --counters out");
 	return check_stacks(o, state);
 }
 
@@ -427,9 +428,10 @@ static void show_result(const struct options *o, const struct record_result *res
 		cli_note("%" PRIu64 " event%s lost: the report shows when; larger buffers: -m",
 			 result->lost, result->lost == 1 ? " was" : "s were");
 	if (result->kept_short)
-		cli_note("%.1f s were kept instead of %.1f s: they take %.1f MB; for more: --keep %.0fs,SIZE",
-			 (double)result->kept_ns / 1e9, (double)o->record.keep_ns / 1e9,
-			 (double)result->bytes / 1e6, (double)o->record.keep_ns / 1e9);
+		cli_note(
+			"%.1f s were kept instead of %.1f s: they take %.1f MB; for more: --keep %.0fs,SIZE",
+			(double)result->kept_ns / 1e9, (double)o->record.keep_ns / 1e9,
+			(double)result->bytes / 1e6, (double)o->record.keep_ns / 1e9);
 	if (result->bpf && isatty(STDERR_FILENO) && result->kept_ns)
 		cli_note("recorded %.3f s, kept the last %.3f s, %.1f kB, in '%s'",
 			 (double)result->wall_ns / 1e9, (double)result->kept_ns / 1e9,

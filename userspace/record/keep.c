@@ -189,8 +189,8 @@ static int complete_snapshot(struct recording *rec, struct err *err)
 	int r = probe_set_books(rec, err);
 
 	return r ? r :
-		   drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill,
-				 &rec->result->events, err);
+		   drain_buffers(&rec->env, rec->writer, &rec->safe_ns, &fill, &rec->result->events,
+				 err);
 }
 
 static void say(struct recording *rec, const struct err *why)
@@ -204,6 +204,7 @@ static int start_snapshot(struct recording *rec, struct err *err)
 {
 	int fds[2] = { -1, -1 }, r = complete_snapshot(rec, err);
 	struct err why = {};
+	uint64_t cpu_ns;
 
 	if (r)
 		return r;
@@ -214,7 +215,9 @@ static int start_snapshot(struct recording *rec, struct err *err)
 		say(rec, &why);
 		return 0;
 	}
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	rec->snapshot_pid = fork();
+	rec->parent_cpu_ns = rec->snapshot_pid ? 0 : cpu_ns;
 	if (!rec->snapshot_pid) {
 		close(fds[0]);
 		write_snapshot(rec, fds[1]);

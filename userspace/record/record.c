@@ -164,8 +164,8 @@ static int open_trace(struct recording *rec, struct err *err)
 	}
 	if (r)
 		return r;
-	rec->first_meta = meta_start(rec->opts->argv, rec->target.pid, rec->env.nr_cpus, rec->env.online,
-			  rec->env.epoch_ns);
+	rec->first_meta = meta_start(rec->opts->argv, rec->target.pid, rec->env.nr_cpus,
+				     rec->env.online, rec->env.epoch_ns);
 	if (!rec->first_meta)
 		return err_sys(err, -ENOMEM, "cannot describe the machine");
 	return rec->keep ? 0 : trace_writer_meta(rec->writer, rec->first_meta, err);
@@ -193,7 +193,8 @@ static int begin(struct recording *rec, struct err *err)
 
 json_t *recording_meta_end(struct recording *rec)
 {
-	uint64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - rec->cpu_begin_ns;
+	uint64_t cpu_ns =
+		clock_ns(CLOCK_PROCESS_CPUTIME_ID) + rec->parent_cpu_ns - rec->cpu_begin_ns;
 	json_t *meta = json_pack("{s:I,s:b,s:s,s:{s:I,s:I,s:I},s:{s:i,s:b},s:{},s:o}", "ended_ns",
 				 (json_int_t)(rec->end_ns - rec->env.epoch_ns), "bpf",
 				 rec->result->bpf, "why_not", rec->result->why_not, "cost",

@@ -57,7 +57,7 @@ struct record_result {
 	uint64_t events, bytes; /* records, file size */
 	uint64_t lost;          /* dropped records; with keep_ns those of what was kept */
 	uint64_t kept_ns; /* keep_ns: how far the trace reaches back from its end; 0: to the beginning */
-	bool kept_short;  /* keep_ns: it is less than that, as keep_bytes was reached */
+	bool kept_short;        /* keep_ns: it is less than that, as keep_bytes was reached */
 	unsigned int snapshots; /* written */
 	char no_counters[400];  /* counters that were asked for and could not be had, and why; "" */
 	char no_maps[256]; /* bpf, but the mappings could not be watched, so there are no names: why; "" */

@@ -41,7 +41,8 @@ struct recording {
 	struct output output;
 	int old_nice;
 	struct rlimit old_files;
-	uint64_t cpu_begin_ns;     /* our own CPU time */
+	uint64_t cpu_begin_ns;  /* our own CPU time */
+	uint64_t parent_cpu_ns; /* in the child that writes a snapshot: what its parent had used */
 	uint64_t begin_ns, end_ns; /* the target ran from, to */
 	uint64_t safe_ns, last_round_ns, tick_ns;
 	uint64_t until_ns;   /* the duration asked for ends then; 0: none was */

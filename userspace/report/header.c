@@ -47,6 +47,26 @@ static void show_machine(const struct loaded *l, const struct report_options *o,
 				 "");
 }
 
+/* The trace is the last part of a recording, from when to when, in seconds since that began. */
+static void show_kept(const struct loaded *l, const struct report_options *o, FILE *out)
+{
+	const struct load_kept *k = &l->meta.kept;
+	char asked[UNITS_SIZE], limit[UNITS_SIZE], reached[160] = "";
+	uint64_t to_ns = l->meta.has_end ? l->meta.ended_ns : l->end_ns;
+
+	if (!k->cut)
+		return;
+	if (k->is_short && to_ns - k->from_ns < k->asked_ns)
+		snprintf(reached, sizeof(reached), ", of which no more fitted into %s",
+			 units_bytes(limit, k->limit_bytes));
+	text_field(
+		out, o->width, "kept",
+		"the last part of a longer recording, from %.3f s to %.3f s of it: record --keep "
+		"kept %s%s; a wait that began before has its class by its system call alone",
+		(double)(k->from_ns - k->began_ns) / 1e9, (double)(to_ns - k->began_ns) / 1e9,
+		units_time(asked, k->asked_ns), reached);
+}
+
 static void show_file(const struct loaded *l, const struct report_options *o, FILE *out)
 {
 	char path[COMMAND_MAX], bytes[UNITS_SIZE], events[UNITS_SIZE], damage[160] = "";
@@ -128,12 +148,15 @@ static void show_cost(const struct loaded *l, const struct report_options *o, FI
 	const struct load_cost *c = &l->meta.cost;
 	char bpf[UNITS_SIZE], each[UNITS_SIZE], cpu[UNITS_SIZE], share[UNITS_SIZE];
 	char misses[64] = "", programs[160] = "", whole[80] = "";
-	uint64_t room = (l->end_ns - l->begin_ns) * l->meta.nr_online;
+	uint64_t wall_ns = l->end_ns - l->begin_ns, room;
 
 	if (!c->known) {
 		text_field(out, o->width, "cost", "not known: the recording was not closed");
 		return;
 	}
+	if (l->meta.kept.cut)
+		wall_ns = l->meta.ended_ns - l->meta.kept.began_ns;
+	room = wall_ns * l->meta.nr_online;
 	if (c->recursion_misses)
 		snprintf(misses, sizeof(misses), "; %" PRIu64 " run%s skipped (nested)",
 			 c->recursion_misses, c->recursion_misses == 1 ? "" : "s");
@@ -150,8 +173,9 @@ static void show_cost(const struct loaded *l, const struct report_options *o, FI
 		snprintf(whole, sizeof(whole), "; together %s of the CPUs' time",
 			 units_percent(share, c->bpf_ns + c->recorder_cpu_ns, room));
 	text_field(out, o->width, "cost",
-		   "%srecorder %s of CPU time, its start and end included%s%s", programs,
-		   units_time(cpu, c->recorder_cpu_ns), whole, misses);
+		   "%srecorder %s of CPU time, its start and end included%s%s%s", programs,
+		   units_time(cpu, c->recorder_cpu_ns), whole, misses,
+		   l->meta.kept.cut ? "; all of it over the whole recording" : "");
 }
 
 /* One counter of all threads: "page-faults 12", "~cycles 1234" when scaled, "cycles unavailable". */
@@ -216,6 +240,7 @@ void report_header(const struct loaded *l, const struct report_options *o, FILE 
 
 	show_command(l, o, out);
 	show_machine(l, o, out);
+	show_kept(l, o, out);
 	show_file(l, o, out);
 	if (l->from_books)
 		text_field(

@@ -166,20 +166,34 @@ static json_t *file_state(const struct loaded *l)
 			 "events", (json_int_t)l->events, "bytes", (json_int_t)l->state.bytes);
 }
 
+/* `record --keep`; null where nothing was let go of. Times in ns since the recording began. */
+static json_t *kept(const struct loaded *l)
+{
+	const struct load_kept *k = &l->meta.kept;
+
+	if (!k->cut)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:b}", "from_ns",
+			 (json_int_t)k->from_ns - (json_int_t)k->began_ns, "to_ns",
+			 (json_int_t)l->meta.ended_ns - (json_int_t)k->began_ns, "asked_ns",
+			 (json_int_t)k->asked_ns, "limit_bytes", (json_int_t)k->limit_bytes,
+			 "limit_reached", (int)k->is_short);
+}
+
 /* What was recorded, where and how. */
 static json_t *recording(const struct loaded *l)
 {
 	const struct load_meta *m = &l->meta;
 
-	return json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:o, s:b, s:o, s:o}", "schema",
+	return json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:o, s:b, s:o, s:o, s:o}", "schema",
 			 SCHEMA, "command", m->command, "wall_ns",
 			 (json_int_t)l->end_ns - (json_int_t)l->begin_ns, "begin_ns",
 			 (json_int_t)m->epoch_ns + (json_int_t)l->begin_ns, "cpus",
 			 (int)m->nr_online, "kernel", m->kernel, "arch", m->arch, "exit_status",
 			 m->has_exit ? json_integer(m->exit_status) : json_null(), "bpf",
 			 (int)!l->from_books, "why_not",
-			 *m->why_not ? json_string(m->why_not) : json_null(), "file",
-			 file_state(l));
+			 *m->why_not ? json_string(m->why_not) : json_null(), "file", file_state(l),
+			 "kept", kept(l));
 }
 
 /* What the passes found, when they were made. */

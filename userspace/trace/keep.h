@@ -29,8 +29,8 @@
 
 /* What is known of a group's beginning. Times in ns since the trace's epoch. */
 struct keep_key {
-	uint64_t begin_ns;          /* no chunk of the group was written before */
-	uint64_t from_ns;           /* every thread is told of by then: a file that begins here begins there */
+	uint64_t begin_ns; /* no chunk of the group was written before */
+	uint64_t from_ns; /* every thread is told of by then: a file that begins here begins there */
 	uint32_t serials;           /* of threads: up to this one were given out */
 	uint64_t drops[KEEP_DROPS]; /* records lost before, by cause */
 };

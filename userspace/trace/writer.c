@@ -32,7 +32,7 @@ struct stage {
 };
 
 struct trace_writer {
-	int fd;			 /* -1: `keep` instead */
+	int fd;                  /* -1: `keep` instead */
 	struct trace_keep *keep; /* owned */
 	unsigned int nr_cpus;
 	struct stage *stages;
