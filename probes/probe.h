@@ -92,7 +92,7 @@ struct probe {
 	const char *gives;   /* what it sees, one line */
 	const char *without; /* what is lost without it, one line */
 	const char *cost;    /* measured, one line */
-	bool with_sched;     /* it writes into sched's buffers: without that one there is nothing of it */
+	bool with_sched; /* it writes into sched's buffers: without that one there is nothing of it */
 	int (*check)(struct err *why);
 	int (*open)(struct probe_env *env, void **ret_state, struct err *err);
 	int (*start)(void *state, struct err *err);

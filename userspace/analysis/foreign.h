@@ -14,7 +14,7 @@
 #define FOREIGN_MAX 65536
 
 struct foreign {
-	uint32_t tgid; /* with WHO_OUTSIDE: see foreign_id() */
+	uint32_t tgid;          /* with WHO_OUTSIDE: see foreign_id() */
 	char comm[EV_COMM_LEN]; /* ended by a 0 */
 	uint32_t occupant;      /* for runq_who: what it is there; 0 when the name is new */
 };

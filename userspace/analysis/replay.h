@@ -44,7 +44,9 @@
 #define REPLAY_OFF_MAX 0.01       /* of the measured time */
 #define REPLAY_UNTRACKED_MAX 0.01 /* of the threads' time: with more nothing is predicted */
 #define REPLAY_SLICE_NS 4000000ull
-#define REPLAY_STEPS_MAX (4u << 20) /* what threads do, and slices of what they run: 4.6 hours on CPUs; with more nothing is predicted */
+#define REPLAY_STEPS_MAX \
+	(4u              \
+	 << 20) /* what threads do, and slices of what they run: 4.6 hours on CPUs; with more nothing is predicted */
 
 enum replay_what {
 	REPLAY_GIL,       /* no wait for an interpreter's lock */

@@ -34,13 +34,15 @@ static int keep_directory(const char *keep, struct err *err)
 			       keep);
 	fd = open(keep, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st))
-		return err_set(err, -EINVAL,
-			       "cannot keep traces in '%s': it is no directory, or a symbolic link, "
-			       "which is not followed",
-			       keep);
+		return err_set(
+			err, -EINVAL,
+			"cannot keep traces in '%s': it is no directory, or a symbolic link, "
+			"which is not followed",
+			keep);
 	if (made)
-		return output_give(fd) ? err_sys(err, -errno, "cannot give '%s' to its user", keep) :
-					 0;
+		return output_give(fd) ?
+			       err_sys(err, -errno, "cannot give '%s' to its user", keep) :
+			       0;
 	output_caller(&uid, &gid);
 	if ((st.st_uid == uid || st.st_uid == geteuid()) && !(st.st_mode & 022))
 		return 0;

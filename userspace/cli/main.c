@@ -137,8 +137,9 @@ int main(int argc, char **argv)
 	int status;
 
 	if (is_set_id()) {
-		cli_note("it is installed set-uid or set-gid, which it does not need, and will not run "
-			 "like that: remove it (chmod ug-s), and use sudo to record");
+		cli_note(
+			"it is installed set-uid or set-gid, which it does not need, and will not run "
+			"like that: remove it (chmod ug-s), and use sudo to record");
 		return CLI_BAD_INPUT;
 	}
 	set_signals();

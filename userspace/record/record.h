@@ -26,7 +26,7 @@ struct record_options {
 	uint64_t keep_bytes; /* at most so much */
 	/* A snapshot was written (why: NULL), or not; NULL: nobody asks. */
 	void (*on_snapshot)(const char *path, const struct err *why);
-	size_t buffer_bytes;  /* of each CPU, a power of two; 0: the default */
+	size_t buffer_bytes;      /* of each CPU, a power of two; 0: the default */
 	unsigned int max_threads; /* followed at one time, a power of two; 0: the default */
 	bool no_bpf;              /* do not use BPF even where it works: counters and /proc only */
 	unsigned int stacks;      /* STACKS_* of bpf/events.h; 0: no call stacks */
@@ -61,7 +61,7 @@ struct record_result {
 	unsigned int snapshots; /* written */
 	char no_counters[400];  /* counters that were asked for and could not be had, and why; "" */
 	char no_maps[256]; /* bpf, but the mappings could not be watched, so there are no names: why; "" */
-	char no_samples[256];   /* bpf, but STACKS_ON could not be had: why; "" */
+	char no_samples[256]; /* bpf, but STACKS_ON could not be had: why; "" */
 	char no_stacks[640]; /* which other stacks, or Python functions, could not be had, and why; "" */
 };
 

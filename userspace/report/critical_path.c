@@ -149,7 +149,8 @@ static void print_outside(const struct loaded *l, struct critical_path *path, in
 		else
 			snprintf(id, sizeof(id), " of another pid namespace");
 		text_line(out, width,
-			  "Thread %" PRIu32 ": %s of %s was waiting for %s%s, outside the recording.",
+			  "Thread %" PRIu32
+			  ": %s of %s was waiting for %s%s, outside the recording.",
 			  p->thread->tid, units_time(text, p->ns), class_name(p->class), name, id);
 	}
 }

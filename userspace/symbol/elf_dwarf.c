@@ -120,9 +120,8 @@ static bool strings_end(Elf *elf)
 		return false;
 	while ((scn = elf_nextscn(elf, scn))) {
 		GElf_Shdr shdr;
-		const char *name = gelf_getshdr(scn, &shdr) ?
-					   elf_strptr(elf, strings, shdr.sh_name) :
-					   NULL;
+		const char *name =
+			gelf_getshdr(scn, &shdr) ? elf_strptr(elf, strings, shdr.sh_name) : NULL;
 		const Elf_Data *data;
 
 		if (!name || (strcmp(name, ".debug_str") && strcmp(name, ".debug_line_str")))

@@ -131,8 +131,8 @@ static _Noreturn void bomb_one(struct bomb *b, long most, int hold)
 
 static int bomb(long most)
 {
-	struct bomb *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			      -1, 0);
+	struct bomb *b =
+		mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct timespec while_it_grows = { .tv_nsec = 500000000 };
 	int hold[2];
 	pid_t first;
