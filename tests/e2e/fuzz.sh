@@ -13,9 +13,10 @@ if ! printf 'int LLVMFuzzerTestOneInput(const void *d, unsigned long n); int LLV
 	finish
 fi
 is "what is kept is small (under 300 kB)" "$(($(find tests/fuzz/corpus -type f -printf '%s + ') 0 < 300000))" 1
+export NICE=0
 for name in trace folded elf text options; do
 	ok "$name: what was kept" tests/fuzz/run --replay "$name"
-	ok "$name: ${SECONDS_EACH:-4} s of new input" tests/fuzz/run --seconds "${SECONDS_EACH:-4}" "$name"
+	ok "$name: ${SECONDS_EACH:-4} s of new input" env NEW="$TMP/new.$name" tests/fuzz/run --seconds "${SECONDS_EACH:-4}" "$name"
 	sed -n '/ inputs /s/^/# /p' "$TMP/.output"
 done
 finish
