@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,16 @@ int fuzz_file(const void *data, size_t len, char ret_path[FUZZ_PATH])
 	FUZZ_CHECK(fd >= 0 && write(fd, data, len) == (ssize_t)len);
 	snprintf(ret_path, FUZZ_PATH, "/proc/self/fd/%d", fd);
 	return fd;
+}
+
+void fuzz_ways(unsigned int nr, const uint8_t *data, size_t len, fuzz_way_fn fn)
+{
+	bool all = getenv("ALL_WAYS") != NULL;
+	unsigned int chosen = len ? data[0] % nr : 0;
+
+	for (unsigned int way = 0; way < nr; way++)
+		if (all || way == chosen)
+			fn(way, data + !!len, len - !!len);
 }
 
 int fuzz_command(const struct cmd *cmd, const char *const *words)

@@ -17,6 +17,7 @@
 #define IN_MEMORY 0x01
 #define WITH_DWARF 0x02
 #define WITH_LINES 0x04
+#define NR_HOW 0x08
 #define SEGMENTS 4
 #define STEPS 24 /* addresses that are asked for in each segment */
 #define FRAMES 16
@@ -68,7 +69,7 @@ static void ask_dwarf(struct elf_dwarf *dwarf, uint64_t address, bool lines)
 	}
 }
 
-static void ask(struct elf_symbols *s, uint8_t how)
+static void ask(struct elf_symbols *s, unsigned int how)
 {
 	size_t nr;
 	const struct elf_segment *segment = elf_symbols_segments(s, &nr);
@@ -101,25 +102,25 @@ static void ask(struct elf_symbols *s, uint8_t how)
 	elf_dwarf_close(dwarf);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void try_file(unsigned int how, const uint8_t *data, size_t len)
 {
 	const struct elf_where where = { .root = "", .debug = "/nowhere" };
+	char path[FUZZ_PATH];
+	int fd = fuzz_file(data, len, path), r;
 	struct elf_symbols *s;
 	struct err err = {};
-	char path[FUZZ_PATH];
-	uint8_t how;
-	int fd, r;
 
-	if (!len)
-		return 0;
-	how = *data++;
-	fd = fuzz_file(data, --len, path);
 	r = how & IN_MEMORY ? elf_symbols_open_memory(data, len, "made up", &s, &err) :
 			      elf_symbols_open(path, NULL, 0, &where, &s, &err);
-	if (!r)
+	if (!r) {
 		ask(s, how);
-	if (!r)
 		elf_symbols_close(s);
+	}
 	close(fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	fuzz_ways(NR_HOW, data, len, try_file);
 	return 0;
 }

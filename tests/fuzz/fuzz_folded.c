@@ -19,17 +19,21 @@ static const char *const forms[][4] = {
 };
 #define NR_FORMS (sizeof(forms) / sizeof(forms[0]))
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void try_form(unsigned int which, const uint8_t *data, size_t len)
 {
 	const char *words[8] = { "--from-folded" };
-	const char *const *form = forms[len ? data[0] % NR_FORMS : 0];
 	char path[FUZZ_PATH];
-	int fd = fuzz_file(data + !!len, len - !!len, path);
+	int fd = fuzz_file(data, len, path);
 
 	words[1] = path;
-	for (int i = 0; i < 4 && form[i]; i++)
-		words[2 + i] = form[i];
+	for (int i = 0; i < 4 && forms[which][i]; i++)
+		words[2 + i] = forms[which][i];
 	fuzz_command(&cmd_flame, words);
 	close(fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	fuzz_ways(NR_FORMS, data, len, try_form);
 	return 0;
 }

@@ -163,16 +163,16 @@ static const struct way {
 };
 #define NR_WAYS (sizeof(ways) / sizeof(ways[0]))
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void try_way(unsigned int which, const uint8_t *data, size_t len)
 {
-	const struct way *way = &ways[len ? data[0] % NR_WAYS : 0];
+	const struct way *way = &ways[which];
 	const char *words[8] = {};
 	struct image im = {};
 	char path[FUZZ_PATH], cut[FUZZ_PATH];
 	size_t nr = 0;
 	int fd, cut_fd = -1;
 
-	make_image(data + !!len, len - !!len, &im);
+	make_image(data, len, &im);
 	fd = fuzz_file(im.bytes, im.len, path);
 	read_it(path);
 	while (nr < sizeof(way->option) / sizeof(way->option[0]) && way->option[nr]) {
@@ -190,6 +190,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (cut_fd >= 0)
 		close(cut_fd);
 	free(im.bytes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	fuzz_ways(NR_WAYS, data, len, try_way);
 	return 0;
 }
 

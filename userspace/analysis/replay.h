@@ -44,9 +44,13 @@
 #define REPLAY_OFF_MAX 0.01       /* of the measured time */
 #define REPLAY_UNTRACKED_MAX 0.01 /* of the threads' time: with more nothing is predicted */
 #define REPLAY_SLICE_NS 4000000ull
-#define REPLAY_STEPS_MAX \
-	(4u              \
-	 << 20) /* what threads do, and slices of what they run: 4.6 hours on CPUs; with more nothing is predicted */
+/*
+ * What threads do, and slices of what they run: 4.6 hours on CPUs. With more nothing is predicted. tests/fuzz/run gives another
+ * number, as steps take long there.
+ */
+#ifndef REPLAY_STEPS_MAX
+#define REPLAY_STEPS_MAX (4u << 20)
+#endif
 
 enum replay_what {
 	REPLAY_GIL,       /* no wait for an interpreter's lock */
