@@ -24,6 +24,7 @@
 struct process {
 	uint32_t tgid; /* 0: a free slot */
 	bool traced, forks;
+	bool ended;          /* or its first thread has */
 	unsigned int stored; /* mappings, since its fork or exec */
 	struct told *told;   /* NULL: nothing yet */
 };
@@ -135,19 +136,33 @@ static struct process *slot_of(const struct maps_keep *k, uint32_t tgid)
 	return &k->slots[i];
 }
 
+/* Of many processes most have ended: their slots go, but not those of which only the first thread has. */
+static bool over(const struct process *p)
+{
+	return p->ended && kill((pid_t)p->tgid, 0) && errno == ESRCH;
+}
+
 static int slots_grow(struct maps_keep *k)
 {
-	struct maps_keep bigger = { .cap = k->cap * 2 };
+	struct maps_keep other = { .cap = k->cap };
 
-	bigger.slots = calloc(bigger.cap, sizeof(*bigger.slots));
-	if (!bigger.slots)
-		return -ENOMEM;
 	for (size_t i = 0; i < k->cap; i++)
-		if (k->slots[i].tgid)
-			*slot_of(&bigger, k->slots[i].tgid) = k->slots[i];
+		other.nr += k->slots[i].tgid && !over(&k->slots[i]);
+	if (other.nr >= k->cap / 4)
+		other.cap *= 2;
+	other.slots = calloc(other.cap, sizeof(*other.slots));
+	if (!other.slots)
+		return -ENOMEM;
+	other.nr = 0;
+	for (size_t i = 0; i < k->cap; i++)
+		if (k->slots[i].tgid && !over(&k->slots[i])) {
+			*slot_of(&other, k->slots[i].tgid) = k->slots[i];
+			other.nr++;
+		}
 	free(k->slots);
-	k->slots = bigger.slots;
-	k->cap = bigger.cap;
+	k->slots = other.slots;
+	k->cap = other.cap;
+	k->nr = other.nr;
 	return 0;
 }
 
@@ -203,6 +218,7 @@ static int set_process(struct maps_keep *k, uint32_t tgid, bool traced, bool for
 		return tgid ? -ENOMEM : 0;
 	told_put(&p->told);
 	p->stored = 0;
+	p->ended = false;
 	p->traced = traced;
 	p->forks = forks;
 	return 0;
@@ -261,8 +277,10 @@ void maps_keep_exit(struct maps_keep *k, uint32_t tgid)
 {
 	struct process *p = slot_of(k, tgid);
 
-	if (p->tgid)
-		told_put(&p->told);
+	if (!p->tgid)
+		return;
+	told_put(&p->told);
+	p->ended = true;
 }
 
 static bool lives(const struct process *p)
@@ -363,6 +381,11 @@ int maps_keep_mapped(struct maps_keep *k, struct mapping *m)
 	if (!named)
 		take_name(m);
 	return 1;
+}
+
+size_t maps_keep_room(const struct maps_keep *k)
+{
+	return k->cap;
 }
 
 uint64_t maps_keep_skipped(const struct maps_keep *k)

@@ -16,6 +16,7 @@
 #define WHYSCALE_PROBES_MAPS_KEEP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -52,6 +53,9 @@ void maps_keep_tidy(struct maps_keep *k);
 
 /* The process has ended, or at least its first thread: frees memory. */
 void maps_keep_exit(struct maps_keep *k, uint32_t tgid);
+
+/* For how many processes there is room: with those that live it grows, not with those that have ended. */
+size_t maps_keep_room(const struct maps_keep *k);
 
 /* How many were not stored because of KEEP_MAX. */
 uint64_t maps_keep_skipped(const struct maps_keep *k);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "probes/maps_keep.h"
 #include "probes/maps_proc.h"
@@ -323,6 +324,38 @@ static void test_forks(void **state)
 	maps_keep_free(k);
 }
 
+#define NO_PID (1u << 30) /* above any that the kernel gives: PID_MAX_LIMIT is 2^22 */
+
+/* A hundred thousand processes, of which ten live at a time; and one whose first thread alone has ended. */
+static void test_ended(void **state)
+{
+	struct maps_keep *k = maps_keep_new(false);
+	uint32_t us = (uint32_t)getpid();
+
+	(void)state;
+	maps_keep_process(k, 1, true);
+	maps_keep_process(k, us, true);
+	assert_int_equal(map_code(k, us, 1, 7), 1);
+	maps_keep_exit(k, us);
+	for (uint32_t i = 0; i < 100000; i++) {
+		assert_int_equal(maps_keep_fork(k, 1, NO_PID + i), 1);
+		assert_int_equal(map_code(k, NO_PID + i, 1, 7), 1);
+		if (i >= 10)
+			maps_keep_exit(k, NO_PID + i - 10);
+		assert_true(maps_keep_room(k) <= 128);
+	}
+	for (uint32_t i = 100000 - 10; i < 100000; i++)
+		assert_int_equal(map_code(k, NO_PID + i, 1, 7),
+				 0); /* it is known of those that live */
+	assert_true(maps_keep_traced(k, us));
+	for (uint32_t i = 0; i < 1000; i++)
+		maps_keep_fork(k, 1, NO_PID + 200000 + i);
+	assert_true(maps_keep_room(k) >= 2000); /* they all live */
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_true(maps_keep_traced(k, NO_PID + 200000 + i));
+	maps_keep_free(k);
+}
+
 static void test_everyone(void **state)
 {
 	struct maps_keep *k = maps_keep_new(true);
@@ -422,9 +455,10 @@ static void test_random(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),    cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_floods),   cmocka_unit_test(test_forks),
-		cmocka_unit_test(test_everyone), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_parse),  cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_floods), cmocka_unit_test(test_forks),
+		cmocka_unit_test(test_ended),  cmocka_unit_test(test_everyone),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
