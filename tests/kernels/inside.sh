@@ -31,7 +31,7 @@ for name; do
 		e2e/*) file=tests/$name.sh ;;
 		*) file=tests/kernels/$name.sh ;;
 		esac
-		"$file" 2>&1 | sed -E "s/^((not )?ok) [0-9]+ - /\1 - $name: /; /^[0-9]+ passed, /d"
+		"$file" 2>&1 | sed -E "s|^((not )?ok) [0-9]+ - |\1 - $name: |; /^[0-9]+ passed, /d"
 		;;
 	esac
 done
