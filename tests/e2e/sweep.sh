@@ -241,6 +241,24 @@ ok "... as sweep has them" py "assert [p['n'] for p in d['points']] == [1, 2] an
 ok "... a strategy with one worker has none" bash -c '! "$0" run --workers 1,2 c-single 2>err && grep -q "always has one worker" err' "$W"
 ok "... a table" bash -c 'timeout 60 "$0" run --workers 1,2 --count 200000 --python "$1" py-threads py-processes >out 2>err && grep -qx py-threads out && grep -qx py-processes out &&
 	[ "$(grep -c "KARP-FLATT" out)" -ge 2 ]' "$W" "$PY"
+pictures() {
+	timeout 100 "$W" run --workers 1,2 --count 3000000 c-threads py-threads --python "$PY" --repeat 2 --keep traces -o pic.svg >out 2>err || { cat err; return 1; }
+	[ "$(ls traces | tr '\n' ' ')" = "c-threads py-threads " ] || { ls traces; return 1; }
+	for s in c-threads py-threads; do
+		[ "$(ls "traces/$s" | tr '\n' ' ')" = "n1-1.data n1-2.data n2-1.data n2-2.data " ] || { ls "traces/$s"; return 1; }
+		"$W" report --json "traces/$s/n2-1.data" | "$PY" -c "import json, sys; assert json.load(sys.stdin)['command'][2] == '$s'" || return
+		"$PY" -c "import xml.etree.ElementTree as E
+ns = '{http://www.w3.org/2000/svg}'
+t = E.parse('pic-$s.svg')
+points = {g.get('data-n') for g in t.iter(ns + 'g') if g.get('class') == 'measured'}
+assert points == {'1', '2'}, points" || return
+	done
+	[ ! -e pic.svg ]
+}
+ok "... --keep keeps the traces of each, -o draws each" pictures
+ok "... of one strategy -o is the picture's own name" bash -c 'timeout 60 "$0" run --workers 1,2 --count 3000000 c-threads -o one.svg >out 2>err && grep -q "</svg>" one.svg && ! ls one-* 2>/dev/null' "$W"
+ok "... a picture that cannot be written is found before anything runs" bash -c '! timeout 60 "$0" run --workers 1,2 c-threads -o /no/such/dir/x.svg >out 2>err && [ ! -s out -o "$(wc -l <out)" -le 1 ] && grep -q /no/such/dir err' "$W"
+ok "... without a list there is no curve to draw" bash -c '"$0" run c-threads -o x.svg >out 2>err; [ $? -eq 2 ] && grep -q "several numbers of workers" err && [ ! -e x.svg ]' "$W"
 for list in 1,0 1,x 1,1 "1,"; do
 	ok "run --workers $list" bash -c '! "$0" run "--workers=$1" c-threads >out 2>err && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -qE "worker|twice" err' "$W" "$list"
 done

@@ -72,6 +72,12 @@ bool cli_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_valu
 	return !errno && !*end && *ret_value >= min && *ret_value <= max;
 }
 
+bool cli_print_json(const json_t *json)
+{
+	return json && !json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) &&
+	       putchar('\n') != EOF;
+}
+
 int cli_width(FILE *out)
 {
 	struct winsize size;

@@ -10,6 +10,7 @@
 #define WHYSCALE_CLI_CLI_H
 
 #include <argp.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,6 +54,9 @@ error_t cli_refuse_err(struct argp_state *state, const struct err *err);
 
 /* From a parser at the first argument: what follows is not parsed. Returns the index of that argument in argv. */
 int cli_end_options(struct argp_state *state);
+
+/* A result for programs, on standard output. False where nothing could be written; NULL: out of memory, too. */
+bool cli_print_json(const json_t *json);
 
 /* A decimal number within [min, max], nothing behind it. False when it is not one. */
 bool cli_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value);

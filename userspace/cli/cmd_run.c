@@ -8,17 +8,17 @@
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
+#include "cli/lab.h"
 #include "cli/run_lab.h"
 #include "cli/run_sweep.h"
 #include "cli/verify.h"
 #include "strategy/strategy_args.h"
 
-#define MAX_REPEATS 1000
-
 struct options {
 	struct lab_options lab;
 	unsigned int n[SWEEP_POINTS_MAX]; /* --workers 1,2,4: the curves over these */
 	size_t nr;                        /* 0: no list */
+	const char *svg;                  /* and a picture of each; NULL: none */
 	bool json, named, verify;
 };
 
@@ -43,7 +43,11 @@ static const struct argp_option option_table[] = {
 	  0 },
 	{ "repeat", KEY_REPEAT, "N", 0,
 	  "run each N times, in turns; show the median and the spread", 0 },
-	{ "keep", KEY_KEEP, "DIR", 0, "keep the traces there, as STRATEGY.data", 0 },
+	{ "keep", KEY_KEEP, "DIR", 0,
+	  "keep the traces there, as STRATEGY.data; of scaling curves as STRATEGY/nN-ROUND.data",
+	  0 },
+	{ "output", 'o', "FILE.svg", 0,
+	  "draw the scaling curve into this file; of several strategies as FILE-STRATEGY.svg", 0 },
 	{ "json", KEY_JSON, NULL, 0, "show the result as JSON", 0 },
 	{ "verify", KEY_VERIFY, NULL, 0,
 	  "put predictions to the test: threads without the GIL against processes; another switch interval and fewer workers "
@@ -84,33 +88,22 @@ static error_t parse_workers(struct options *o, struct argp_state *state, const 
 	return r ? cli_refuse_err(state, &err) : 0;
 }
 
-static error_t parse_number(int key, const char *arg, struct lab_options *o,
-			    struct argp_state *state)
-{
-	struct err err = {};
-	uint64_t repeats;
-	int r = 0;
-
-	if (key == 'n')
-		r = strategy_parse_count(arg, &o->count, &err);
-	else if (!cli_number(arg, 1, MAX_REPEATS, &repeats))
-		return cli_refuse(state, "'%.40s' is no number of repetitions: give 1 to %d", arg,
-				  MAX_REPEATS);
-	else
-		o->repeats = (unsigned int)repeats;
-	return r ? cli_refuse_err(state, &err) : 0;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	struct err err = {};
 
 	switch (key) {
 	case 'w':
 		return parse_workers(o, state, arg);
 	case 'n':
+		return strategy_parse_count(arg, &o->lab.count, &err) ?
+			       cli_refuse_err(state, &err) :
+			       0;
 	case KEY_REPEAT:
-		return parse_number(key, arg, &o->lab, state);
+		return lab_parse_repeats(state, arg, &o->lab.repeats);
+	case 'o':
+		return lab_parse_output(state, arg, &o->svg);
 	case KEY_PYTHON:
 		o->lab.python = arg;
 		return 0;
@@ -137,6 +130,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			return cli_refuse(state,
 					  "--verify goes with one number of workers: leave out "
 					  "the list, or --verify");
+		if (o->svg && !o->nr)
+			return cli_refuse(state, "-o draws scaling curves: give several numbers of "
+						 "workers, such as --workers 1,2,4");
 		for (size_t i = 0; !state->arg_num && strategy_at(i); i++)
 			o->lab.strategy[o->lab.nr++] = strategy_at(i);
 		return 0;
@@ -220,10 +216,14 @@ static int run_main(int argc, char **argv)
 	int status = CLI_SYSTEM_FAULT;
 
 	if (o && lab) {
+		struct run_sweep_options sweep;
+
 		o->lab.repeats = 1;
-		if (cli_parse(&usage, argc, argv, o, &status))
-			status = o->nr ? run_sweep(&o->lab, o->n, o->nr, o->named, o->json) :
-					 run(o, lab);
+		if (cli_parse(&usage, argc, argv, o, &status)) {
+			sweep = (struct run_sweep_options){ o->n, o->nr, o->svg, o->named,
+							    o->json };
+			status = o->nr ? run_sweep(&o->lab, &sweep) : run(o, lab);
+		}
 		lab_free(lab);
 	}
 	free(lab);

@@ -10,12 +10,9 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/cmd.h"
-#include "cli/sweep_lab.h"
-#include "record/output.h"
-#include "report/sweep_report.h"
+#include "cli/lab.h"
+#include "cli/sweep_show.h"
 #include "strategy/strategy_args.h"
-
-#define MAX_REPEATS 1000
 
 struct options {
 	struct sweep_options lab;
@@ -87,7 +84,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 	struct err err = {};
-	uint64_t repeats;
 
 	switch (key) {
 	case 'n':
@@ -95,22 +91,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			       cli_refuse_err(state, &err) :
 			       0;
 	case KEY_REPEAT:
-		if (!cli_number(arg, 1, MAX_REPEATS, &repeats))
-			return cli_refuse(state,
-					  "'%.40s' is no number of repetitions: give 1 to %d", arg,
-					  MAX_REPEATS);
-		o->lab.repeats = (unsigned int)repeats;
-		return 0;
+		return lab_parse_repeats(state, arg, &o->lab.repeats);
 	case KEY_ENV:
 		return parse_env(&o->lab, state, arg);
 	case KEY_CPUS:
 		o->lab.cpus = true;
 		return 0;
 	case 'o':
-		if (!*arg)
-			return cli_refuse(state, "the name of the file to write is empty");
-		o->svg = arg;
-		return 0;
+		return lab_parse_output(state, arg, &o->svg);
 	case KEY_KEEP:
 		o->lab.keep = arg;
 		return 0;
@@ -164,45 +152,17 @@ static const char *how(const struct options *o, char *buf, size_t size)
 	return buf;
 }
 
-static int draw(const struct sweep_report *report, struct output *output, int *fd, struct err *err)
+static int show(const struct options *o, const struct sweep_result *result,
+		struct sweep_picture *picture, struct err *err)
 {
-	_cleanup_(fclose_p) FILE *out = fdopen(*fd, "w");
-	int r;
-
-	if (!out)
-		return err_set(err, -ENOMEM, "cannot write '%s'", output->path);
-	*fd = -1;
-	r = sweep_report_svg(report, out, err);
-	if (!r && (fflush(out) || ferror(out)))
-		r = err_sys(err, -errno, "cannot write '%s'", output->path);
-	return r ? r : output_commit(output, err);
-}
-
-static int show(const struct options *o, const struct sweep_result *result, struct output *output,
-		int *fd, struct err *err)
-{
-	struct report_options options = { .width = cli_width(stdout),
-					  .colour = cli_colour(stdout) };
-	struct sweep_findings findings;
 	char words[160];
-	struct sweep_report report = {
-		.sweep = &result->sweep,
-		.findings = &findings,
-		.argv = o->lab.argv,
-		.how = how(o, words, sizeof(words)),
-		.repeats = o->lab.repeats,
-		.why_not = result->why_not,
-	};
-	int r = sweep_findings_make(&result->sweep, &findings);
+	json_t *json = NULL;
+	int r = sweep_show(&o->lab, result, how(o, words, sizeof(words)), picture,
+			   o->json ? &json : NULL, err);
 
-	if (r)
-		err_sys(err, r, "cannot explain the curve");
-	if (!r)
-		r = o->json ? sweep_report_json(&report, stdout, err) :
-			      sweep_report_table(&report, &options, stdout, err);
-	if (!r && o->svg && result->sweep.base)
-		r = draw(&report, output, fd, err);
-	sweep_findings_free(&findings);
+	if (!r && json && !cli_print_json(json))
+		r = err_set(err, -EIO, "cannot write the result");
+	json_decref(json);
 	return r;
 }
 
@@ -220,20 +180,13 @@ static int measure(struct options *o, struct sweep_result *result, struct err *e
 
 static int run(struct options *o, struct sweep_result *result)
 {
-	struct output output = {};
+	struct sweep_picture picture;
 	struct err err = {};
-	int fd = -1, r = 0;
+	int r = sweep_picture_begin(&picture, o->svg, &err);
 
-	/* before anything runs: a picture that cannot be written is found now */
-	if (o->svg)
-		r = output_create(&output, o->svg, &fd, &err);
-	if (!r)
-		r = measure(o, result, &err);
-	if (!r)
-		r = show(o, result, &output, &fd, &err);
-	if (fd >= 0)
-		close(fd);
-	output_end(&output);
+	r = r ?: measure(o, result, &err);
+	r = r ?: show(o, result, &picture, &err);
+	sweep_picture_end(&picture);
 	if (r) {
 		int status = cli_fail(&err);
 

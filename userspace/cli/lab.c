@@ -10,8 +10,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/cli.h"
 #include "record/output.h"
 #include "strategy/strategy_args.h"
+
+#define MAX_REPEATS 1000
 
 static volatile sig_atomic_t signalled;
 
@@ -83,6 +86,25 @@ struct shared_capacity lab_shared(const struct capacity *c)
 {
 	return (struct shared_capacity){ c->cpus, c->inflation, c->inflation_min,
 					 c->inflation_max };
+}
+
+error_t lab_parse_repeats(struct argp_state *state, const char *arg, unsigned int *ret_repeats)
+{
+	uint64_t repeats;
+
+	if (!cli_number(arg, 1, MAX_REPEATS, &repeats))
+		return cli_refuse(state, "'%.40s' is no number of repetitions: give 1 to %d", arg,
+				  MAX_REPEATS);
+	*ret_repeats = (unsigned int)repeats;
+	return 0;
+}
+
+error_t lab_parse_output(struct argp_state *state, const char *arg, const char **ret_path)
+{
+	if (!*arg)
+		return cli_refuse(state, "the name of the file to write is empty");
+	*ret_path = arg;
+	return 0;
 }
 
 static void note_signal(int number)

@@ -3,6 +3,7 @@
 #ifndef WHYSCALE_CLI_LAB_H
 #define WHYSCALE_CLI_LAB_H
 
+#include <argp.h>
 #include <signal.h>
 #include <stdbool.h>
 
@@ -26,6 +27,10 @@ void lab_capacity(unsigned int workers, uint64_t budget_ns, struct capacity *int
 
 /* For analysis/inflation.h. */
 struct shared_capacity lab_shared(const struct capacity *c);
+
+/* --repeat and -o, of commands that take both. As an argp parser's. */
+error_t lab_parse_repeats(struct argp_state *state, const char *arg, unsigned int *ret_repeats);
+error_t lab_parse_output(struct argp_state *state, const char *arg, const char **ret_path);
 
 /* Between two recordings (which take signals themselves) a signal is only noted. */
 #define LAB_SIGNALS 3

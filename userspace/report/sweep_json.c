@@ -186,13 +186,3 @@ json_t *sweep_report_object(const struct sweep_report *r)
 			 fits_json(r->sweep), "checks", checks_json(r->sweep), "findings",
 			 findings_json(&r->findings->curve));
 }
-
-int sweep_report_json(const struct sweep_report *r, FILE *out, struct err *err)
-{
-	json_t *all = sweep_report_object(r);
-	int failed = !all || json_dumpf(all, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) ||
-		     fputc('\n', out) == EOF;
-
-	json_decref(all);
-	return failed ? err_set(err, -EIO, "cannot write the result") : 0;
-}

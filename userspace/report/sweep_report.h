@@ -23,7 +23,6 @@ int sweep_report_table(const struct sweep_report *r, const struct report_options
 		       struct err *err);
 /* The object of schema whyscale.sweep/1; the caller's. NULL when out of memory. */
 json_t *sweep_report_object(const struct sweep_report *r);
-int sweep_report_json(const struct sweep_report *r, FILE *out, struct err *err);
 
 /* One SVG file: the points with their spread, the ideal line, the fitted curves. Needs a point that has a result. */
 int sweep_report_svg(const struct sweep_report *r, FILE *out, struct err *err);
