@@ -44,6 +44,42 @@ static const struct {
 	{ "one that starts two and waits for them is a coordinator; alone before and after",
 	  "100 cpu0 snap A tid=1 oncpu\n" PARALLEL("switch A/S:futex C"), 2, 2, 1, 0, 200, 0, 0,
 	  0 },
+	{ "... it may have worked before, and starting them may take it a while",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "500 cpu0 fork A > B tid=2\n"
+	  "500 cpu1 wakeup B new\n"
+	  "500 cpu1 switch idle B\n"
+	  "520 cpu0 fork A > C tid=3\n"
+	  "520 cpu2 wakeup C new\n"
+	  "520 cpu2 switch idle C\n"
+	  "530 cpu0 switch A/S:wait4 idle\n"
+	  "890 cpu2 wake A by C task\n"
+	  "900 cpu1 switch B/X idle\n"
+	  "900 cpu2 switch C/X idle\n"
+	  "900 cpu0 switch idle A\n"
+	  "1000 cpu0 switch A/X idle\n",
+	  2, 2, 1, 0, 520, 0, 0, 0 },
+	{ "... and stand in the queue for a CPU for most of it",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "500 cpu0 fork A > B tid=2\n"
+	  "500 cpu0 wakeup B new\n"
+	  "500 cpu0 switch A/P B\n"
+	  "800 cpu0 switch B/P A\n"
+	  "803 cpu0 switch A/S:wait4 B\n"
+	  "900 cpu0 wake A by B task\n"
+	  "900 cpu0 switch B/X A\n"
+	  "1000 cpu0 switch A/X idle\n",
+	  1, 1, 1, 0, 0, 0, 0, 0 },
+	{ "... but who waits for little, and runs whenever it can, is a worker, however seldom that is",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "500 cpu0 fork A > B tid=2\n"
+	  "500 cpu0 wakeup B new\n"
+	  "500 cpu0 switch A/P B\n"
+	  "800 cpu0 switch B/P A\n"
+	  "810 cpu0 switch A/P B\n"
+	  "900 cpu0 switch B/X A\n"
+	  "1000 cpu0 switch A/X idle\n",
+	  2, 2, 0, 0, 400, 0, 100, 0 },
 	{ "90 and 10: one is left alone",
 	  "100 cpu0 snap A tid=1 oncpu\n"
 	  "100 cpu1 snap B tid=2 oncpu\n"

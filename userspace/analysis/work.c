@@ -14,6 +14,7 @@
 /* What a thread's children are to it. */
 struct family {
 	uint64_t first_ns, last_ns; /* the first one's start, the last one's end; 0, 0: none */
+	uint64_t oncpu_ns;          /* of all */
 };
 
 enum role { ROLE_WORKER, ROLE_COORDINATOR, ROLE_BYSTANDER };
@@ -35,6 +36,7 @@ static int find_families(const struct loaded *l, struct family **ret_families)
 		if (!f->last_ns || t->start_ns < f->first_ns)
 			f->first_ns = t->start_ns;
 		f->last_ns = t->end_ns > f->last_ns ? t->end_ns : f->last_ns;
+		f->oncpu_ns += t->ledger_ns[CLASS_ONCPU];
 	}
 	(*ret_families)[0] = (struct family){};
 	return 0;
@@ -47,10 +49,24 @@ static uint64_t kept_ns(const uint64_t ns[CLASS_NR])
 	       ns[CLASS_LOCK] + ns[CLASS_GIL] + ns[CLASS_KLOCK];
 }
 
-static bool hardly_works(const uint64_t ns[CLASS_NR], uint64_t life_ns)
+/*
+ * On a CPU for less than that share of the time in which it did what it chose to do. What it was kept from running says nothing: a starved
+ * worker runs whenever it can, while who coordinates waits again, however long it stood in the queue for that.
+ */
+static bool hardly_works(const uint64_t ns[CLASS_NR], uint64_t life_ns, double share)
 {
-	return (double)ns[CLASS_ONCPU] < WORK_COORDINATOR_MAX * (double)life_ns &&
-	       2 * kept_ns(ns) < life_ns;
+	uint64_t kept = kept_ns(ns);
+
+	return kept < life_ns && (double)ns[CLASS_ONCPU] < share * (double)(life_ns - kept);
+}
+
+/* Short runs: to start others, and to collect them, is more than a twentieth of them, but little beside what those do. */
+static bool mostly_waits_for(const uint64_t ns[CLASS_NR], uint64_t life_ns, uint64_t theirs_ns)
+{
+	uint64_t kept = kept_ns(ns);
+
+	return (double)ns[CLASS_ONCPU] < WORK_BESIDE_THEIRS * (double)theirs_ns && kept < life_ns &&
+	       2 * ns[CLASS_SYNC] >= life_ns - kept;
 }
 
 static bool only_waits(const struct loaded *l, const struct thread *t, const struct family *f)
@@ -60,22 +76,21 @@ static bool only_waits(const struct loaded *l, const struct thread *t, const str
 	if (!f->last_ns || to_ns <= f->first_ns)
 		return false;
 	if (!l->passes || !l->passes->history)
-		return hardly_works(t->ledger_ns, t->end_ns - t->start_ns);
+		return hardly_works(t->ledger_ns, t->end_ns - t->start_ns, WORK_COORDINATOR_MAX);
 	history_sum(l->passes->history, t->serial, f->first_ns, to_ns, SIZE_MAX, ns);
-	return hardly_works(ns, to_ns - f->first_ns);
+	return hardly_works(ns, to_ns - f->first_ns, WORK_COORDINATOR_MAX) ||
+	       mostly_waits_for(ns, to_ns - f->first_ns, f->oncpu_ns);
 }
 
 static enum role role_of(const struct loaded *l, const struct thread *t, const struct family *f)
 {
-	double counts_ns = WORK_COUNTS_FROM * (double)(t->end_ns - t->start_ns);
-
 	if (t->kthread)
 		return ROLE_BYSTANDER;
 	if (only_waits(l, t, f))
 		return ROLE_COORDINATOR;
 	if (l->from_books)
 		return ROLE_WORKER;
-	return (double)(t->ledger_ns[CLASS_ONCPU] + kept_ns(t->ledger_ns)) < counts_ns ?
+	return hardly_works(t->ledger_ns, t->end_ns - t->start_ns, WORK_COUNTS_FROM) ?
 		       ROLE_BYSTANDER :
 		       ROLE_WORKER;
 }

@@ -7,9 +7,10 @@
  *   b                |======== works ========|                                    a worker
  *   lanes  |    1    |           2           |     1      | 1 ...
  *
- * A thread that hardly runs while threads or processes that it started live, and is not kept from it for most of that time, is a coordinator:
- * that time of its life is nobody's loss; before and after it, it works like others. A thread that neither ran nor was kept from running (by a lock, the queue for a CPU, a
- * quota) for COUNTS_FROM of its life is a bystander, as long as there are others. The others are workers all their lives.
+ * A thread that hardly runs while threads or processes that it started live is a coordinator, and so is one that runs a little beside what
+ * those do and mostly waits for them: that time of its life is nobody's loss; before and after it, it works like others. A thread that ran
+ * for less than COUNTS_FROM of its life is a bystander, as long as there are others. Time in which a thread was kept from running (by a lock, the
+ * queue for a CPU, a quota) does not count in any of these: it chose neither. The others are workers all their lives.
  *
  * The run has as many lanes as threads worked at once at most (the N of the speedup stack). A lane in which nobody works is
  *   alone      while only coordinators work: what they do before they start the others, between, and when these have ended;
@@ -26,6 +27,7 @@
 #include "analysis/stack.h"
 
 #define WORK_COORDINATOR_MAX 0.05 /* on a CPU, of the time while its children live */
+#define WORK_BESIDE_THEIRS 0.1    /* on a CPU, of what its children are together */
 #define WORK_COUNTS_FROM 0.01
 
 struct work_window {
