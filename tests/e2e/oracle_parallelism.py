@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Checks the parallelism of `whyscale report --json` against a plain walk over `whyscale script --monotonic`, and against the program.
 
-oracle_parallelism.py CASE REPORT SCRIPT FACTS: exit status 0, or an assertion. 77: events were lost, 79: missed.
+oracle_parallelism.py CASE REPORT SCRIPT FACTS: exit status 0, or an assertion. 77: events were lost.
 """
 import json
 import re
@@ -14,9 +14,6 @@ facts = [json.loads(line) for line in open(facts, encoding="utf-8")]
 if d["lost"]["events"]:
     print("events were lost")
     sys.exit(77)
-# What no probe saw the ledger corrects afterwards; the profile knows what was known at the time (parallelism.h).
-if d["lost"]["missed"]:
-    sys.exit(79)
 
 # ---- sums, exactly ----
 wall = d["wall_ns"]
@@ -30,7 +27,11 @@ assert p["running_sum_ns"] == d["ledger"]["oncpu"], (p["running_sum_ns"], d["led
 assert sum(k * ns for k, ns in enumerate(p["running_ns"])) == p["running_sum_ns"]
 ready = d["ledger"]["runq_preempted"] + d["ledger"]["runq_wakeup"]
 seen = sum(k * ns for k, ns in enumerate(p["ready_ns"]))
-assert 0.98 * ready <= seen <= ready, (seen, ready)
+assert seen == ready, (seen, ready)
+assert p["exact"] and (p["untracked_ns"] > 0) == (d["ledger"]["untracked"] > 0), (p["untracked_ns"], d["ledger"])
+for t in p["threads"]:
+    own = [x for x in d["threads"] if x["serial"] == t["serial"]][0]
+    assert t["running_ns"] == own["ledger"]["oncpu"], (t, own)
 
 # ---- the walk: who is on which CPU, by the switches alone ----
 ours = {t["tid"] for t in d["threads"]}
@@ -42,6 +43,8 @@ for line in open(script, encoding="utf-8"):
         at = int(m[1]) * 1000000000 + int(m[2])
         edges.append((at, int(m[3]), int(m[4]), int(m[5])))
 assert edges, "no switch in the script"
+# a switch that came to no probe is in the ledger, by the kernel's books, and not in the script: then the walk cannot be right
+missed = d["lost"]["missed"] > 0
 profile, critical = {}, dict.fromkeys(ours, 0.0)
 now = begin
 for at, cpu, prev, following in edges + [(end, None, None, None)]:
@@ -54,11 +57,11 @@ for at, cpu, prev, following in edges + [(end, None, None, None)]:
         now = at
     if cpu is not None:
         running[cpu] = following
-for k, ns in enumerate(p["running_ns"]):
+for k, ns in enumerate(p["running_ns"] if not missed else []):
     # the command's first thread ran already when its life began, with its exec: the walk sees it from its next switch on
     assert abs(profile.get(k, 0) - ns) <= 0.01 * wall + 2000000, (k, profile, p["running_ns"])
 for t in p["threads"]:
-    if t["running_ns"] > 10000000:
+    if t["running_ns"] > 10000000 and not missed:
         assert abs(critical[t["tid"]] - t["criticality_ns"]) <= 0.01 * wall + 2000000, (t, critical)
 
 # ---- the program ----

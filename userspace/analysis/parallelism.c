@@ -12,9 +12,10 @@
 #include <stdlib.h>
 
 #include "analysis/serial_map.h"
+#include "analysis/turns.h"
 #include "base/vec.h"
 
-enum doing { DOING_OTHER, DOING_READY, DOING_RUNNING };
+enum doing { DOING_OTHER, DOING_READY, DOING_RUNNING, DOING_UNKNOWN };
 
 struct one {
 	const struct thread *thread;
@@ -22,6 +23,7 @@ struct one {
 	uint64_t since_clock; /* and the clock then */
 	uint64_t running_ns, criticality_ns;
 	uint8_t doing;    /* enum doing */
+	uint8_t settled;  /* the same, of its last interval */
 	bool made_others; /* threads of the recording */
 };
 
@@ -31,8 +33,9 @@ struct listening {
 	struct serial_map threads; /* struct one */
 	size_t caps[3];            /* of running_ns, ready_ns, active_ns */
 	uint64_t now_ns, clock, left_ns;
-	size_t running, ready;
-	struct one *last; /* who ran last */
+	size_t running, ready, unknown;
+	struct turns turns; /* what really was */
+	struct one *last;   /* who ran last */
 	bool begun;
 	int error;
 };
@@ -77,6 +80,7 @@ static void advance(struct listening *s, uint64_t time_ns)
 	dt = time_ns - s->now_ns;
 	s->now_ns = time_ns;
 	s->error = s->error ?: add_level(s, dt);
+	s->result.untracked_ns += s->unknown ? dt : 0;
 	if (!s->running)
 		return;
 	s->result.busy_ns += dt;
@@ -90,6 +94,26 @@ static void stop_running(struct listening *s, struct one *one)
 	one->running_ns += s->now_ns - one->since_ns;
 	one->criticality_ns += s->clock - one->since_clock;
 	s->last = one;
+}
+
+/* From time_ns on it does that. */
+static void change(struct listening *s, struct one *one, uint64_t time_ns, enum doing now)
+{
+	if (one->doing == now)
+		return;
+	if (s->begun)
+		advance(s, time_ns);
+	if (one->doing == DOING_RUNNING)
+		stop_running(s, one);
+	s->running -= one->doing == DOING_RUNNING;
+	s->ready -= one->doing == DOING_READY;
+	s->unknown -= one->doing == DOING_UNKNOWN;
+	s->running += now == DOING_RUNNING;
+	s->ready += now == DOING_READY;
+	s->unknown += now == DOING_UNKNOWN;
+	one->doing = (uint8_t)now;
+	one->since_ns = s->now_ns;
+	one->since_clock = s->clock;
 }
 
 static enum doing doing_of(enum thread_state state, enum ledger_class class)
@@ -137,19 +161,92 @@ static void on_state(void *arg, const struct thread *t, uint64_t time_ns, enum t
 	one->thread = t;
 	if (!s->begun)
 		begin(s);
-	if (one->doing == now)
+	change(s, one, time_ns, now);
+}
+
+/* ---- what really was ---- */
+
+static enum doing settled(enum ledger_class class)
+{
+	switch (class) {
+	case CLASS_ONCPU:
+		return DOING_RUNNING;
+	case CLASS_RUNQ_PREEMPTED:
+	case CLASS_RUNQ_WAKEUP:
+		return DOING_READY;
+	case CLASS_UNTRACKED:
+		return DOING_UNKNOWN;
+	default:
+		return DOING_OTHER;
+	}
+}
+
+static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,
+			enum ledger_class class)
+{
+	struct listening *s = arg;
+	struct one *one = to_ns > from_ns ? serial_map_make(&s->threads, t->serial) : NULL;
+	enum doing now = settled(class);
+
+	if (to_ns <= from_ns)
 		return;
-	if (s->begun)
-		advance(s, time_ns);
-	if (one->doing == DOING_RUNNING)
-		stop_running(s, one);
-	s->running -= one->doing == DOING_RUNNING;
-	s->ready -= one->doing == DOING_READY;
-	s->running += now == DOING_RUNNING;
-	s->ready += now == DOING_READY;
-	one->doing = (uint8_t)now;
-	one->since_ns = s->now_ns;
-	one->since_clock = s->clock;
+	if (!one) {
+		s->error = -ENOMEM;
+		return;
+	}
+	one->thread = t;
+	if (one->settled == now)
+		return;
+	one->settled = (uint8_t)now;
+	s->error = s->error ?: turns_add(&s->turns, from_ns, t->serial, (uint8_t)now);
+}
+
+/* Everything is forgotten but who there is. */
+static void start_again(struct listening *s, uint64_t begin_ns)
+{
+	struct parallelism *p = &s->result;
+	uint32_t serial = 0;
+	struct one *one;
+
+	while ((one = serial_map_next(&s->threads, &serial)))
+		*one = (struct one){ .thread = one->thread };
+	for (size_t k = 0; k < p->levels; k++)
+		p->running_ns[k] = p->ready_ns[k] = p->active_ns[k] = 0;
+	p->levels = 0;
+	p->busy_ns = p->untracked_ns = 0;
+	s->now_ns = p->begin_ns = begin_ns;
+	s->clock = s->left_ns = 0;
+	s->running = s->ready = s->unknown = 0;
+	s->last = NULL;
+	s->begun = true;
+}
+
+/* The turns once more, in the order of time, as nobody could know them while the events came. */
+static void settle(struct listening *s)
+{
+	uint64_t begin_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < ledger_nr_threads(s->ledger); i++) {
+		const struct thread *t = ledger_thread(s->ledger, i);
+
+		if (!t->started)
+			continue;
+		if (t->start_ns < begin_ns)
+			begin_ns = t->start_ns;
+		s->error = s->error ?: turns_add(&s->turns, t->end_ns, t->serial, DOING_OTHER);
+	}
+	if (s->turns.full || s->error || begin_ns == UINT64_MAX)
+		return;
+	turns_sort(&s->turns);
+	start_again(s, begin_ns);
+	for (size_t i = 0; i < s->turns.nr; i++) {
+		const struct turn *turn = &s->turns.at[i];
+		struct one *one = serial_map_find(&s->threads, turn->serial);
+
+		if (one)
+			change(s, one, turn->time_ns, (enum doing)turn->doing);
+	}
+	s->result.exact = true;
 }
 
 int parallelism_new(struct ledger *l, struct parallelism **ret_parallelism)
@@ -161,6 +258,7 @@ int parallelism_new(struct ledger *l, struct parallelism **ret_parallelism)
 	s->threads.bytes = sizeof(struct one);
 	s->ledger = l;
 	ledger_on_state(l, on_state, s);
+	ledger_watch(l, on_interval, s);
 	*ret_parallelism = &s->result;
 	return 0;
 }
@@ -264,6 +362,8 @@ int parallelism_finish(struct parallelism *p)
 
 	if (!s->begun)
 		begin(s);
+	settle(s);
+	turns_free(&s->turns);
 	r = close_range(s);
 	while ((one = serial_map_next(&s->threads, &serial)))
 		if (one->doing == DOING_RUNNING)
@@ -279,6 +379,7 @@ void parallelism_free(struct parallelism *p)
 
 	if (!p)
 		return;
+	turns_free(&s->turns);
 	serial_map_free(&s->threads);
 	free(p->running_ns);
 	free(p->ready_ns);

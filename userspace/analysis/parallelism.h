@@ -12,9 +12,10 @@
  * belongs to those who ran in it, in equal parts, so the criticalities sum to the time with at least one running, exactly. A thread's
  * time on a CPU over its criticality is how many ran on average while it did (the box's width).
  *
- * As concurrency.h it listens to the ledger's changes of state and knows what was known at each moment: a thread whose events were lost
- * counts as neither running nor ready until they tell, and one that was woken before it had left its CPU is
- * ready from the moment that settles which wait that ended. Its memory is a few words for each thread, whatever the trace.
+ * It is made from the ledger's intervals, once all are known, so it agrees with the ledger to the nanosecond, however many events were
+ * missed; moments in which it is not known what some thread did are summed up apart. Of more than TURNS_MAX (turns.h) changes it keeps
+ * what the changes of state told while they came (`exact` is false): then a thread whose events were lost counts as neither running nor
+ * ready until they tell, and one that was woken before it had left its CPU is ready from the moment that settles which wait that ended.
  */
 #ifndef WHYSCALE_ANALYSIS_PARALLELISM_H
 #define WHYSCALE_ANALYSIS_PARALLELISM_H
@@ -34,6 +35,8 @@ struct parallelism {
 	uint64_t *running_ns, *ready_ns, *active_ns;
 	size_t levels;
 	uint64_t busy_ns;                  /* at least one ran */
+	uint64_t untracked_ns;             /* of at least one it is not known what it did */
+	bool exact;                        /* it is what the ledger has in the end */
 	uint64_t work_ns;                  /* sum of all threads' running_ns */
 	struct parallelism_thread *thread; /* largest criticality first */
 	size_t nr;

@@ -47,8 +47,9 @@ json_t *json_parallelism(const struct loaded *l)
 		return json_null();
 	parallelism_pop(p, &pop);
 	return json_pack(
-		"{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:f, s:f, s:f}}",
-		"wall_ns", (json_int_t)(p->end_ns - p->begin_ns), "busy_ns", (json_int_t)p->busy_ns,
+		"{s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:f, s:f, s:f}}",
+		"exact", (int)p->exact, "untracked_ns", (json_int_t)p->untracked_ns, "wall_ns",
+		(json_int_t)(p->end_ns - p->begin_ns), "busy_ns", (json_int_t)p->busy_ns,
 		"running_sum_ns", (json_int_t)p->work_ns, "running_ns",
 		levels(p->running_ns, p->levels), "ready_ns", levels(p->ready_ns, p->levels),
 		"active_ns", levels(p->active_ns, p->levels), "threads", threads(p), "pop",

@@ -134,7 +134,13 @@ static void print_sums(const struct parallelism *p, uint64_t oncpu_ns,
 
 	parallelism_pop(p, &pop);
 	fputc('\n', out);
-	if (p->work_ns != oncpu_ns)
+	if (p->untracked_ns)
+		text_field(
+			out, o->width, "untracked",
+			"for %s of it, it is not known what some thread did: it counts as neither running "
+			"nor ready there.",
+			units_time(a, p->untracked_ns));
+	if (!p->exact && p->work_ns != oncpu_ns)
 		text_field(
 			out, o->width, "missed",
 			"threads ran for %s as seen here, for %s by the ledger, which corrects afterwards what lost "
