@@ -66,6 +66,8 @@ static int open_evsel(const struct event_kind *kind, const struct subject *on, b
 		.size = sizeof(attr),
 		.type = kind->type,
 		.config = kind->config,
+		.config1 = kind->config1,
+		.config2 = kind->config2,
 		.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING,
 		.disabled = 1,
 		.inherit = on->inherit,
@@ -152,7 +154,7 @@ int event_read(struct event *e)
 bool event_is_hardware(const struct event_kind *kind)
 {
 	return kind->type == PERF_TYPE_HARDWARE || kind->type == PERF_TYPE_HW_CACHE ||
-	       kind->type == PERF_TYPE_RAW;
+	       kind->type == PERF_TYPE_RAW || kind->type >= PERF_TYPE_MAX;
 }
 
 static void say_refused(const struct event_kind *kind, char *text, size_t size)

@@ -29,9 +29,10 @@ enum event_only { ONLY_ALL, ONLY_USER, ONLY_KERNEL };
 struct event_kind {
 	const char *name, *unit;
 	uint64_t config;
-	uint32_t type; /* PERF_TYPE_* */
+	uint32_t type; /* PERF_TYPE_*, or a counting unit's */
 	enum user_view view;
 	enum event_only only;
+	uint64_t config1, config2; /* of a counting unit */
 };
 
 struct event {

@@ -8,16 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probes/counter_pmu.h"
+
 #define DEFAULT_NAMES "cycles,instructions,cache-misses,branch-misses,page-faults"
 #define NR(table) (sizeof(table) / sizeof((table)[0]))
 
-#define HW(name, unit, what)                                                       \
-	{                                                                          \
-		name, unit, PERF_COUNT_HW_##what, PERF_TYPE_HARDWARE, USER_PART, 0 \
+#define HW(name, unit, what)                                                             \
+	{                                                                                \
+		name, unit, PERF_COUNT_HW_##what, PERF_TYPE_HARDWARE, USER_PART, 0, 0, 0 \
 	}
-#define SW(name, unit, what, view)                                            \
-	{                                                                     \
-		name, unit, PERF_COUNT_SW_##what, PERF_TYPE_SOFTWARE, view, 0 \
+#define SW(name, unit, what, view)                                                  \
+	{                                                                           \
+		name, unit, PERF_COUNT_SW_##what, PERF_TYPE_SOFTWARE, view, 0, 0, 0 \
 	}
 
 /* The first of several names of one event is the one that an error lists. */
@@ -137,7 +139,8 @@ static void list_names(char *text, size_t size)
 	if (len < size)
 		snprintf(text + len, size - len,
 			 " with -loads, -load-misses, -stores, -store-misses, -prefetches or "
-			 "-prefetch-misses, and rNNN for the processor's own");
+			 "-prefetch-misses, rNNN for the processor's own, and what `perf list` "
+			 "has as unit/event/");
 }
 
 /* What ":u", ":k" and both ask for; false: it is something else. */
@@ -152,29 +155,75 @@ static bool take_modifier(const char *modifier, struct event_kind *kind)
 	return true;
 }
 
-static int add_name(struct counter_list *list, const char *word, size_t len, struct err *err)
+static int refuse(const char *name, struct err *err)
+{
+	char all[1000];
+
+	list_names(all, sizeof(all));
+	return err_set(err, -EINVAL, "there is no counter '%s': there are %s", name, all);
+}
+
+/* *ret_modifier: what stands behind its colon, or its last slash; ":" alone is no modifier. */
+static int find_event(const char *name, const char *root, struct event_kind *kind,
+		      const char **ret_modifier, struct err *err)
+{
+	const char *slash = strrchr(name, '/');
+	char event[COUNTER_NAME];
+	size_t len = slash ? (size_t)(slash + 1 - name) : strcspn(name, ":");
+	int r;
+
+	snprintf(event, sizeof(event), "%.*s", (int)len, name);
+	*ret_modifier = name + len;
+	if (slash)
+		return counter_pmu_terms(root, event, kind, err);
+	if (name[len])
+		*ret_modifier = name[len + 1] ? name + len + 1 : ":";
+	if (find_kind(event, kind) || find_cache(event, kind) || find_raw(event, kind))
+		return 0;
+	r = counter_pmu_event(root, event, kind, err);
+	return r > 0 ? 0 : r ? r : refuse(event, err);
+}
+
+/* To the comma that is behind it, not one between slashes or braces. */
+static size_t word_len(const char *names)
+{
+	bool inside = false;
+	size_t len = 0;
+
+	for (; names[len] && (names[len] != ',' || inside); len++) {
+		if (names[len] == '/')
+			inside = !inside;
+		else if (names[len] == '{' || names[len] == '}')
+			inside = names[len] == '{';
+	}
+	return len;
+}
+
+static int add_name(struct counter_list *list, const char *word, size_t len, const char *root,
+		    struct err *err)
 {
 	struct event_kind *kind = &list->kind[list->nr];
-	char *name = list->name[list->nr], event[COUNTER_NAME], all[900];
-	size_t event_len;
+	char *name = list->name[list->nr];
+	const char *modifier = "";
+	int r;
 
 	if (!len)
 		return err_set(err, -EINVAL,
 			       "a name of a counter is empty: write them as in cycles,page-faults");
+	if (memchr(word, '{', len) || memchr(word, '}', len))
+		return err_set(
+			err, -EINVAL,
+			"groups of counters, {a,b}, are not made: name them one by one; what had to "
+			"share the hardware is extrapolated, and marked ~");
 	snprintf(name, COUNTER_NAME, "%.*s", (int)(len < COUNTER_NAME ? len : COUNTER_NAME - 1),
 		 word);
-	snprintf(event, sizeof(event), "%s", name);
-	event_len = strcspn(event, ":");
-	event[event_len] = '\0';
-	if (len >= COUNTER_NAME ||
-	    (!find_kind(event, kind) && !find_cache(event, kind) && !find_raw(event, kind))) {
-		list_names(all, sizeof(all));
-		return err_set(err, -EINVAL, "there is no counter '%s': there are %s", event, all);
-	}
-	if (name[event_len] && !take_modifier(name + event_len + 1, kind))
+	r = len < COUNTER_NAME ? find_event(name, root, kind, &modifier, err) : refuse(name, err);
+	if (r)
+		return r;
+	if (*modifier && !take_modifier(modifier, kind))
 		return err_set(err, -EINVAL,
 			       "'%s': behind the colon stands u (only in user space) or k (only in "
-			       "the kernel)",
+			       "the kernel), and so it does behind the last slash",
 			       name);
 	kind->name = name;
 	for (size_t i = 0; i < list->nr; i++)
@@ -186,11 +235,17 @@ static int add_name(struct counter_list *list, const char *word, size_t len, str
 
 int counter_list_parse(struct counter_list *list, const char *names, struct err *err)
 {
+	return counter_list_parse_in(list, names, COUNTER_PMU_ROOT, err);
+}
+
+int counter_list_parse_in(struct counter_list *list, const char *names, const char *root,
+			  struct err *err)
+{
 	*list = (struct counter_list){};
 	if (!*names)
 		names = DEFAULT_NAMES;
 	while (true) {
-		size_t len = strcspn(names, ",");
+		size_t len = word_len(names);
 		int r;
 
 		if (list->nr == COUNTERS_MAX)
@@ -198,7 +253,7 @@ int counter_list_parse(struct counter_list *list, const char *names, struct err 
 				       "these are more than %d counters, which is as many as one "
 				       "recording has: take several recordings",
 				       COUNTERS_MAX);
-		r = add_name(list, names, len, err);
+		r = add_name(list, names, len, root, err);
 		if (r || !names[len])
 			return r;
 		names += len + 1;

@@ -136,6 +136,33 @@ shown() {
 ok_bpf "report --counters: a column each, within 100 characters" shown
 ok_bpf "script: a line for each slice" bash -c '"$0" script "$1" | grep -Eq "^[0-9.]+ cpu[0-9]+ [^ ]+ counts page-faults=[0-9]+ context-switches=1 task-clock=[0-9]+ seq=1$"' \
 	"$W" "$TMP/own.data"
+# ---- the machine's counting units, by perf's names ----
+
+# The time stamp counter goes at one rate: how many ticks a thread had is its time on a CPU times that rate. perf counts the same.
+tsc() {
+	"$W" record -e "$1" -o "$TMP/tsc.data" -- "$PY" -c 'print(sum(range(2000000)))' >"$TMP/out" &&
+		"$W" report --json "$TMP/tsc.data" >"$TMP/tsc.json" && [ "$(wc -l <"$TMP/out")" -eq 1 ] &&
+		"$PY" -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+(t,) = d["threads"]
+ticks, oncpu = t["counters"][sys.argv[2]]["value"], t["ledger"]["oncpu"]
+with open("/proc/cpuinfo") as f:
+    mhz = max(float(line.split(":")[1]) for line in f if line.startswith("cpu MHz"))
+rate = ticks * 1000 / oncpu
+print(rate, mhz)
+assert 0.9 * mhz < rate < 1.1 * mhz, (ticks, oncpu, rate, mhz)' "$TMP/tsc.json" "$1"
+}
+if [ -e /sys/bus/event_source/devices/msr/events/tsc ] && grep -q constant_tsc /proc/cpuinfo; then
+	ok_bpf "unit/event/: the time stamp counter of each thread" tsc msr/tsc/
+	ok_bpf "unit/term=value/: the same" tsc msr/event=0/
+	ok_bpf "the bare name of an event" tsc tsc
+else
+	skip "events of a counting unit" "this machine has no msr unit with a constant tsc"
+fi
+ok "a unit that is not there" refused "nosuch/event=1/" "no counting unit 'nosuch'"
+ok "a group" refused "{cs,faults}" "groups of counters"
+
 ok "check says what is counted for each thread" bash -c '"$0" check | grep -A3 "^counter " | grep -q "record -e"' "$W"
 
 finish

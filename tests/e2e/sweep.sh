@@ -243,9 +243,9 @@ ok "... a table" bash -c 'timeout 60 "$0" run --workers 1,2 --count 200000 --pyt
 	[ "$(grep -c "KARP-FLATT" out)" -ge 2 ]' "$W" "$PY"
 pictures() {
 	timeout 100 "$W" run --workers 1,2 --count 3000000 c-threads py-threads --python "$PY" --repeat 2 --keep traces -o pic.svg >out 2>err || { cat err; return 1; }
-	[ "$(ls traces | tr '\n' ' ')" = "c-threads py-threads " ] || { ls traces; return 1; }
+	[ "$(find traces -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')" = "c-threads py-threads " ] || { ls traces; return 1; }
 	for s in c-threads py-threads; do
-		[ "$(ls "traces/$s" | tr '\n' ' ')" = "n1-1.data n1-2.data n2-1.data n2-2.data " ] || { ls "traces/$s"; return 1; }
+		[ "$(find "traces/$s" -type f -printf '%f\n' | sort | tr '\n' ' ')" = "n1-1.data n1-2.data n2-1.data n2-2.data " ] || { ls "traces/$s"; return 1; }
 		"$W" report --json "traces/$s/n2-1.data" | "$PY" -c "import json, sys; assert '$s' in json.load(sys.stdin)['command']" || return
 		"$PY" -c "import xml.etree.ElementTree as E
 ns = '{http://www.w3.org/2000/svg}'

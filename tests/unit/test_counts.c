@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "analysis/load.h"
@@ -253,48 +254,145 @@ static const struct {
 	uint32_t type;               /* of the last one */
 	uint64_t config;
 	enum event_only only;
+	uint64_t config1, config2;
 } names[] = {
-	{ "cycles", NULL, 0, 0, ONLY_ALL },
-	{ "cycles,instructions:u", NULL, 0, 1, ONLY_USER },
-	{ "branch-misses:k", NULL, 0, 5, ONLY_KERNEL },
-	{ "cache-misses:uk", NULL, 0, 3, ONLY_ALL },
-	{ "page-faults", NULL, 1, 2, ONLY_ALL },
-	{ "faults", NULL, 1, 2, ONLY_ALL },
-	{ "cs", NULL, 1, 3, ONLY_ALL },
-	{ "minor-faults", NULL, 1, 5, ONLY_ALL },
+	{ "cycles", NULL, 0, 0, ONLY_ALL, 0, 0 },
+	{ "cycles,instructions:u", NULL, 0, 1, ONLY_USER, 0, 0 },
+	{ "branch-misses:k", NULL, 0, 5, ONLY_KERNEL, 0, 0 },
+	{ "cache-misses:uk", NULL, 0, 3, ONLY_ALL, 0, 0 },
+	{ "page-faults", NULL, 1, 2, ONLY_ALL, 0, 0 },
+	{ "faults", NULL, 1, 2, ONLY_ALL, 0, 0 },
+	{ "cs", NULL, 1, 3, ONLY_ALL, 0, 0 },
+	{ "minor-faults", NULL, 1, 5, ONLY_ALL, 0, 0 },
 	/* id | op << 8 | result << 16: perf_event_open(2) */
-	{ "L1-dcache-load-misses", NULL, 3, 0x10000, ONLY_ALL },
-	{ "LLC-stores", NULL, 3, 0x102, ONLY_ALL },
-	{ "dTLB-prefetch-misses", NULL, 3, 0x10203, ONLY_ALL },
-	{ "node-loads", NULL, 3, 6, ONLY_ALL },
-	{ "r1c2", NULL, 4, 0x1c2, ONLY_ALL },
-	{ "rFFFFFFFFFFFFFFFF", NULL, 4, UINT64_MAX, ONLY_ALL },
-	{ "", NULL, 1, 2, ONLY_ALL },
-	{ "foo", "there is no counter 'foo': there are cycles, ", 0, 0, 0 },
-	{ "foo", "page-faults", 0, 0, 0 },
-	{ "foo", "L1-dcache, ", 0, 0, 0 },
-	{ "foo", "rNNN for the processor's own", 0, 0, 0 },
-	{ "r12345678901234567", "no counter 'r12345678901234567'", 0, 0, 0 },
-	{ "r", "no counter 'r'", 0, 0, 0 },
-	{ "rxyz", "no counter 'rxyz'", 0, 0, 0 },
-	{ "L1-dcache", "no counter 'L1-dcache'", 0, 0, 0 },
-	{ "cycles,", "a name of a counter is empty", 0, 0, 0 },
-	{ ",cycles", "a name of a counter is empty", 0, 0, 0 },
-	{ "cycles,cycles", "'cycles' is named twice", 0, 0, 0 },
-	{ "cycles:p", "behind the colon stands u", 0, 0, 0 },
-	{ "cycles:", "behind the colon stands u", 0, 0, 0 },
-	{ "r1,r2,r3,r4,r5,r6,r7,r8,r9", "more than 8 counters", 0, 0, 0 },
+	{ "L1-dcache-load-misses", NULL, 3, 0x10000, ONLY_ALL, 0, 0 },
+	{ "LLC-stores", NULL, 3, 0x102, ONLY_ALL, 0, 0 },
+	{ "dTLB-prefetch-misses", NULL, 3, 0x10203, ONLY_ALL, 0, 0 },
+	{ "node-loads", NULL, 3, 6, ONLY_ALL, 0, 0 },
+	{ "r1c2", NULL, 4, 0x1c2, ONLY_ALL, 0, 0 },
+	{ "rFFFFFFFFFFFFFFFF", NULL, 4, UINT64_MAX, ONLY_ALL, 0, 0 },
+	{ "", NULL, 1, 2, ONLY_ALL, 0, 0 },
+	/* of counting units: where each term goes is written in their files */
+	{ "cpu/event=0x3c,umask=0x1/", NULL, 4, 0x13c, ONLY_ALL, 0, 0 },
+	{ "cycles,cpu/event=0x3c,umask=1,cmask=2,inv/u,faults", NULL, 1, 2, ONLY_ALL, 0, 0 },
+	{ "faults,cpu/event=0x3c,umask=1,cmask=2,inv/u", NULL, 4, 0x0280013c, ONLY_USER, 0, 0 },
+	{ "cpu/event=60/k", NULL, 4, 60, ONLY_KERNEL, 0, 0 },
+	{ "cpu/split=0xfab/", NULL, 4, 0xf000000abull, ONLY_ALL, 0, 0 },
+	{ "cpu/mem-loads/", NULL, 4, 0x1cd, ONLY_ALL, 3, 0 },
+	{ "cpu/mem-loads,umask=0x2/", NULL, 4, 0x3cd, ONLY_ALL, 3, 0 },
+	{ "cpu/whole=0xffffffffffffffff/", NULL, 4, 0, ONLY_ALL, 0, UINT64_MAX },
+	{ "cpu/config=0x1cd,config1=7/", NULL, 4, 0x1cd, ONLY_ALL, 7, 0 },
+	{ "mem-loads:u", NULL, 4, 0x1cd, ONLY_USER, 3, 0 },
+	{ "inst_retired", NULL, 10, 8, ONLY_ALL, 0, 0 },
+	{ "armv8_pmuv3_0/event=0x11/", NULL, 10, 0x11, ONLY_ALL, 0, 0 },
+	{ "cpu/bogus=1/", "there is no term 'bogus'", 0, 0, 0, 0, 0 },
+	{ "cpu/bogus/", "there is no term 'bogus'", 0, 0, 0, 0, 0 },
+	{ "cpu/event/", NULL, 4, 1, ONLY_ALL, 0, 0 },
+	{ "cpu/event=/", "'' is no number", 0, 0, 0, 0, 0 },
+	{ "cpu/event=zz/", "'zz' is no number", 0, 0, 0, 0, 0 },
+	{ "cpu/event=-1/", "'-1' is no number", 0, 0, 0, 0, 0 },
+	{ "cpu/event=0x100/", "0x100 is too large for event", 0, 0, 0, 0, 0 },
+	{ "cpu/event=1,/", "a term is empty", 0, 0, 0, 0, 0 },
+	{ "cpu//", "a term is empty", 0, 0, 0, 0, 0 },
+	{ "cpu/event=1", "write it as in cpu/event", 0, 0, 0, 0, 0 },
+	{ "/event=1/", "write it as in cpu/event", 0, 0, 0, 0, 0 },
+	{ "nosuch/event=1/", "no counting unit 'nosuch'", 0, 0, 0, 0, 0 },
+	{ "../event=1/", "no counting unit", 0, 0, 0, 0, 0 },
+	{ "cpu/..=1/", "there is no term", 0, 0, 0, 0, 0 },
+	{ "cpu/loop/", "there is no term 'loop'", 0, 0, 0, 0, 0 },
+	{ "uncore/config=1/", "counts for a whole package", 0, 0, 0, 0, 0 },
+	{ "data", "there is no counter 'data'", 0, 0, 0, 0, 0 },
+	{ "cpu/event=1/x", "behind the last slash", 0, 0, 0, 0, 0 },
+	{ "{cycles,instructions}", "groups of counters", 0, 0, 0, 0, 0 },
+	{ "cycles,{cs,faults}:u", "groups of counters", 0, 0, 0, 0, 0 },
+	{ "foo", "there is no counter 'foo': there are cycles, ", 0, 0, 0, 0, 0 },
+	{ "foo", "page-faults", 0, 0, 0, 0, 0 },
+	{ "foo", "L1-dcache, ", 0, 0, 0, 0, 0 },
+	{ "foo", "rNNN for the processor's own", 0, 0, 0, 0, 0 },
+	{ "r12345678901234567", "no counter 'r12345678901234567'", 0, 0, 0, 0, 0 },
+	{ "r", "no counter 'r'", 0, 0, 0, 0, 0 },
+	{ "rxyz", "no counter 'rxyz'", 0, 0, 0, 0, 0 },
+	{ "L1-dcache", "no counter 'L1-dcache'", 0, 0, 0, 0, 0 },
+	{ "cycles,", "a name of a counter is empty", 0, 0, 0, 0, 0 },
+	{ ",cycles", "a name of a counter is empty", 0, 0, 0, 0, 0 },
+	{ "cycles,cycles", "'cycles' is named twice", 0, 0, 0, 0, 0 },
+	{ "cycles:p", "behind the colon stands u", 0, 0, 0, 0, 0 },
+	{ "cycles:", "behind the colon stands u", 0, 0, 0, 0, 0 },
+	{ "r1,r2,r3,r4,r5,r6,r7,r8,r9", "more than 8 counters", 0, 0, 0, 0, 0 },
 	{ "a-name-that-is-longer-than-any-counter-of-perf-has-ever-had", "there is no counter", 0,
-	  0, 0 },
+	  0, 0, 0, 0 },
 };
+
+/* Counting units as a kernel tells of them: one of a processor, one of a package. */
+static char units[] = "/tmp/test_counts_units.XXXXXX";
+static const struct {
+	const char *name, *text;
+} unit_files[] = {
+	{ "cpu/type", "4\n" },
+	{ "cpu/format/event", "config:0-7\n" },
+	{ "cpu/format/umask", "config:8-15\n" },
+	{ "cpu/format/cmask", "config:24-31\n" },
+	{ "cpu/format/inv", "config:23\n" },
+	{ "cpu/format/split", "config:0-7,32-35\n" },
+	{ "cpu/format/ldlat", "config1:0-15\n" },
+	{ "cpu/format/whole", "config2:0-63\n" },
+	{ "cpu/events/mem-loads", "event=0xcd,umask=0x1,ldlat=3\n" },
+	{ "cpu/events/slots", "event=0x00,umask=0x4\n" },
+	{ "cpu/events/loop", "loop\n" },
+	{ "uncore/type", "12\n" },
+	{ "uncore/cpumask", "0\n" },
+	{ "uncore/events/data", "config=1\n" },
+	{ "armv8_pmuv3_0/type", "10\n" },
+	{ "armv8_pmuv3_0/format/event", "config:0-15\n" },
+	{ "armv8_pmuv3_0/events/inst_retired", "event=0x0008\n" },
+};
+
+static void make_units(void)
+{
+	char file[200];
+
+	assert_non_null(mkdtemp(units));
+	for (size_t i = 0; i < LEN(unit_files); i++) {
+		FILE *f;
+
+		snprintf(file, sizeof(file), "%s/%s", units, unit_files[i].name);
+		for (char *at = file + strlen(units) + 1; (at = strchr(at, '/')); *at++ = '/') {
+			*at = '\0';
+			mkdir(file, 0700);
+		}
+		f = fopen(file, "we");
+		assert_non_null(f);
+		fputs(unit_files[i].text, f);
+		fclose(f);
+	}
+}
+
+static void remove_units(void)
+{
+	static const char *const dirs[] = { "/format", "/events", "" };
+	static const char *const names_of[] = { "cpu", "uncore", "armv8_pmuv3_0" };
+	char file[200];
+
+	for (size_t i = 0; i < LEN(unit_files); i++) {
+		snprintf(file, sizeof(file), "%s/%s", units, unit_files[i].name);
+		unlink(file);
+	}
+	for (size_t i = 0; i < LEN(names_of); i++)
+		for (size_t k = 0; k < LEN(dirs); k++) {
+			snprintf(file, sizeof(file), "%s/%s%s", units, names_of[i], dirs[k]);
+			rmdir(file);
+		}
+	assert_int_equal(rmdir(units), 0);
+}
 
 static void test_names(void **state)
 {
 	(void)state;
+	make_units();
 	for (size_t i = 0; i < LEN(names); i++) {
 		struct counter_list list;
 		struct err err = {};
-		int r = counter_list_parse(&list, names[i].names, &err);
+		int r = counter_list_parse_in(&list, names[i].names, units, &err);
 		const struct event_kind *last = list.nr ? &list.kind[list.nr - 1] : NULL;
 
 		if (names[i].refused) {
@@ -306,10 +404,13 @@ static void test_names(void **state)
 		if (r)
 			fail_msg("'%s': %s", names[i].names, err.msg);
 		if (last->type != names[i].type || last->config != names[i].config ||
-		    last->only != names[i].only)
-			fail_msg("'%s' is type %u, config 0x%" PRIx64, names[i].names, last->type,
-				 last->config);
+		    last->only != names[i].only || last->config1 != names[i].config1 ||
+		    last->config2 != names[i].config2)
+			fail_msg("'%s' is type %u, config 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64,
+				 names[i].names, last->type, last->config, last->config1,
+				 last->config2);
 	}
+	remove_units();
 }
 
 static int make_path(void **state)
