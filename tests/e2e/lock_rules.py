@@ -10,7 +10,7 @@ CLASS_OF = {
 }
 KEYS = {
     "kind", "class", "name", "object", "symbol", "offset", "address", "pid", "shared", "wait_ns", "waits", "longest_ns", "waiters",
-    "waiting", "ended", "holder_doing_ns", "holders", "convoys",
+    "waiting", "ended", "holder_doing_ns", "holders", "convoys", "causes",
 }
 ENDED = {"woken", "timed_out", "signal", "unknown"}
 DOING = {"running", "preempted", "blocked", "asleep", "free", "unknown"}
@@ -60,6 +60,8 @@ def broken_lock(lock):
     if not lock["waits"] or not lock["waits"] * lock["longest_ns"] >= lock["wait_ns"] >= lock["longest_ns"]:
         yield "%d waits of %d ns, the longest %d" % (lock["waits"], lock["wait_ns"], lock["longest_ns"])
     yield from broken_counts(lock)
+    if sum(x["wait_ns"] for x in lock["causes"]) != lock["wait_ns"]:
+        yield "waits of %d ns, their causes have %s" % (lock["wait_ns"], [x["wait_ns"] for x in lock["causes"]])
     holders = lock["holders"]
     if sum(h["wait_ns"] for h in holders) > lock["wait_ns"]:
         yield "holders of %s ns in %d" % ([h["wait_ns"] for h in holders], lock["wait_ns"])

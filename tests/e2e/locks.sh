@@ -132,6 +132,7 @@ ok_bpf "recursive" known running "$kinds" recursive
 ok_bpf "error-checking" known running "$kinds" errorcheck
 ok_bpf "robust, its owner ends" known robust "$kinds" robust
 ok_bpf "read-write lock" known rwlock "$kinds" rwlock
+ok_bpf "a writer that waits for two readers" known rwlock_readers "$kinds" rwlock_readers
 ok_bpf "a signal interrupts a wait, which goes on" known signalled "$kinds" signalled
 ok_bpf "pthread_mutex_timedlock times out" known mutex_timed "$kinds" mutex_timed
 
@@ -162,6 +163,7 @@ ok_bpf "a semaphore" known sem "$syncs" sem
 ok_bpf "sem_timedwait times out" known sem_timed "$syncs" sem_timed
 ok_bpf "sem_wait is ended by a signal" known eintr "$syncs" eintr
 ok_bpf "futex: wait, timed wait, wait_bitset" known raw "$syncs" raw
+ok_bpf "a call that has slept finds the value changed: a signal has ended its wait" known changed "$syncs" changed
 ok_bpf "futex_waitv" possibly known futex "$syncs" waitv
 ok_bpf "futex_wait of Linux 6.7" possibly known futex "$syncs" futex2
 

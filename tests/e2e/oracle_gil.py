@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 
 sys.dont_write_bytecode = True
-from oracle import MS, check, label, main
+from oracle import MS, check, label, main, waits
 from oracle_locks import Found, need_locks, ready, shown
 
 
@@ -72,11 +72,17 @@ def case_count(c):
 
 
 def case_alone(c):
+    gil_of(c)
     little(c, 0)
 
 
 def case_hash(c):
+    """They hash at the same time: each is on a CPU or ready for one in nearly all of its work."""
+    gil_of(c)
     little(c, 0.1)
+    for f, t in workers(c):
+        check(idle(f, t) <= 0.1 * f["wall_ns"] + 10 * MS + t["ledger"]["gil"], "%s hashes: off its CPU for %d ns of %d: %s", label(t), idle(f, t),
+              f["wall_ns"], t["ledger"])
 
 
 def case_interpreters(c):
@@ -84,8 +90,10 @@ def case_interpreters(c):
 
 
 def case_sleep(c):
+    gil_of(c)
     little(c, 0)
     for f, t in workers(c):
+        check(waits(t, "sleep") == f["sleeps"] or not c.whole, "%s slept %d times, not %d", label(t), waits(t, "sleep"), f["sleeps"])
         least = idle(f, t) - t["ledger"]["gil"] - 0.02 * f["wall_ns"]
         check(t["ledger"]["sleep"] >= least, "%s sleeps for %d ns, not %d: %s", label(t), f["wall_ns"], least, t["ledger"])
 

@@ -209,6 +209,15 @@ def case_forked(c):
 def case_nested(c):
     contest(c, "mutex", "blocked", only="lock_a")
     contest(c, "mutex", "running", only="lock_b")
+    # whoever waits for the one who waits: for both locks it is the last one in the end, whose time on its CPU and without one is told
+    last = [h for h in c.of("holder") if h["lock"] == "lock_b"][0]
+    for e in c.d["locks"]:
+        if e["class"] == "lock":
+            did = {x["class"]: x["wait_ns"] for x in e["causes"] if x["tid"] == last["tid"]}
+            mine = did.get("oncpu", 0) + did.get("runq_preempted", 0) + did.get("runq_wakeup", 0)
+            check(mine >= last["hold_ns"] - 100 * US, "%s was waited for as %d held lock_b for %d ns: %s", e["symbol"], last["tid"],
+                  last["hold_ns"], e["causes"])
+            check(did.get("oncpu", 0) >= last["hold_cpu_ns"] - 100 * US, "in which it ran for %d: %s", last["hold_cpu_ns"], did)
 
 
 def case_pi(c):
@@ -221,7 +230,26 @@ def case_robust(c):
 
 
 def case_rwlock(c):
+    """Who writes is known from the lock, of those who read the one that leaves last, by its wake-up. Every wait has one of the two."""
     contest(c, "rwlock")
+    writer, *readers = c.of("holder")
+    found = Found(at(c, c.of("lock")[0]))
+    check(found.how.get(writer["tid"]) == {"owner"}, "the writer is known by %s", found.how)
+    for r in readers:
+        check(found.how.get(r["tid"]) == {"waker"}, "%d, a reader, is known by %s", r["tid"], found.how)
+    wrote = sum(found.waiting[w["tid"]][1] for w in c.of("waiter")[:2])
+    check(found.holders.get(writer["tid"], 0) >= 0.9 * wrote, "the readers waited for %d ns: %s", wrote, found.holders)
+
+
+def case_rwlock_readers(c):
+    """Two have it at once, and the writer waits for both: the last one to leave is named, by its wake-up, and nobody as the owner."""
+    whole(c)
+    f, w = c.of("lock")[0], c.of("waiter")[0]
+    found, last, first = find(c, f, "rwlock"), c.of("last")[0], c.of("first")[0]
+    check(check_waiter(c, w, found) >= last["held_ns"] - 100 * US, "the writer was seen blocked for %d ns", last["held_ns"])
+    check(found.waits == w["calls"], "%d waits in %d calls", found.waits, w["calls"])
+    check(set(found.holders) == {last["tid"]}, "%d left last, %d before it: %s", last["tid"], first["tid"], found.holders)
+    check(found.how[last["tid"]] == {"waker"}, "a reader is never written into it: %s", found.how)
 
 
 def case_signalled(c):
@@ -382,6 +410,9 @@ def case_barrier(c):
 
 def case_join(c):
     contest(c, "join", symbol=False, private=False)
+    for f, h in zip(c.of("lock"), c.of("holder")):
+        check(all("end of thread" in e["name"] and "/%d" % h["tid"] in e["name"] for e in at(c, f)), "the end of %d: %s", h["tid"],
+              [e["name"] for e in at(c, f)])
 
 
 def case_sem(c):
@@ -405,6 +436,15 @@ def case_eintr(c):
     nobody(c)
 
 
+def case_changed(c):
+    """Each call ends with EAGAIN, after one wait that a signal ended; the value that it then finds ends none."""
+    contest(c, "futex", ended="signal", held=False)
+    for w in c.of("waiter"):
+        count = Found(at(c, c.of("lock")[0])).waiting.get(w["tid"], (0, 0))[0]
+        check(count == w["calls"], "%d waits in %d calls", count, w["calls"])
+    nobody(c)
+
+
 def case_raw(c):
     contest(c, "futex", only="raw_word")
     contest(c, "futex", only="timed_word", ended="timed_out", held=False)
@@ -422,6 +462,8 @@ def case_queue(c):
     cond, mutex = c.of("lock")
     w, items = c.of("waiter")[0], c.of("producer")[0]["items"]
     t, found = c.of_fact(w), find(c, cond, "cond")
+    check_symbol(cond, found)
+    check(all(e["symbol"] == mutex["lock"] for e in at(c, mutex)), "the mutex is %s", [e["name"] for e in at(c, mutex)])
     count, wait_ns = found.waiting.get(w["tid"], (0, 0))
     check(w["waits"] - t["switches"]["kept"] <= count + waits(t, "lock") <= w["waits"], "%d and %d waits of %d", count, waits(t, "lock"),
           w["waits"])

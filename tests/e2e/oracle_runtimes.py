@@ -101,6 +101,9 @@ def case_rust_mutex(c):
 
 def case_rust_rwlock(c):
     by_kind(c, "rwlock")
+    for f in c.of("lock"):
+        how = Found(at(c, f)).how
+        check(all(h == {"waker"} for h in how.values()), "nobody is written into it: %s", how)
 
 
 def case_rust_condvar(c):

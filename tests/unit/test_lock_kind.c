@@ -391,6 +391,49 @@ static void test_stacks(void **state)
 	}
 }
 
+/* An owner is only where the stack shows glibc's own types: beside another lock's word anything may stand, a living thread's number, too. */
+static void test_owners(void **state)
+{
+	static const struct {
+		const char *name;
+		struct lock_frame frame[4];
+		bool owner;
+	} cases[] = {
+		{ "mutex", { { NULL, C }, { "pthread_mutex_lock", C }, { "f", APP } }, true },
+		{ "a mutex, with glibc's symbols",
+		  { { "__lll_lock_wait", C }, { "___pthread_mutex_lock", C }, { "f", APP } },
+		  true },
+		{ "C11's", { { NULL, C }, { "mtx_lock", C }, { "f", APP } }, true },
+		{ "a condition variable's mutex",
+		  { { "__lll_lock_wait", C }, { "pthread_cond_wait", C }, { "f", APP } },
+		  true },
+		{ "rwlock", { { NULL, C }, { "pthread_rwlock_rdlock", C }, { "f", APP } }, true },
+		{ "malloc's", { { "__lll_lock_wait_private", C }, { "malloc", C } }, false },
+		{ "stdio's", { { "__lll_lock_wait", C }, { "puts", C }, { "f", APP } }, false },
+		{ "Rust's mutex",
+		  { { "syscall", C },
+		    { "_ZN3std3sys4sync5mutex5futex5Mutex14lock_contendedE", APP } },
+		  false },
+		{ "Rust's rwlock",
+		  { { "syscall", C },
+		    { "_ZN3std3sys4sync6rwlock5futex6RwLock14read_contendedE", APP },
+		    { "pthread_mutex_lock_everything", APP } },
+		  false },
+		{ "OpenMP's", { { NULL, GOMP }, { "GOMP_critical_start", GOMP } }, false },
+		{ "nothing known", { { NULL, C }, { NULL, APP } }, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		size_t nr = 0;
+
+		while (nr < LEN(cases[i].frame) && cases[i].frame[nr].object)
+			nr++;
+		if (lock_stack_keeps_owner(cases[i].frame, nr) != cases[i].owner)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
 /* The functions that our table names exist in the library that this program runs with. */
 static void test_real_names(void **state)
 {
@@ -513,9 +556,9 @@ static void test_classes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stacks),  cmocka_unit_test(test_real_names),
-		cmocka_unit_test(test_calls),   cmocka_unit_test(test_owner),
-		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_stacks), cmocka_unit_test(test_real_names),
+		cmocka_unit_test(test_calls),  cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_owners), cmocka_unit_test(test_classes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

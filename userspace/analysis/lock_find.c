@@ -165,6 +165,7 @@ static enum lock_kind kind_by_stack(struct locks *k, const struct thread *t,
 		unwind_code(k->unwind, t->tgid, k->now_ns, &frame[i], &code);
 		named[i] = (struct lock_frame){ code.name, code.path };
 	}
+	site->unowned = !lock_stack_keeps_owner(named, nr);
 	return lock_kind_by_stack(named, nr, &site->runtime, &site->malloc_lock);
 }
 
@@ -204,7 +205,10 @@ static enum lock_kind kind_of(struct locks *k, const struct thread *t, const str
 	if (kind == LOCK_FUTEX && w->stack && w->stack->parts == STACK_PARTS &&
 	    w->stack->seq == rec->seq)
 		kind = kind_by_stack(k, t, w->stack, site);
-	return kind == LOCK_FUTEX ? kind_by_word(k, t, w, &call, rec) : kind;
+	if (kind != LOCK_FUTEX)
+		return kind;
+	site->unowned = false;
+	return kind_by_word(k, t, w, &call, rec);
 }
 
 /* ---- which lock ---- */
@@ -243,7 +247,8 @@ static struct lock *lock_of_site(struct locks *k, const struct thread *t, const 
 			       .program = site->process,
 			       .address = rec->uaddr,
 			       .runtime = site->runtime,
-			       .malloc_lock = site->malloc_lock };
+			       .malloc_lock = site->malloc_lock,
+			       .unowned = site->unowned };
 	struct runtime_place runtime;
 	uint64_t bias;
 

@@ -52,11 +52,18 @@ static const struct {
 #undef PART
 };
 
-static enum lock_kind kind_of_function(const char *name)
+/* Without leading underscores, and glibc's internal prefix. */
+static const char *bare_name(const char *name)
 {
 	name += strspn(name, "_");
 	if (!strncmp(name, "GI_", 3))
 		name += 3 + strspn(name + 3, "_");
+	return name;
+}
+
+static enum lock_kind kind_of_function(const char *name)
+{
+	name = bare_name(name);
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		const char *text = functions[i].text;
 		bool hit = functions[i].how == EXACT_MATCH  ? !strcmp(name, text) :
@@ -185,6 +192,25 @@ enum lock_kind lock_kind_by_stack(const struct lock_frame *frames, size_t nr,
 	if (ret_malloc)
 		*ret_malloc = allocator;
 	return kind;
+}
+
+bool lock_stack_keeps_owner(const struct lock_frame *frames, size_t nr)
+{
+	static const char *const owned[] = { "pthread_mutex_", "pthread_rwlock_", "pthread_cond_",
+					     "mtx_", "cnd_" };
+
+	for (size_t i = 0; i < nr && i < MAX_DEPTH; i++) {
+		const char *name = frames[i].function ? bare_name(frames[i].function) : NULL;
+
+		for (size_t k = 0; name && k < sizeof(owned) / sizeof(owned[0]); k++)
+			if (!strncmp(name, owned[k], strlen(owned[k])))
+				return true;
+		/* what is further out called a lock that is none of these */
+		if (name && kind_of_function(name) != LOCK_FUTEX &&
+		    strncmp(name, "lll_lock_wait", strlen("lll_lock_wait")))
+			return false;
+	}
+	return false;
 }
 
 enum lock_kind lock_kind_by_call(const struct lock_call *c)

@@ -54,6 +54,12 @@ struct lock_frame {
 enum lock_kind lock_kind_by_stack(const struct lock_frame *frames, size_t nr,
 				  const char **ret_runtime, bool *ret_malloc);
 
+/*
+ * Does the stack show that the word is in a pthread_mutex_t or pthread_rwlock_t of the C library, beside which the owner stands? The locks
+ * within the C library have none, and beside those of other languages (Rust) stands what they protect: any number.
+ */
+bool lock_stack_keeps_owner(const struct lock_frame *frames, size_t nr);
+
 /* The futex call, as EV_FUTEX has it. */
 struct lock_call {
 	bool futex; /* futex(2); else futex_waitv or futex_wait, whose flags tell nothing of this */

@@ -43,7 +43,7 @@ static uint32_t owner_of(struct locks *k, const struct thread *t, const struct w
 	bool shared = !(rec->op & LOCK_OP_PRIVATE), near = EV_FLAGS(rec->w0) & FX_NEAR;
 	uint32_t tid = 0;
 
-	if (!(EV_FLAGS(rec->w0) & FX_READ))
+	if (!(EV_FLAGS(rec->w0) & FX_READ) || lock->unowned)
 		return 0;
 	switch (lock->kind) {
 	case LOCK_PI_MUTEX:

@@ -45,6 +45,7 @@ struct lock {
 	int gil_major, gil_minor; /* LOCK_GIL: the version, 0: not known */
 	bool main_gil;            /* LOCK_GIL: in _PyRuntime; else an interpreter's own */
 	bool malloc_lock;
+	bool unowned;        /* LOCK_MUTEX, LOCK_RWLOCK: no owner stands beside the word */
 	uint32_t joined;     /* LOCK_JOIN: serial of the thread that was waited for, 0: not known */
 	bool joined_several; /* one after the other */
 	const char *

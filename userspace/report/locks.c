@@ -123,8 +123,8 @@ static void legend(FILE *out, const struct report_options *o)
 	text_item(
 		out, o->width, "waits",
 		"how often a thread blocked there; total: their time, until it was woken, its time limit ran out "
-		"(timed out) or a signal came (signal). A call that finds the word changed returns at once: that is "
-		"no wait");
+		"(timed out) or a signal came (signal). A call that finds another value in the word returns at once "
+		"(EAGAIN), before its sleep or after one of these has ended that: it ends no wait");
 	text_item(
 		out, o->width, "running ...",
 		"what the thread that held the lock (for sync: that ended the wait) did meanwhile: it ran; was "
@@ -177,8 +177,11 @@ static void tell_holders(const struct loaded *l, const struct lock *lock, FILE *
 	else if (at)
 		text_item(
 			out, width, "held by",
-			"%s; known from the owner written in the lock for %s, else from who gave it away",
-			line, units_percent(share, owner_ns, lock->wait_ns));
+			"%s; known from the owner written in the lock for %s, else from who gave it away%s",
+			line, units_percent(share, owner_ns, lock->wait_ns),
+			lock->kind == LOCK_RWLOCK ?
+				": of several readers that have it at once, the one that leaves last" :
+				"");
 	free(list);
 	sums_free(&people);
 }

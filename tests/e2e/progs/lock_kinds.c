@@ -125,6 +125,65 @@ static void do_rwlock(const long *n)
 	contest_run(&writer);
 }
 
+/*
+ * ---- rwlock_readers: two readers have it at once, a writer is seen waiting for both. One leaves after 10 ms, the other one 20 ms later, when
+ * the writer has been seen waiting still ----
+ */
+static struct actor rw_writer;
+static atomic_int rw_taken, rw_left;
+
+static void *rw_reader(void *arg)
+{
+	bool last = arg != NULL;
+	uint64_t begin_ns;
+
+	prctl(PR_SET_NAME, last ? "last" : "first");
+	pthread_rwlock_rdlock(&rw_lock);
+	atomic_fetch_add(&rw_taken, 1);
+	await_blocked(&rw_writer, 1, false);
+	begin_ns = wall();
+	rest(10 * MSEC);
+	if (last) {
+		while (!atomic_load(&rw_left))
+			rest(200 * USEC);
+		await_blocked(&rw_writer, 1, false);
+		rest(20 * MSEC);
+	}
+	fact(last ? "last" : "first", ",\"held_ns\":%llu", (unsigned long long)(wall() - begin_ns));
+	pthread_rwlock_unlock(&rw_lock);
+	atomic_store(&rw_left, 1);
+	return NULL;
+}
+
+static void *rw_write(void *arg)
+{
+	struct tally tally = { 0 };
+
+	(void)arg;
+	prctl(PR_SET_NAME, "writer");
+	actor_is_me(&rw_writer);
+	while (atomic_load(&rw_taken) < 2)
+		rest(200 * USEC);
+	atomic_store(&rw_writer.calling, 1);
+	TALLY(&tally, pthread_rwlock_wrlock(&rw_lock));
+	pthread_rwlock_unlock(&rw_lock);
+	fact_waiter("rw_lock", &tally);
+	return NULL;
+}
+
+static void do_rwlock_readers(const long *n)
+{
+	pthread_t t[3];
+
+	(void)n;
+	fact_lock("rw_lock", &rw_lock, sizeof(rw_lock));
+	t[0] = start(rw_write, NULL);
+	t[1] = start(rw_reader, NULL);
+	t[2] = start(rw_reader, &rw_lock);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+}
+
 static atomic_int handled;
 
 static void handler(int sig)
@@ -204,6 +263,7 @@ static const struct workload workloads[] = {
 	{ "errorcheck", do_errorcheck },
 	{ "robust", do_robust },
 	{ "rwlock", do_rwlock },
+	{ "rwlock_readers", do_rwlock_readers },
 	{ "signalled", do_signalled },
 	{ "mutex_timed", do_mutex_timed },
 };

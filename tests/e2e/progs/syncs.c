@@ -300,6 +300,43 @@ static void need(long number)
 		exit(77);
 }
 
+/*
+ * ---- changed: a signal's handler changes the word, and the call is made anew by itself: it has slept, and ends with EAGAIN. It is the signal
+ * that has ended the sleep ----
+ */
+static uint32_t changed_word;
+
+static void change(int sig)
+{
+	(void)sig;
+	__atomic_store_n(&changed_word, 1, __ATOMIC_SEQ_CST);
+}
+
+static int raw_changed(void *word)
+{
+	__atomic_store_n(&changed_word, 0, __ATOMIC_SEQ_CST);
+	return expect(raw_wait(word), EAGAIN);
+}
+
+static void do_changed(const long *n)
+{
+	static struct contest c = { .name = "changed_word",
+				    .lock = &changed_word,
+				    .size = sizeof(changed_word),
+				    .leave = interrupt,
+				    .wait = raw_changed,
+				    .waiters = 1,
+				    .rounds = 3,
+				    .hold_ms = 10,
+				    .sleeps = true };
+	struct sigaction sa = { .sa_handler = change, .sa_flags = SA_RESTART };
+
+	(void)n;
+	sigaction(SIGUSR1, &sa, NULL);
+	interrupted = &c;
+	contest_run(&c);
+}
+
 static void do_raw(const long *n)
 {
 	(void)n;
@@ -323,10 +360,10 @@ static void do_futex2(const long *n)
 }
 
 static const struct workload workloads[] = {
-	{ "cond", do_cond },     { "queue", do_queue }, { "barrier", do_barrier },
-	{ "join", do_join },     { "sem", do_sem },     { "sem_timed", do_sem_timed },
-	{ "eintr", do_eintr },   { "raw", do_raw },     { "waitv", do_waitv },
-	{ "futex2", do_futex2 },
+	{ "cond", do_cond },     { "queue", do_queue },     { "barrier", do_barrier },
+	{ "join", do_join },     { "sem", do_sem },         { "sem_timed", do_sem_timed },
+	{ "eintr", do_eintr },   { "raw", do_raw },         { "waitv", do_waitv },
+	{ "futex2", do_futex2 }, { "changed", do_changed },
 };
 
 int main(int argc, char **argv)
