@@ -195,7 +195,7 @@ struct ev_migrate {
 #define SN_IOWAIT 0x08
 #define SN_FROZEN 0x10
 #define SN_KTHREAD 0x20 /* a kernel thread */
-#define SM_QUEUED 0x01  /* in `more`: EV_SNAP: it was ready to run */
+#define SM_QUEUED 0x01  /* in `more`: EV_SNAP: it was ready to run, and how that began is known */
 #define SM_PREEMPTED \
 	0x02 /* with that: since its last switch-out, in which it stayed ready; else since a wake-up */
 #define SM_THROTTLED 0x04 /* with SM_QUEUED: its cgroup had used up its CPU quota */

@@ -33,6 +33,28 @@ static __always_inline u32 wanted(struct task_struct *p)
 }
 
 /*
+ * p is ready to run: since when it was preempted? Then the two clocks of its run queue were read at one moment, as exec_start and last_queued,
+ * and differ by what they differ by now, if nothing was stolen since (and p was not moved): else it is not known.
+ */
+static __always_inline u32 queued_how(struct task_struct *p)
+{
+	u64 queued = p->sched_info.last_queued, charged = p->se.exec_start, task;
+	struct rq *rq = p->se.cfs_rq->rq;
+
+	if (task_throttled(p))
+		return SM_KNOWN | SM_QUEUED | SM_THROTTLED;
+	if (!p->sched_info.pcount && queued)
+		return SM_KNOWN | SM_QUEUED;
+	task = READ_ONCE(rq->clock_task);
+	return queued && charged && queued - charged == READ_ONCE(rq->clock) - task ?
+		       SM_KNOWN | SM_QUEUED | SM_PREEMPTED :
+		       0;
+}
+
+/* To where no interrupt of this CPU can come between: the iterator runs with interrupts on. */
+#define NO_CPU 0xffffffffu
+
+/*
  * State, then books, then a look whether the thread moved meanwhile: if none of its switches or wake-ups came between, both hold
  * and the audit may start here, else it starts at its next switch-out.
  */
@@ -47,12 +69,14 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 	now = record_time(b);
 	state = p->__state;
 	flags = (how & TARGET_COMMAND ? SN_TARGET : 0) | (p->flags & PF_KTHREAD ? SN_KTHREAD : 0);
+	fill_thread(rec, p, l);
 	if (p->on_cpu)
 		flags |= SN_ON_CPU;
 	else if (!p->on_rq || task_delayed(p))
 		flags |= SN_BLOCKED | (in_iowait(p) ? SN_IOWAIT : 0) |
 			 (state & TASK_FROZEN ? SN_FROZEN : 0);
-	fill_thread(rec, p, l);
+	else
+		rec->more = queued_how(p);
 	rec->parent = 0;
 	rec->clone_flags = 0;
 	rec->how = flags & SN_BLOCKED ? how_of(p, l) : EV_NO_SYSCALL;
@@ -60,12 +84,18 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 	l->delay_ns = p->sched_info.run_delay;
 	l->pcount = p->sched_info.pcount;
 	l->nivcsw = p->nivcsw;
-	if (l->state == LOCAL_UNKNOWN && l->seq == seq)
+	if (l->state == LOCAL_UNKNOWN && l->seq == seq) {
 		l->state = flags & SN_ON_CPU  ? LOCAL_ON_CPU :
 			   flags & SN_BLOCKED ? LOCAL_BLOCKED :
+			   rec->more          ? LOCAL_QUEUED :
 						LOCAL_UNKNOWN;
-	else
+		l->preempted = rec->more & SM_PREEMPTED;
+	} else {
 		flags &= ~(SN_ON_CPU | SN_BLOCKED | SN_IOWAIT | SN_FROZEN);
+		rec->more = 0;
+	}
+	if (rec->more)
+		wait_begin(l, b, NO_CPU, task_cpu(p));
 	COMMIT(rec, now, EV_SNAP, flags);
 	if (flags & SN_BLOCKED && !p->on_rq)
 		write_books(b, p, l, BK_FIRST, record_time(b));

@@ -87,6 +87,34 @@ ok "... and is audited from its first switch on" py 'a = tid[said["ready"]]["aud
 ok "-p takes several" timeout 20 "$W" record -o "$TMP/a.data" -p "$target,$$" -d 0.2
 ok "... and has both" py 'assert {t["tgid"] for t in d["threads"]} == {said["ready"], int(sys.argv[1])}, d["threads"]' $$
 
+# Three that want one CPU: at most one has it when the recording begins. The others are ready, since they were preempted, where the kernel's
+# books prove that (they do not when the host has taken time from the CPU since): then nothing of theirs is unknown.
+hogs=()
+for _ in 1 2 3; do
+	spawn taskset -c 0 "$PROGS/known" burn 60000
+	hogs+=($!)
+done
+ready_from_the_start() {
+	for _ in 1 2 3 4 5 6; do
+		timeout 30 "$W" record -o "$TMP/a.data" -p "$(IFS=,; echo "${hogs[*]}")" -d 0.2 || return
+		"$W" script "$TMP/a.data" | grep ' snap ' >"$TMP/snaps"
+		cat "$TMP/snaps"
+		py 'import re
+		for line in open(sys.argv[1]):
+			t = tid[int(re.search(r" tid=(\d+)", line)[1])]
+			known = re.search("on_cpu|ready_since=preempted", line)
+			assert bool(known) == (t["ledger"]["untracked"] == 0) or d["lost"]["missed"], (line, t["ledger"])
+			assert not any(t["ledger"][k] for k in ("runq_wakeup", "sleep", "io", "sync")), t["ledger"]
+			assert t["audit"]["result"] in ("ok", "missed"), t["audit"]' "$TMP/snaps" || return
+		grep -q ready_since=preempted "$TMP/snaps" && return
+	done
+	return 1
+}
+ok "... what was ready from the start is ready, where the kernel's books prove it" ready_from_the_start
+for hog in "${hogs[@]}"; do
+	end "$hog" KILL
+done
+
 # ---- -t ----
 sem=$(awk '$1 == "sem" { print $2 }' "$TMP/said")
 ok "-t TID" timeout 20 "$W" record -o "$TMP/a.data" -t "$sem" -d 0.2
@@ -132,8 +160,14 @@ else
 fi
 
 # ---- the end of what is recorded ends the recording; -d ends it before ----
-spawn sleep 3
-ok "the end of the process ends the recording" timeout 20 "$W" record -o "$TMP/a.data" -p $!
+ends_with() {
+	recorder -p "$1" || return
+	sleep 0.1
+	end "$1"
+	wait "$recorder"
+}
+spawn sleep 100
+ok "the end of the process ends the recording" ends_with $!
 ok "... its thread has ended" py '(t,) = d["threads"]
 		assert t["ended"] and t["ledger"]["sleep"] > 0, t'
 ok "-d 0.2 with a command that takes longer: the command goes on, the recording does not" \

@@ -176,6 +176,11 @@ static int put_snap(const struct line *l)
 	script_put_flag(l, SN_IOWAIT, "iowait");
 	script_put_flag(l, SN_FROZEN, "frozen");
 	script_put_flag(l, SN_KTHREAD, "kthread");
+	if (e->more & SM_QUEUED)
+		fprintf(l->out, " ready_since=%s",
+			e->more & SM_THROTTLED ? "throttled" :
+			e->more & SM_PREEMPTED ? "preempted" :
+						 "wakeup");
 	return r;
 }
 
