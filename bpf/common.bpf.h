@@ -35,6 +35,7 @@ const volatile struct {
 	bool wakeups_alone; /* csd_queue_cpu tells the wake-ups sent to other CPUs: no sched_waking */
 	bool nmi_writers;   /* some program writes records from an NMI */
 	bool python;        /* stacks of Python frames are wanted: python.bpf.h */
+	bool keep;          /* record --keep: key_frame.bpf.h */
 	__u8 stacks;        /* STACKS_*: stack.bpf.h */
 	__u8 counters; /* how many are read at each switch, up to COUNTERS_MAX: counter.bpf.h */
 	__u32 counter_cpus; /* the counter_events of a counter are so many, by CPU */

@@ -186,7 +186,8 @@ struct ev_migrate {
  * EV_FORK and EV_SNAP, 8 words. Times of day never: the thread's first record is its start.
  *
  * EV_SNAP also tells of a thread that was recorded before: where `record --keep` lets the earlier records go. Its state, and seq as of
- * that moment, then come from those; it may be ready to run, too (SM_QUEUED).
+ * that moment, then come from those; it may be ready to run, too (SM_QUEUED), and what it waits for stands in front of it (EV_FUTEX,
+ * EV_KLOCK).
  */
 #define SN_TARGET \
 	0x01 /* EV_SNAP: the command to be started; its life begins with its next record */
@@ -200,7 +201,6 @@ struct ev_migrate {
 	0x02 /* with that: since its last switch-out, in which it stayed ready; else since a wake-up */
 #define SM_THROTTLED 0x04 /* with SM_QUEUED: its cgroup had used up its CPU quota */
 #define SM_KNOWN 0x08     /* EV_SNAP: the state is known, and so is seq */
-#define SM_KLOCK 0x10     /* with SN_BLOCKED: it waited for a kernel lock */
 struct ev_thread {
 	ev_u64 w0;
 	ev_u32 who, parent; /* parent: who made it, 0 when unknown */

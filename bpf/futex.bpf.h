@@ -91,6 +91,19 @@ static __always_inline bool in_futex_wait(struct task_struct *p)
 	       is_futex_wait(regs_syscall((struct pt_regs *)bpf_task_pt_regs(p)));
 }
 
+/* For a trace that begins while it waits: key_frame.bpf.h. */
+static __always_inline void keep_futex(struct local *l, const struct ev_futex *rec, u32 flags)
+{
+	l->waits_seq = rec->seq;
+	l->waits_flags = flags;
+	l->waits_uaddr = rec->uaddr;
+	l->waits_pc = rec->pc;
+	l->waits_op = rec->op;
+	l->waits_val = rec->val;
+	l->waits_word = rec->word;
+	__builtin_memcpy(l->waits_near, rec->near, sizeof(l->waits_near));
+}
+
 /*
  * p, the current task, is about to leave the CPU in the futex call nr. Its seq counts that already.
  * Returns 1 if there is something to tell, even if there is no room for it.
@@ -143,6 +156,8 @@ static __noinline int write_futex(struct buf *b, struct task_struct *p, struct l
 		flags |= FX_READ;
 	if (!bpf_probe_read_user(rec->near, sizeof(rec->near), (void *)(uaddr + 8)))
 		flags |= FX_NEAR;
+	if (config.keep)
+		keep_futex(l, rec, flags);
 	COMMIT(rec, now, EV_FUTEX, flags);
 	return 1;
 }

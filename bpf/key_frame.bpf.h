@@ -2,7 +2,7 @@
 /*
  * Where `record --keep` may let go of all that was written before: every tracked thread as it is now, so that a trace can begin here.
  *
- *   EV_SNAP (its state, and the seq as of it), EV_TASK, and EV_BOOKS where they hold at that moment; else at its next switch-out
+ *   EV_FUTEX or EV_KLOCK that it waits for, EV_SNAP (its state, and the seq as of it), EV_TASK, and EV_BOOKS where they hold at that moment; else at its next switch-out
  *
  * These go to who iterates, not into the buffers: only the trace that begins here has them.
  *
@@ -53,7 +53,7 @@ static __always_inline u32 key_flags(struct task_struct *p, const struct local *
 	case LOCAL_BLOCKED:
 		if (queued)
 			return 0;
-		rec->more = SM_KNOWN | (l->klock ? SM_KLOCK : 0);
+		rec->more = SM_KNOWN;
 		rec->how = how_of(p, l);
 		return SN_BLOCKED | (in_iowait(p) ? SN_IOWAIT : 0) |
 		       (p->__state & TASK_FROZEN ? SN_FROZEN : 0);
@@ -92,13 +92,47 @@ static __noinline int key_look(struct task_struct *p, struct local *l, struct ke
 	return READ_ONCE(l->seq) == seq && READ_ONCE(l->state) == state;
 }
 
+/* What the thread waits for, as it was told when it began to. Not 0: there is no room. */
+static __noinline int key_wait_of(struct seq_file *seq, struct local *l,
+				  const struct ev_thread *thread)
+{
+	u64 now = EV_TIME(thread->w0);
+	struct ev_klock klock = {};
+	struct ev_futex futex;
+
+	if (!seq || !l)
+		return 0;
+	if (l->klock) {
+		klock.w0 = EV_WORD0(now, sizeof(klock) / 8, EV_KLOCK, 0);
+		klock.who = l->serial;
+		klock.seq = thread->seq;
+		klock.lock = l->klock;
+		return bpf_seq_write(seq, &klock, sizeof(klock));
+	}
+	if (!l->futex)
+		return 0;
+	futex.w0 = EV_WORD0(now, sizeof(futex) / 8, EV_FUTEX, l->waits_flags);
+	futex.who = thread->who;
+	futex.seq = l->waits_seq;
+	futex.pad = 0;
+	futex.uaddr = l->waits_uaddr;
+	futex.pc = l->waits_pc;
+	futex.op = l->waits_op;
+	futex.val = l->waits_val;
+	futex.word = l->waits_word;
+	__builtin_memcpy(futex.near, l->waits_near, sizeof(futex.near));
+	if (futex.seq != thread->seq)
+		return 0;
+	return bpf_seq_write(seq, &futex, sizeof(futex));
+}
+
 SEC("iter/task")
 int key_frame(struct bpf_iter__task *ctx)
 {
 	struct task_struct *p = ctx->task;
 	struct key_frame key;
 	struct local *l;
-	bool known = false, books;
+	bool known = false, books, blocked;
 
 	if (!p)
 		return 0;
@@ -116,7 +150,10 @@ int key_frame(struct bpf_iter__task *ctx)
 					 EV_FLAGS(key.thread.w0) & SN_KTHREAD);
 		key.thread.more = 0;
 	}
-	books = known && EV_FLAGS(key.thread.w0) & SN_BLOCKED && !p->on_rq;
+	blocked = known && EV_FLAGS(key.thread.w0) & SN_BLOCKED;
+	books = blocked && !p->on_rq;
+	if (blocked && key_wait_of(ctx->meta->seq, l, &key.thread))
+		return 0;
 	if (bpf_seq_write(ctx->meta->seq, &key,
 			  books ? sizeof(key) : sizeof(key) - sizeof(key.books)))
 		return 0; /* no room: it is met again */

@@ -38,8 +38,7 @@ struct local {
 	u32 prio_key;
 	u32 nr_cpus;
 	u64 klock; /* the kernel lock, of a kind that sleeps, that it found taken and has not got yet; 0: none */
-	u64 klock_ns;    /* when that was */
-	u32 klock_flags; /* KL_* */
+	u64 klock_ns; /* when that was */
 	u64 spin,
 		spin_ns; /* the same for a lock that never sleeps; it may be taken inside of the other */
 	u64 left_ns,
@@ -49,6 +48,11 @@ struct local {
 	u64 off_queue_ns; /* moves before that, in the same wait: how long it was on no run queue */
 	u64 py_thread;    /* python.bpf.h: address of its thread state, or odd: that it has none */
 	u32 tid, tgid;    /* in the recorder's pid namespace */
+	u32 klock_flags;  /* KL_* */
+	u16 waits_seq;    /* `keep`: the last EV_FUTEX that was written, as the next lines */
+	u16 waits_flags;
+	u64 waits_uaddr, waits_pc;
+	u32 waits_op, waits_val, waits_word, waits_near[3];
 };
 
 /* An entry of the array; 256 bytes, so that its address is a shift away and what each switch touches is in two cache lines. */

@@ -161,6 +161,7 @@ static int configure(struct sched *s, struct err *err)
 	s->skel->rodata->config.mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
 	s->skel->rodata->config.python = env->python;
 	size_locals(env, s->skel);
+	s->skel->rodata->config.keep = env->keep;
 	r = assign_buffers(env, s->skel, err);
 	if (!r && python_size_maps(env, s->skel->obj))
 		r = err_set(err, -EINVAL, "cannot size the maps for Python");

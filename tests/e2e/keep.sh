@@ -113,9 +113,14 @@ recorder=$!
 snapshots() {
 	find . -name 'a.data.2*' ! -name '*.part' | sort
 }
+# It records: its BPF programs are there.
+attached() {
+	[ "$(sed -n 's/^prog_id:[[:space:]]*//p' "/proc/$1/fdinfo"/* 2>/dev/null | sort -un | wc -l)" -ge 8 ]
+}
 wrote() {
 	[ "$(snapshots | wc -l)" -eq "$1" ]
 }
+until_true 20 attached $recorder
 sleep 2.2
 kill -USR2 $recorder
 ok "SIGUSR2 writes a snapshot" until_true 10 wrote 1
@@ -141,7 +146,8 @@ end $target
 mkdir gone
 spawn "$W" record --keep 1s -o gone/b.data -- sleep 30 2>notes
 recorder=$!
-sleep 1
+until_true 20 attached $recorder
+sleep 0.3
 rm -rf gone
 kill -USR2 $recorder
 ok "a snapshot that cannot be written is said, and the recording goes on" until_true 10 grep -q "no snapshot: cannot write" notes
@@ -168,6 +174,21 @@ hogs_named() {
 	awk '/turn_here/ { right += $NF } !/not captured/ { all += $NF } END { exit !(all > 0 && right >= 0.9 * all) }' folded
 }
 ok "... and its stacks have names" hogs_named
+
+# ---- waits that began long before ----
+deadlock() {
+	timeout 60 "$W" record --keep 300ms -o d.data -- "$PROGS/storm" deadlock 1500 || return
+	py d.data 'if d["lost"]["missed"]: sys.exit(78)
+		assert kept["from_ns"] > 500e6, kept
+		stuck = [t for t in d["threads"] if t["tid"] != t["tgid"]]
+		locks = {l["name"].split()[0]: l for l in d["locks"]}
+		assert len(stuck) == 2 and set(locks) == {"first_lock", "second_lock"}, d["locks"]
+		for t in stuck:
+			assert t["ledger"]["lock"] >= 0.95 * life(t) and t["switches"]["voluntary"] <= 1, t
+		holders = {l["holders"][0]["tid"] for l in d["locks"] if len(l["holders"]) == 1}
+		assert holders == {t["tid"] for t in stuck}, d["locks"]'
+}
+ok "a deadlock since long before: which locks, and who has them" not_lost deadlock
 
 # ---- bounds ----
 # rss_of PID: kB of memory of its own; the buffers that it shares with the kernel come page by page and are not in it.

@@ -242,6 +242,11 @@ static void put_snap(const struct line *line)
 					    0;
 	if (flags & SN_BLOCKED)
 		parse_state(line->arg[line->nr - 1], &rec.state, &rec.how);
+	rec.more = (has(line, "known") ? SM_KNOWN : 0) |
+		   (has(line, "ready") ? SM_KNOWN | SM_QUEUED : 0) |
+		   (has(line, "preempted") ? SM_PREEMPTED : 0) |
+		   (has(line, "throttled") ? SM_THROTTLED : 0);
+	rec.seq = rec.more ? *seq_of(line, rec.who) : 0;
 	put(line, &rec, EV_SNAP, flags, sizeof(rec));
 }
 
@@ -348,7 +353,7 @@ static void put_futex(const struct line *line)
 	};
 	unsigned int flags = FX_READ | FX_NEAR;
 
-	rec.seq = (uint16_t)(*seq_of(line, rec.who) + 1);
+	rec.seq = (uint16_t)(*seq_of(line, rec.who) + !has(line, "now"));
 	rec.word = (uint32_t)value(line, "word", rec.val);
 	values(line, "owner", rec.near, 3);
 	flags |= has(line, "timeout") ? FX_TIMEOUT : 0;

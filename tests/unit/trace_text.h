@@ -3,6 +3,7 @@
  * Traces as text, so that a test case can be read. One event a line, "TIME cpuN EVENT":
  *
  *   100 cpu0 snap A tid=7 oncpu | blocked S:read | target S:read | queued [preempted|new|throttled]
+ *   100 cpu0 snap A known oncpu | known blocked S:read | ready [preempted] [throttled]	in a cut trace, with the seq as of now
  *   100 cpu0 fork A > B tid=8
  *   100 cpu0 switch A/S:nanosleep B	prev/state next
  *   100 cpu0 wake A by B [oncpu] [delayed] [seq=N] [task|hardirq|softirq] [on=CPU]
@@ -14,7 +15,7 @@
  *   100 cpu0 unbooked A moved 30 | left 30 | before 30	of the next switch
  *   100 cpu0 books A first|dead|end v=1 i=2 m=3 exec=400 delay=50
  *   100 cpu0 lost 20 80 5			first, last, records
- *   100 cpu0 futex A addr=4096 op=128 val=2 word=2 owner=7,1,0 [pc=N] [timeout] [vector]	of the next switch-out
+ *   100 cpu0 futex A addr=4096 op=128 val=2 word=2 owner=7,1,0 [pc=N] [timeout] [vector]	of the next switch-out, or ("now") the last
  *   100 cpu0 klock A addr=4096			of the next switch-out
  *   100 cpu0 klockend A addr=4096 for=30 [spin]
  *   100 cpu0 counts A v=12,34 [enabled=9,9 running=9,3] [unknown] | counts A total|exec v=12,34 [slices=1]	of the next switch-out

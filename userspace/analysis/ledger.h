@@ -204,6 +204,12 @@ void ledger_free(struct ledger *l);
  */
 void ledger_cut(struct ledger *l, uint64_t from_ns, uint32_t serials);
 
+/*
+ * To be called between the events before from_ns and the others: all threads are known now, and so what those wait for that do, for
+ * which the locks' owners and their processes are needed.
+ */
+void ledger_name_waits(struct ledger *l);
+
 /* Before the first event: asks for a window (owned by the caller, must outlive the ledger). */
 void ledger_add_window(struct ledger *l, struct ledger_window *w);
 

@@ -91,8 +91,6 @@ static void snap_state(struct ledger *l, struct thread *t, const struct ev_threa
 							  CLASS_RUNQ_WAKEUP);
 	else if (snap & SN_ON_CPU)
 		thread_set_state(l, t, l->now_ns, ST_ONCPU, CLASS_ONCPU);
-	else if (snap & SN_BLOCKED && rec->more & SM_KLOCK)
-		thread_set_state(l, t, l->now_ns, ST_BLOCKED, CLASS_KLOCK);
 	else if (snap & SN_BLOCKED)
 		thread_set_state(l, t, l->now_ns, ST_BLOCKED,
 				 class_of_wait(l->arch, flags, rec->state, rec->how));
@@ -280,9 +278,36 @@ static int on_announced(struct ledger *l, const uint64_t *rec, unsigned int word
 	struct thread *t;
 	int r = find_living(l, futex->who, true, &t);
 
+	/* in front of its EV_SNAP */
+	if (!r && !t && l->now_ns < l->cut_ns && futex->who && !(futex->who & WHO_UNTRACKED))
+		r = thread_find(l, futex->who, &t);
 	if (t)
 		memcpy(t->announced, rec, words * sizeof(*rec));
 	return r;
+}
+
+static void name_wait(struct ledger *l, struct thread *t)
+{
+	const struct ev_futex *futex = (const void *)t->announced;
+	enum ledger_class class = t->class;
+
+	if (t->state != ST_BLOCKED || !t->announced[0] || futex->seq != t->seq || t->woken_early)
+		return;
+	/* what it waited for up to now has its class by the system call */
+	interval_close(l, t, l->now_ns, class);
+	if (l->on_wait.fn && class != CLASS_STOPPED && class != CLASS_IO)
+		class = l->on_wait.fn(l->on_wait.arg, t, t->announced, class);
+	t->announced[0] = 0;
+	thread_set_state(l, t, l->now_ns, ST_BLOCKED, class);
+}
+
+void ledger_name_waits(struct ledger *l)
+{
+	if (l->cut_ns > l->now_ns)
+		l->now_ns = l->cut_ns;
+	for (size_t i = 0; i < l->table.nr; i++)
+		if (l->table.list[i]->started && !l->table.list[i]->ended)
+			name_wait(l, l->table.list[i]);
 }
 
 int ledger_dispatch(struct ledger *l, const struct trace_event *ev)

@@ -11,6 +11,7 @@ struct pass {
 	struct loaded *loaded;
 	trace_event_fn also;
 	void *arg;
+	bool cut; /* the events up to meta.kept.from_ns are not over yet */
 };
 
 static int out_of_memory(const struct loaded *l, struct err *err)
@@ -84,11 +85,24 @@ static int open_locks(struct loaded *l, struct err *err)
 	return r ? r : trace_each_mapping(l->reader, take_mapping, l->locks, err);
 }
 
+/* All threads of a trace that begins in the middle have been told of. */
+static void begin_cut(struct loaded *l)
+{
+	locks_moment(l->locks, l->meta.kept.from_ns);
+	ledger_name_waits(l->ledger);
+}
+
 static int take_event(void *arg, const struct trace_event *ev)
 {
 	struct pass *pass = arg;
 	struct loaded *l = pass->loaded;
-	int r = l->before ? l->before(l->before_arg, ev) : 0;
+	int r;
+
+	if (pass->cut && ev->time_ns >= l->meta.kept.from_ns) {
+		pass->cut = false;
+		begin_cut(l);
+	}
+	r = l->before ? l->before(l->before_arg, ev) : 0;
 
 	if (!r)
 		r = locks_before(l->locks, ev);
@@ -159,7 +173,7 @@ static void count_lost(struct loaded *l)
 
 int load_run(struct loaded *l, trace_event_fn also, void *arg, struct err *err)
 {
-	struct pass pass = { .loaded = l, .also = also, .arg = arg };
+	struct pass pass = { .loaded = l, .also = also, .arg = arg, .cut = l->meta.kept.cut };
 	int r = open_locks(l, err);
 
 	if (!r)
@@ -168,6 +182,8 @@ int load_run(struct loaded *l, trace_event_fn also, void *arg, struct err *err)
 		return out_of_memory(l, err);
 	if (r)
 		return r;
+	if (pass.cut)
+		begin_cut(l);
 	l->state = *trace_state(l->reader);
 	if (l->passes && passes_end(l->passes, l->meta.ended_ns))
 		return out_of_memory(l, err);

@@ -225,6 +225,12 @@ static bool concerns(const struct locks *k, const struct trace_event *ev, uint32
 	       ledger_find(k->ledger, (uint32_t)ev->rec[1]);
 }
 
+void locks_moment(struct locks *k, uint64_t time_ns)
+{
+	if (time_ns > k->now_ns)
+		k->now_ns = time_ns;
+}
+
 int locks_before(struct locks *k, const struct trace_event *ev)
 {
 	const void *rec = ev->rec;

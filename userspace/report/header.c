@@ -62,7 +62,7 @@ static void show_kept(const struct loaded *l, const struct report_options *o, FI
 	text_field(
 		out, o->width, "kept",
 		"the last part of a longer recording, from %.3f s to %.3f s of it: record --keep "
-		"kept %s%s; a wait that began before has its class by its system call alone",
+		"kept %s%s",
 		(double)(k->from_ns - k->began_ns) / 1e9, (double)(to_ns - k->began_ns) / 1e9,
 		units_time(asked, k->asked_ns), reached);
 }

@@ -6,6 +6,7 @@
  *              100 ms of sleep
  *   processes  the same with processes that call exec
  *   pipe       N bytes are sent to another thread and back
+ *   deadlock   two threads wait for each other's lock, for N ms
  *   hogs       four threads on one CPU compute in turn_here() for N ms of the clock
  */
 #include <pthread.h>
@@ -121,6 +122,35 @@ static void hogs(void)
 		pthread_join(t[i], NULL);
 }
 
+static pthread_mutex_t first_lock = PTHREAD_MUTEX_INITIALIZER,
+		       second_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *take_second(void *arg)
+{
+	pthread_mutex_lock(&first_lock);
+	usleep(100000);
+	pthread_mutex_lock(&second_lock);
+	return arg;
+}
+
+static void *take_first(void *arg)
+{
+	pthread_mutex_lock(&second_lock);
+	usleep(100000);
+	pthread_mutex_lock(&first_lock);
+	return arg;
+}
+
+static void deadlock(void)
+{
+	pthread_t t[2];
+
+	pthread_create(&t[0], NULL, take_second, NULL);
+	pthread_create(&t[1], NULL, take_first, NULL);
+	usleep((useconds_t)n * 1000);
+	exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3)
@@ -132,6 +162,8 @@ int main(int argc, char **argv)
 		many(one_process, 1000);
 	else if (!strcmp(argv[1], "pipe"))
 		send_bytes();
+	else if (!strcmp(argv[1], "deadlock"))
+		deadlock();
 	else
 		hogs();
 	return 0;
