@@ -203,10 +203,10 @@ storm_rss() {
 	spawn "$W" record --keep 300ms -o m.data "$@" -- "$PROGS/storm" "$what" "$n" >said
 	recorder=$!
 	until_true 60 grep -qx "$early" said || return
-	rss=$(rss_of $recorder)
+	rss=$(rss_of "$recorder")
 	until_true 120 grep -qx "$late" said || return
-	rss="$rss $(rss_of $recorder)"
-	wait $recorder || return
+	rss="$rss $(rss_of "$recorder")"
+	wait "$recorder" || return
 	echo "# $what: from $early to $late the recorder's own memory went from ${rss% *} to ${rss#* } kB"
 	[ "${rss#* }" -le $((${rss% *} + 2048)) ]
 }

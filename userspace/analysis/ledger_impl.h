@@ -26,6 +26,7 @@
 
 struct thread_table {
 	struct thread **page[SERIAL_MAX / SERIAL_PAGE];
+	size_t nr_pages;      /* up to the last one that was made */
 	struct thread **list; /* all, as they came; sorted by serial at the end */
 	size_t nr, cap;
 	struct ledger_window *window[WINDOW_BUCKETS]; /* by tid, chained */

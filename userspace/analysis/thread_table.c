@@ -32,6 +32,8 @@ static int thread_new(struct ledger *l, uint32_t serial, struct thread **ret_thr
 
 	if (!*page)
 		*page = calloc(SERIAL_PAGE, sizeof(**page));
+	if (serial / SERIAL_PAGE >= table->nr_pages)
+		table->nr_pages = serial / SERIAL_PAGE + 1;
 	if (!*page || vec_room(&table->list, &table->cap, table->nr + 1))
 		return -ENOMEM;
 	t = calloc(1, sizeof(*t));
@@ -148,6 +150,6 @@ void thread_table_free(struct ledger *l)
 		free(l->table.list[i]);
 	}
 	free(l->table.list);
-	for (size_t i = 0; i < SERIAL_MAX / SERIAL_PAGE; i++)
+	for (size_t i = 0; i < l->table.nr_pages; i++)
 		free(l->table.page[i]);
 }
