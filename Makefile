@@ -4,7 +4,7 @@
 # sudo make run     scripts/setup, build, build/whyscale run
 # sudo make test    scripts/setup, build, every test (tests/run)
 # make tests        only builds the tests: build/tests/*
-# make test-kernels  the program and tests under other kernels, in virtual machines: needs scripts/setup --kernels, takes long
+# make test-kernels  the program and all its tests under other kernels, in virtual machines: takes long; a part is in make test
 # make hard         load and faults in their long form (tests/hard): about ten minutes; HARD_KILLS=50 and the like: numbers
 # make STATIC=1      builds also build/whyscale-static, which needs nothing but the C library and util-linux's libsmartcols
 # make fuzz         an hour of made-up input for what reads traces, stacks, symbols and options: tests/fuzz/run, which can do less
@@ -21,7 +21,7 @@ BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
 ARCH ?= $(subst aarch64,arm64,$(subst x86_64,x86,$(shell uname -m)))
 PREFIX ?= /usr/local
 KERNELS ?= 6.1 6.12 6.1-rt 6.1-lockdown 6.1-arm64 6.12-arm64
-KERNEL_TESTS ?= ledger lacking e2e/pidns e2e/lacking test_counter test_futex test_findings test_maps test_sample
+KERNEL_TESTS ?= ledger lacking e2e/pidns e2e/lacking test_counter test_futex test_findings test_maps test_sample truth report
 B := build$(if $(SYSROOT),/$(ARCH))$(if $(SAN),/san)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
@@ -49,6 +49,9 @@ OBJS := $(patsubst %.c,$(B)/obj/%.o,$(SRCS) $(UNIT) $(HELP))
 SKELS := $(patsubst bpf/%.bpf.c,$(B)/gen/%.skel.h,$(wildcard bpf/*.bpf.c))
 TESTS := $(addprefix $(B)/tests/,$(notdir $(UNIT:.c=)) $(patsubst tests/e2e/%.c,%,$(PROGS)))
 LIB := $(B)/libwhyscale.a
+# What a guest of the other architecture needs in the short form of tests/kernels; all of it: tests.
+CROSS = scripts/cross arm64 $(if $(V),,-s)
+GUEST_TESTS = build/arm64/tests/test_counter $(PROGS:tests/e2e/progs/%.c=build/arm64/tests/progs/%)
 # Under sudo the build is still made as the owner of the tree, so that a plain `make` works afterwards.
 OWNER := $(shell stat -c %U .)
 AS_OWNER = $(if $(filter 0,$(shell id -u)),$(if $(filter-out root UNKNOWN,$(OWNER)),runuser -u $(OWNER) --))
@@ -74,10 +77,11 @@ test:
 	$(Q)scripts/setup --tests
 	$(Q)$(AS_OWNER) $(MAKE) --no-print-directory $(if $(V),,-s) tests
 	$(Q)$(if $(SAN),,$(AS_OWNER) tests/fuzz/run --build)
+	+$(Q)$(AS_OWNER) $(CROSS) all $(GUEST_TESTS) || [ $$? -eq 77 ]
 	$(Q)BUILD=$(B) tests/run
 
 test-kernels: tests
-	$(Q)scripts/cross arm64 $(if $(V),,-s) tests
+	+$(Q)$(CROSS) tests
 	$(Q)BUILD=$(B) KERNELS="$(KERNELS)" KERNEL_TESTS="$(KERNEL_TESTS)" tests/kernels/kernels.sh
 
 fuzz:

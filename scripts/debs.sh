@@ -13,6 +13,12 @@ die() {
 	exit 125
 }
 
+# lacks WORD...: this machine cannot do it: no compiler, no network. Status 77, as of a test that is skipped.
+lacks() {
+	echo "${0##*/}: $*" >&2
+	exit 77
+}
+
 # apt_for ARCH TOOL [ARG...]
 apt_for() {
 	local arch=$1 tool=$2 dir=$KERNELS/apt-$1
@@ -25,7 +31,7 @@ update_lists() {
 	local dir=$KERNELS/apt-$1
 	mkdir -p "$dir/lists/partial" "$dir/archives/partial"
 	: >"$dir/status" >"$dir/log"
-	apt_for "$1" apt-get update || die "apt-get update: $(tail -n 1 "$dir/log")"
+	apt_for "$1" apt-get update || lacks "apt-get update: $(tail -n 1 "$dir/log")"
 }
 
 # unpack_debs DIR DEB...: unpacks into DIR, where /bin and /lib are those of /usr, as on a system.
@@ -46,7 +52,7 @@ unpack() {
 	local arch=$1 into=$2
 	shift 2
 	mkdir -p "$into.debs"
-	(cd "$into.debs" && apt_for "$arch" apt-get download "$@") || die "apt has no $* for $arch, or cannot fetch it"
+	(cd "$into.debs" && apt_for "$arch" apt-get download "$@") || lacks "apt has no $* for $arch, or cannot fetch it"
 	unpack_debs "$into" "$into.debs"/*.deb
 	rm -rf "$into.debs"
 }
@@ -56,7 +62,7 @@ unpack_all() {
 	local arch=$1 into=$2
 	shift 2
 	apt_for "$arch" apt-get install -y --no-install-recommends --download-only "$@" >/dev/null ||
-		die "apt cannot fetch $* for $arch: $(tail -n 1 "$KERNELS/apt-$arch/log")"
+		lacks "apt cannot fetch $* for $arch: $(tail -n 1 "$KERNELS/apt-$arch/log")"
 	unpack_debs "$into" "$KERNELS/apt-$arch/archives"/*.deb
 	rm -f "$KERNELS/apt-$arch/archives"/*.deb
 }

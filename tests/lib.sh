@@ -7,6 +7,7 @@
 #   is "name" GOT EXPECTED          passes when the two words are equal
 #   skip "name" "reason"            cannot be tested here; a command of ok that exits with 77 is one, its last line the reason
 #   ok_bpf, ok_root                 as ok, but skipped where BPF does not work, or without root
+#   not_in_guest "why" ok ...       that one of these is skipped in an emulated machine (scripts/guest)
 #   finish                          the counts, and an exit status: the last command of a test
 #
 # $W is the whyscale binary of $BUILD (default: build), $PROGS the directory of the test programs, $TMP a directory that is
@@ -108,6 +109,37 @@ finish() {
 	exit
 }
 
+# in_guest: whether this is an emulated machine, of which scripts/guest's first process tells. It is ten times slower than this one,
+# and its processors take turns: each stands still for 1 to 20 ms at any place. So what is asked there is what happened and how
+# often, exactly; of a time only that it is there. Limits that only stop what hangs are longer.
+in_guest() {
+	[ -n "${WHYSCALE_GUEST:-}" ]
+}
+
+if in_guest; then
+	timeout() {
+		local args=()
+		while [[ ${1-} == -* ]]; do
+			args+=("$1")
+			[[ $1 != -k ]] || { args+=("$2") && shift; }
+			shift
+		done
+		command timeout "${args[@]}" $(($1 * 6)) "${@:2}"
+	}
+	export -f timeout # also for the inner shells
+fi
+
+# not_in_guest "why" CHECK "name" COMMAND...: CHECK is ok, ok_bpf, is, ...
+not_in_guest() {
+	local why=$1
+	shift
+	if in_guest; then
+		skip "$2" "$why"
+	else
+		"$@"
+	fi
+}
+
 # need_bpf: whether recording with BPF works here, found by doing it, once; $bpf_why says why not.
 need_bpf() {
 	if [ -z "${bpf_works:-}" ]; then
@@ -163,6 +195,7 @@ not_lost() {
 until_true() {
 	local tries=$(($1 * 50))
 	shift
+	! in_guest || tries=$((tries * 6))
 	until "$@" 2>/dev/null; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1

@@ -16,6 +16,9 @@ CLASSES = ("oncpu runq_preempted runq_wakeup throttled lock gil klock sync io sl
            "untracked").split()
 BLOCKED = "lock gil klock sync io sleep stopped blocked_other".split()
 MS = 1000000
+# In an emulated machine (scripts/guest) a processor may stand still for milliseconds between the kernel's reading of a clock and ours:
+# the two differ, and neither is wrong. Classes, counts and sums are exact there too.
+IN_GUEST = "WHYSCALE_GUEST" in os.environ
 wrong = []
 doubts = []  # what another witness says and may be wrong in: perf, which drops a line now and then, a virtual machine of another language
 
@@ -109,7 +112,7 @@ def check_audit(c):
     for t in c.threads:
         audit = t["audit"]
         allowed = ("ok",) if c.whole else ("ok", "missed")
-        for part in ("switches", "migrations", "time"):
+        for part in ("switches", "migrations") if IN_GUEST else ("switches", "migrations", "time"):
             # who was on a CPU when the recording began and died at its next switch has no first books
             if t["ended"] and "attached" not in c.words or audit["result"] != "none":
                 check(audit[part]["result"] in allowed, "%s: audit of %s: %s", label(t), part, json.dumps(audit[part]))
@@ -119,7 +122,7 @@ def check_audit(c):
             pair = audit["switches"][kind]
             check(pair["ours"] == pair["kernel"], "%s: %s %s", label(t), kind, pair)
     total = c.d["audit"]["time"]
-    check(abs(total["difference_ns"]) <= total["tolerance_ns"] or not c.whole, "the time of all: %s", json.dumps(total))
+    check(IN_GUEST or abs(total["difference_ns"]) <= total["tolerance_ns"] or not c.whole, "the time of all: %s", json.dumps(total))
 
 
 def check_counts(c):
@@ -183,7 +186,7 @@ def check_facts(c):
         time = t["audit"]["time"]
         ours = time["oncpu_ns"]["ours"] + time["runq_ns"]["ours"] - time["steal_ns"]
         theirs = f["cpu_ns"] + f["delay_ns"]
-        check(ours + time["tolerance_ns"] + 20000 >= theirs or missed(t), "%s: on-CPU + run queue %d ns, it had %d", label(t),
+        check(IN_GUEST or ours + time["tolerance_ns"] + 20000 >= theirs or missed(t), "%s: on-CPU + run queue %d ns, it had %d", label(t),
               ours, theirs)
 
 

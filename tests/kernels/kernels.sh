@@ -2,26 +2,67 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The program and its tests under other kernels, each in a virtual machine with four CPUs (scripts/guest): one line per test and
-# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown ..." says which (6.1), KERNEL_TESTS which tests (few; `make test-kernels`: all that tell
-# something there). Not among what tests/run does without names: it takes minutes.
+# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown ..." says which, KERNEL_TESTS which tests; without them the short form, which is a part of `make
+# test`: 6.1 on both architectures, and of the tests what tells most in a minute. `make test-kernels` runs all that tell something
+# there. As many guests run side by side as there are CPUs: each takes one.
 # shellcheck source=tests/lib.sh disable=SC2317
 . "$(dirname "$0")/../lib.sh"
 
-read -ra tests <<<"${KERNEL_TESTS:-ledger test_futex}"
+# The tests of the short form: what differs between kernels and architectures, and on arm64 the counters, of which amd64 has none.
+tests_of() {
+	case ${KERNEL_TESTS:+given}$1 in
+	*-lockdown) echo lacking ;;
+	given*) echo "$KERNEL_TESTS" ;;
+	*-arm64) echo ledger test_counter ;;
+	*) echo ledger test_futex ;;
+	esac
+}
 
-# tested KERNEL: each line that came back is a test of ours.
-tested() {
-	local kernel=$1 status line name build=$BUILD ended='' tests=("${tests[@]}") boot=()
-	[[ $kernel != *-lockdown ]] || boot=(-a lockdown=confidentiality) tests=(lacking)
-	[[ $kernel != *-arm64 || $(uname -m) == aarch64 ]] || build=$BUILD/arm64
-	if [ ! -x "$build/tests/test_counter" ]; then
-		skip "$kernel" "there is no program for it; scripts/cross arm64 tests, or make tests"
+build_of() {
+	case $1/$(uname -m) in
+	*-arm64/x86_64) echo "$BUILD/arm64" ;;
+	*) echo "$BUILD" ;;
+	esac
+}
+
+# Prints why the kernel cannot be tried here; or fetches what it needs.
+why_not() {
+	local build
+	build=$(build_of "$1")
+	if [ ! -x "$build/whyscale" ] || [ ! -d "$build/tests/progs" ]; then
+		echo "there is no program for it; run: scripts/cross arm64 tests, or make tests"
 		return
 	fi
-	"$ROOT/scripts/guest" -b "$build" -t 1500 "${boot[@]}" "${kernel%-lockdown}" tests/kernels/inside.sh "${tests[@]}" >"$TMP/lines" 2>"$TMP/errors" &
-	spawned+=($!)
-	wait $!
+	"$ROOT/scripts/guest" -f "${1%-lockdown}" >"$TMP/fetch" 2>&1 || tail -n 1 "$TMP/fetch"
+}
+
+# start KERNEL: the guest, in the background; kernel_of[its pid] is the kernel.
+declare -A kernel_of
+start() {
+	local tests boot=()
+	[[ $1 != *-lockdown ]] || boot=(-a lockdown=confidentiality)
+	read -ra tests <<<"$(tests_of "$1")"
+	"$ROOT/scripts/guest" -b "$(build_of "$1")" -t $((200 + 500 * ${#tests[@]})) "${boot[@]}" "${1%-lockdown}" tests/kernels/inside.sh "${tests[@]}" \
+		>"$TMP/$1.lines" 2>"$TMP/$1.errors" &
+	kernel_of[$!]=$1
+}
+
+# Ends the guests that still run; with SIGTERM, which scripts/guest passes on to the machine.
+end_all() {
+	local pid
+	for pid in "${!kernel_of[@]}"; do
+		end "$pid"
+	done
+}
+later end_all
+
+# Waits for a guest; each line that came back is a test of ours.
+show_next() {
+	local pid kernel status line name ended=
+	wait -n -p pid "${!kernel_of[@]}"
 	status=$?
+	kernel=${kernel_of[$pid]}
+	unset "kernel_of[$pid]"
 	while IFS= read -r line; do
 		name="$kernel: ${line#* - }"
 		case $line in
@@ -31,24 +72,25 @@ tested() {
 		"not ok - "*) ok "$name" false ;;
 		*) echo "# $line" ;;
 		esac
-	done <"$TMP/lines"
-	[ "$ended" ] || ok "$kernel: every test was run; exit status $status" cat_errors
+	done <"$TMP/$kernel.lines"
+	[ "$ended" ] || ok "$kernel: every test was run; exit status $status" cat_errors "$TMP/$kernel.errors"
 }
 
 cat_errors() {
-	cat "$TMP/errors"
+	cat "$1"
 	return 1
 }
 
-for kernel in ${KERNELS:-6.1}; do
-	case $kernel in
-	*-arm64) machine=qemu-system-aarch64 ;;
-	*) machine=qemu-system-x86_64 ;;
-	esac
-	if ! command -v $machine >/dev/null || ! command -v cpio >/dev/null; then
-		skip "$kernel" "$machine or cpio is not here; run: sudo scripts/setup --kernels"
+for kernel in ${KERNELS:-6.1 6.1-arm64}; do
+	why=$(why_not "$kernel")
+	if [ "$why" ]; then
+		skip "$kernel" "$why"
 		continue
 	fi
-	tested "$kernel"
+	[ ${#kernel_of[@]} -lt "${JOBS:-$(nproc)}" ] || show_next
+	start "$kernel"
+done
+while [ ${#kernel_of[@]} -gt 0 ]; do
+	show_next
 done
 finish

@@ -80,6 +80,13 @@ PYTHON
 }
 ok_bpf "record -g: more than half of the samples are in the function that burns" flamed
 
+# With Python's frames, too: the largest programs that a kernel has to accept.
+python() {
+	options=(-g --python)
+	recorded_once 'True' burn 20
+}
+ok_bpf "record -g --python: the kernel takes its programs" python
+
 # Cycles on a real PMU driver; its other events may be refused, which is said and is no zero.
 cycles() {
 	"$W" record --counters -o "$TMP/k.data" "$PROGS/known" burn 200 >"$TMP/out" 2>&1 || return

@@ -38,7 +38,18 @@ int main(int argc, char **argv)
 			   "S"(0l), [stack] "r"(stack + BYTES / 2)
 			 : "rbx", "rcx", "r11", "memory");
 	return result != 0;
+#elif defined(__aarch64__)
+	register long call __asm__("x8") = SYS_nanosleep;
+	register long result __asm__("x0") = (long)&time;
+	register long rest __asm__("x1") = 0;
+
+	__asm__ volatile("mov x19, sp; mov sp, %[stack]; svc #0; mov sp, x19"
+			 : "+r"(result)
+			 : "r"(call), "r"(rest), [stack] "r"(stack + BYTES / 2)
+			 : "x19", "memory");
+	return result != 0;
 #else
+	(void)time;
 	return 77;
 #endif
 }
