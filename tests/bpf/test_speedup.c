@@ -21,8 +21,8 @@
 #include "analysis/inflation.h"
 #include "base/vec.h"
 #include "cli/calibration.h"
-#include "cli/run_inflation.h"
 #include "explain/finding.h"
+#include "strategy/capacity.h"
 #include "tests/bpf/one_trace.h"
 
 #define TRIES 3
