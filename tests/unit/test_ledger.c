@@ -107,13 +107,13 @@ static const struct {
 	  "400 cpu0 switch u9 A\n",
 	  "A 100-1000 oncpu=600 untracked=300 v=0 i=0\n" },
 	{ "... the kernel's books prove that it was preempted",
-	  "100 cpu0 snap A queued preempted\n"
+	  "100 cpu0 snap A ready preempted\n"
 	  "400 cpu0 switch u9 A\n"
 	  "500 cpu0 switch A/R u9\n",
 	  "A 100-1000 oncpu=100 runq_preempted=800 v=0 i=1\n" },
 	{ "... that it has never run, that its quota is used up",
-	  "100 cpu0 snap A queued new\n"
-	  "100 cpu0 snap B queued throttled\n"
+	  "100 cpu0 snap A ready\n"
+	  "100 cpu0 snap B ready throttled\n"
 	  "400 cpu0 switch u9 A\n"
 	  "400 cpu1 switch u9 B\n",
 	  "A 100-1000 oncpu=600 runq_wakeup=300 v=0 i=0\n"

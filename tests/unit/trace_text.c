@@ -236,10 +236,6 @@ static void put_snap(const struct line *line)
 	flags |= has(line, "oncpu") ? SN_ON_CPU : 0;
 	flags |= has(line, "target") ? SN_TARGET | SN_BLOCKED : 0;
 	flags |= has(line, "blocked") ? SN_BLOCKED : 0;
-	rec.more = has(line, "preempted") ? SM_KNOWN | SM_QUEUED | SM_PREEMPTED :
-		   has(line, "new")       ? SM_KNOWN | SM_QUEUED :
-		   has(line, "throttled") ? SM_KNOWN | SM_QUEUED | SM_THROTTLED :
-					    0;
 	if (flags & SN_BLOCKED)
 		parse_state(line->arg[line->nr - 1], &rec.state, &rec.how);
 	rec.more = (has(line, "known") ? SM_KNOWN : 0) |

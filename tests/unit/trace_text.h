@@ -2,7 +2,7 @@
 /*
  * Traces as text, so that a test case can be read. One event a line, "TIME cpuN EVENT":
  *
- *   100 cpu0 snap A tid=7 oncpu | blocked S:read | target S:read | queued [preempted|new|throttled]
+ *   100 cpu0 snap A tid=7 oncpu | blocked S:read | target S:read | queued
  *   100 cpu0 snap A known oncpu | known blocked S:read | ready [preempted] [throttled]	in a cut trace, with the seq as of now
  *   100 cpu0 fork A > B tid=8
  *   100 cpu0 switch A/S:nanosleep B	prev/state next
