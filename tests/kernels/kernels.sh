@@ -13,7 +13,7 @@ tests_of() {
 	case ${KERNEL_TESTS:+given}$1 in
 	*-lockdown) echo lacking ;;
 	given*) echo "$KERNEL_TESTS" ;;
-	*-arm64) echo ledger test_counter ;;
+	*-arm64) echo ledger pmu test_counter ;;
 	*) echo ledger test_futex ;;
 	esac
 }
@@ -29,6 +29,10 @@ build_of() {
 why_not() {
 	local build
 	build=$(build_of "$1")
+	if [[ $BUILD == */san ]]; then
+		echo "with sanitizers, in an emulated machine, it would take an hour"
+		return
+	fi
 	if [ ! -x "$build/whyscale" ] || [ ! -d "$build/tests/progs" ]; then
 		echo "there is no program for it; run: scripts/cross arm64 tests, or make tests"
 		return
