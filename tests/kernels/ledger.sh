@@ -65,20 +65,21 @@ ok_bpf "10 children that exec: eleven lives" recorded 'len(d["threads"]) >= 11 a
 ok_bpf "every kind of wait has its class" \
 	recorded 'min(all[c] for c in ("sleep", "io", "sync", "lock", "oncpu")) > 0' waits 200
 
+# Of a program that burns for 200 ms; what starts it, which an emulated machine takes as long for, is not looked at.
 options=(-g)
 flamed() {
-	recorded 'True' hogs 200 || return
+	recorded 'True' burn 200 || return
 	"$W" flame --on --folded "$TMP/k.data" >"$TMP/folded" || return
 	"$PY" - "$TMP/folded" <<'PYTHON'
 import sys
 lines = open(sys.argv[1]).read().splitlines()
-inside = sum(int(l.rsplit(" ", 1)[1]) for l in lines if ";do_hogs" in l)
-total = sum(int(l.rsplit(" ", 1)[1]) for l in lines)
-print(inside, "of", total, "ns of samples in do_hogs")
-sys.exit(not inside > total * 0.5)
+inside = sum(int(l.rsplit(" ", 1)[1]) for l in lines if ";do_burn" in l)
+total = sum(int(l.rsplit(" ", 1)[1]) for l in lines if ";main" in l)
+print(inside, "of", total, "ns of samples in main are in do_burn")
+sys.exit(not (inside > 150e6 and inside > total * 0.9))
 PYTHON
 }
-ok_bpf "record -g: more than half of the samples are in the function that burns" flamed
+ok_bpf "record -g: the samples of main are in the function that burns" flamed
 
 # With Python's frames, too: the largest programs that a kernel has to accept.
 python() {
