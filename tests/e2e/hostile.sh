@@ -77,8 +77,8 @@ said() {
 		"$W" record --user "$NAME" true 2>said.9
 	} >out
 	for at in 1 2 3 4 5 6 7 8 9; do
-		status=$(wc -l <said.$at)
-		same "$status" 1 || { cat said.$at; return 1; }
+		status=$(wc -l <said."$at")
+		same "$status" 1 || { cat said."$at"; return 1; }
 	done
 	"$PY" -c 'if True:
 		import sys

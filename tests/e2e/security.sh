@@ -44,13 +44,9 @@ set_id() {
 ok_root "a set-uid or set-gid copy says so and does nothing" set_id
 
 # ---- what a command inherits ----
-plain_fds() {
-	"$PY" -c 'import os; print(sorted(set(os.listdir("/proc/self/fd")) - {"3"}))' "$@"
-}
 fds() {
-	local expected
-	expected=$(plain_fds)
-	same "$("$W" record -o fd.data "$@" -- "$PY" -c 'import os; print(sorted(set(os.listdir("/proc/self/fd")) - {"3"}))' 2>err)" "$expected"
+	local list='import os; print(sorted(set(os.listdir("/proc/self/fd")) - {"3"}))' # without that of the directory
+	same "$("$W" record -o fd.data "$@" -- "$PY" -c "$list" 2>err)" "$("$PY" -c "$list")"
 }
 ok "no open descriptor of ours" fds
 ok_bpf "... with stacks, counters and Python" fds -g --counters --python
@@ -149,16 +145,13 @@ ok "... as the curve" refused pipe.svg sweep -n 1,2 -o pipe.svg -- sh -c 'exit 0
 ok "... as the result" refused pipe.json count c-single --count 1000 --result pipe.json
 ok "... as the trace that is read" refused pipe.data report pipe.data
 mkdir -m 700 mine && ln -sfn mine mine.link && mkdir theirs open && chmod 777 open
-for command in "run c-single --count 1000" "sweep -n 1,2"; do
-	word=${command%% *}
-	# shellcheck disable=SC2086 # words
-	ok "$word --keep through a link" refused mine.link $command --keep mine.link ${command:+$([ "$word" = sweep ] && echo "-- true {n}")}
-	# shellcheck disable=SC2086 # words
-	ok "$word --keep in a directory that all may write to" refused open $command --keep open $([ "$word" = sweep ] && echo "-- true {n}")
-	[ "$(id -u)" -eq 0 ] && chown "$NOBODY" theirs
-	# shellcheck disable=SC2086 # words
-	ok_root "$word --keep in somebody else's directory" refused theirs $command --keep theirs $([ "$word" = sweep ] && echo "-- true {n}")
-done
+[ "$(id -u)" -ne 0 ] || chown "$NOBODY" theirs
+keep() {
+	refused "$1" run c-single --count 1000 --keep "$1" && refused "$1" sweep -n 1,2 --keep "$1" -- true '{n}'
+}
+ok "--keep through a link" keep mine.link
+ok "... in a directory that all may write to" keep open
+ok_root "... in somebody else's directory" keep theirs
 is "... nothing was written there" "$(ls mine open theirs)" "$(printf 'mine:\n\nopen:\n\ntheirs:')"
 
 # Every file that is made is made anew (O_EXCL), or at least not through a link.

@@ -27,7 +27,10 @@ clean() {
 	status=$?
 	grep -vE '^--' memcheck | head -n 40
 	cat err
-	[ "$status" -eq 0 ] && [ -s out ] || { echo "exit status $status"; return 1; }
+	if [ "$status" -ne 0 ] || [ ! -s out ]; then
+		echo "exit status $status"
+		return 1
+	fi
 	grep -q 'ERROR SUMMARY: 0 errors' memcheck || return
 	runs=$((runs + 1))
 	allocations=$((allocations + $(sed -n 's/.*total heap usage: \([0-9,]*\) allocs.*/\1/p' memcheck | tr -d , | tail -n 1)))
