@@ -166,6 +166,35 @@ ok "... so does flame" careful flame --from-folded known.folded -o careful.svg
 ok "... and sweep" careful sweep -n 1,2 --keep careful -o careful-sweep.svg -- sh -c 'exit 0 {n}'
 ok "... and calibrate" careful calibrate --quick
 
+# ---- memory ----
+bounded() {
+	local half limit
+	[[ $BUILD != */san ]] || { echo "not where sanitizers reserve memory"; return 77; }
+	half=$(($(getconf _PHYS_PAGES) * $(getconf PAGESIZE) / 2))
+	(sleep 2 && echo 'a;b 3') | "$W" flame --from-folded - --folded >held.out &
+	sleep 1
+	limit=$(awk '/^Max data size/ { print $4 }' "/proc/$!/limits")
+	wait $! && same "$limit" "$half" && same "$(cat held.out)" 'a;b 3'
+}
+ok "what reads files takes at most half of the memory" bounded
+# From where the program just starts to where it has enough: it never fails in another way than by saying so.
+scarce() {
+	local command kb status failed=0
+	[[ $BUILD != */san ]] || { echo "not where sanitizers reserve memory"; return 77; }
+	for command in report "report --json" explain "flame --folded --off" "diff kernel.data"; do
+		for kb in 700 1000 1500 2000 3000 4000 5000 6000 8000; do
+			# shellcheck disable=SC2086 # words
+			(ulimit -d $kb && exec timeout 20 "$W" $command kernel.data) >out 2>err
+			status=$?
+			[ "$status" -eq 0 ] && continue
+			failed=$((failed + 1))
+			same "$status $(wc -l <err)" "1 1" && grep -q 'memory' err || { echo "$command, $kb kB:"; cat err; return 1; }
+		done
+	done
+	echo "$failed times"
+	[ $failed -ge 5 ]
+}
+
 # ---- addresses of the kernel ----
 record_kernel() {
 	timeout 60 "$W" record -g -o kernel.data -- "$PROGS/klocks" mmap 200 >/dev/null 2>err || { cat err; return 1; }
@@ -198,6 +227,7 @@ outputs() {
 	grep -q schedule k.off.folded && without_addresses k.*
 }
 if need_bpf; then
+	ok "without memory: one sentence, exit status 1" scarce
 	ok "by default no output has one of them" outputs
 	asked() {
 		"$W" report --json --kernel-addresses kernel.data >asked.json && "$W" report --locks --kernel-addresses kernel.data >asked.report &&

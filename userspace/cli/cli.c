@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define WIDTH_DEFAULT 100
@@ -76,6 +77,39 @@ bool cli_print_json(const json_t *json)
 {
 	return json && !json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) &&
 	       putchar('\n') != EOF;
+}
+
+/* Sanitizers reserve more address space than any machine has memory. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(SANITIZED)
+#define BOUNDED false
+#else
+#define BOUNDED true
+#endif
+
+void cli_bound_memory(bool off)
+{
+	static rlim_t before = RLIM_INFINITY;
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	struct rlimit limit;
+
+	if (!BOUNDED || pages <= 0 || page <= 0 || getrlimit(RLIMIT_DATA, &limit))
+		return;
+	if (off) {
+		limit.rlim_cur = before;
+	} else {
+		rlim_t half = (rlim_t)pages * (rlim_t)page / 2;
+
+		before = limit.rlim_cur;
+		if (before != RLIM_INFINITY && before < half)
+			return;
+		limit.rlim_cur = half;
+	}
+	setrlimit(RLIMIT_DATA, &limit);
 }
 
 int cli_width(FILE *out)

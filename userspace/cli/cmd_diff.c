@@ -153,8 +153,10 @@ static int diff_main(int argc, char **argv)
 
 	if (!o)
 		return status;
-	if (cli_parse(&usage, argc, argv, o, &status))
+	if (cli_parse(&usage, argc, argv, o, &status)) {
+		cli_bound_memory(false);
 		status = compare(o, &err) ? cli_fail(&err) : 0;
+	}
 	for (int i = 0; i < 2; i++) {
 		for (size_t k = 0; k < o->side[i].nr; k++)
 			account_free(&o->side[i].account[k]);

@@ -99,7 +99,12 @@ static int show(const struct options *o, const struct explained *e, struct err *
 	};
 
 	struct verified v = {};
-	int r = o->verify ? verify_trace(e, &o->trials, &v, err) : 0;
+	int r = 0;
+
+	if (o->verify) {
+		cli_bound_memory(true);
+		r = verify_trace(e, &o->trials, &v, err);
+	}
 
 	if (r)
 		return r;
@@ -125,6 +130,7 @@ static int explain_main(int argc, char **argv)
 		return CLI_SYSTEM_FAULT;
 	if (!cli_parse(&usage, argc, argv, &o, &status))
 		return status;
+	cli_bound_memory(false);
 	r = explained_make(o.file ?: CLI_DEFAULT_FILE, e, &err);
 	if (!r)
 		r = show(&o, e, &err);

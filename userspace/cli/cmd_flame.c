@@ -360,6 +360,7 @@ static int flame_main(int argc, char **argv)
 
 	if (!cli_parse(&usage, argc, argv, &o, &status))
 		return status;
+	cli_bound_memory(false);
 	return flame(&o);
 }
 

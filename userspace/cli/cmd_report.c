@@ -154,6 +154,7 @@ static int report_main(int argc, char **argv)
 	make_options(table);
 	if (!cli_parse(&usage, argc, argv, &o, &status))
 		return status;
+	cli_bound_memory(false);
 	o.report.width = cli_width(stdout);
 	o.report.colour = cli_colour(stdout);
 	return report(&o);

@@ -85,6 +85,7 @@ static int script_main(int argc, char **argv)
 
 	if (!cli_parse(&usage, argc, argv, &o, &status))
 		return status;
+	cli_bound_memory(false);
 	if (!o.file)
 		o.file = CLI_DEFAULT_FILE;
 	r = trace_open(o.file, &reader, &err);
