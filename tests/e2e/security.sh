@@ -188,11 +188,14 @@ scarce() {
 			status=$?
 			[ "$status" -eq 0 ] && continue
 			failed=$((failed + 1))
-			same "$status $(wc -l <err)" "1 1" && grep -q 'memory' err || { echo "$command, $kb kB:"; cat err; return 1; }
+			if ! same "$status $(wc -l <err)" "1 1" || ! grep -q 'memory' err; then
+				echo "$command, $kb kB: $(cat err)"
+				return 1
+			fi
 		done
 	done
 	echo "$failed times"
-	[ $failed -ge 5 ]
+	[ "$failed" -ge 5 ]
 }
 
 # ---- addresses of the kernel ----

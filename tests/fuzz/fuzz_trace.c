@@ -338,6 +338,8 @@ static size_t change_bytes(uint8_t *data, size_t len, size_t max, size_t at, siz
 	size_t room = max - len + own, now;
 
 	room = room < CHUNK_BYTES - 1 ? room : CHUNK_BYTES - 1;
+	if (!room)
+		return len;
 	memcpy(bytes, data + at + HEAD, own);
 	now = LLVMFuzzerMutate(bytes, own, room);
 	memmove(data + at + HEAD + now, data + at + HEAD + own, len - at - HEAD - own);
