@@ -48,15 +48,17 @@ known() {
 }
 known_once() {
 	rm -f facts books x.data*
-	KNOWN_FACTS=$TMP/facts inside timeout 60 "$W" record -g -o x.data -- "$PROGS/books" books "$PROGS/known" "$@" || return
+	KNOWN_FACTS=$TMP/facts inside timeout 100 "$W" record "${options[@]}" -o x.data -- "$PROGS/books" books "$PROGS/known" "$@" || return
 	py 'assert d["bpf"] and max(tid) < 1000 and all(t["tgid"] < 1000 for t in d["threads"]), list(tid)' || return
 	"$PY" "$ORACLE" "$1" x.json facts books "${@:2}"
 }
+options=()
 ok "burns 60 ms of CPU time: the right thread, its own number" known burn 60
 ok "20 children that exec" known forks 20
 ok "exec in a thread that is not the leader: it takes the leader's number" known exec_thread 30
 ok "the leader exits, another thread goes on" known leader_exits 50
 ok "one pid, two processes" known pid_reuse
+options=(-g)
 ok "threads and a mutex" known mutex 3 10 2000
 
 # The last recording, mutex 3: a leader and three threads in one process, under books.

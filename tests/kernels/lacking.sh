@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # For guests: what only another kernel can lack, or have in another way. With lockdown=confidentiality (kernels.sh's KERNEL-lockdown), what
-# that takes away; else perf_event_paranoid 3 as Debian's kernels have it, and cgroup v2 alone, with a CPU quota.
+# that takes away; else perf_event_paranoid 3 as Debian's kernels have it, cgroup v2 alone, with a CPU quota, and a pid namespace (all of
+# that: tests/e2e/pidns.sh).
 # shellcheck source=tests/lib.sh disable=SC2317,SC2016 # functions are called through ok; single quotes are for the inner shell
 . "$(dirname "$0")/../lib.sh"
 cd "$TMP" || exit 1
@@ -58,6 +59,22 @@ ok "... record falls back to /proc" falls_back "needs root"
 as=()
 ok_bpf "... root is not kept from anything" says maps '^$'
 echo 2 >/proc/sys/kernel/perf_event_paranoid
+
+# ---- a pid namespace ----
+
+numbered() {
+	KNOWN_FACTS=$TMP/facts timeout 100 unshare -p -f --mount-proc --kill-child "$W" record -o x.data "$PROGS/known" exec_thread 30 &&
+		"$W" report --json x.data >x.json && "$PY" -c 'if True:
+		import json
+		d = json.load(open("x.json"))
+		(tid,) = [f["tid"] for f in map(json.loads, open("facts")) if f["role"] == "burn"]
+		print([(t["tid"], t["tgid"], t["comm"]) for t in d["threads"]], tid)
+		assert d["bpf"] and max(t["tid"] for t in d["threads"]) < 10 and [t["tid"] for t in d["threads"]] == [tid, tid]
+		for t in d["threads"]:
+			assert sum(t["ledger"].values()) == t["end_ns"] - t["start_ns"], t
+			assert t["audit"]["switches"]["result"] == t["audit"]["migrations"]["result"] == "ok", t' && rm -f facts
+}
+ok_bpf "in a pid namespace threads have its numbers, through exec, too" not_lost numbered
 
 # ---- cgroup v2 ----
 
