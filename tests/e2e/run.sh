@@ -103,9 +103,16 @@ names = [s["name"] for s in done if s["name"].startswith("py-thread")]
 assert names == ["py-threads", "py-thread-pool"], names
 for name in names:
     s = by[name]
-    f, wall = s["findings"][0], s["wall_ns"]
+    causes, wall = [x["cause"] for x in s["findings"]], s["wall_ns"]
+    assert "gil" in causes, (name, causes)
+    f = s["findings"][causes.index("gil")]
     e = f["evidence"]
-    assert f["cause"] == "gil", (name, [(x["cause"], x["lost_ns"]) for x in s["findings"]])
+    # the largest loss comes first; larger than that of the lock is on a busy machine the time in which other programs had the CPUs
+    crowded = causes[0] != "gil"
+    if crowded:
+        import os, subprocess
+        had = json.loads(subprocess.check_output([os.environ["W"], "report", "--json", "traces/%s.data" % name]))["runq_by"]
+        assert causes[:2] == ["runqueue", "gil"] and had["foreign_ns"] >= 0.5 * had["wait_ns"], (causes, had)
     assert math.isclose(f["lost_ns"], s["stack"]["gil"] * wall, rel_tol=1e-6) and e["gil_ns"] == f["lost_ns"], (f, s["stack"])
     assert f["lost_ns"] <= s["ledger"]["gil"], (f, s["ledger"])
     assert re.fullmatch(r"CPython 3\.\d+'s GIL", e["lock"]) and e["kind"] == "gil", e
@@ -113,23 +120,25 @@ for name in names:
     span = max(w["end_ns"] for w in s["worker"]) - min(w["begin_ns"] for w in s["worker"])
     assert e["gil_handovers"] >= 10 and abs(span / e["gil_handovers"] / 1e6 - e["handover_every_ms"]) < 0.06, (e, span)
     assert 3 <= e["handover_every_ms"] <= 40, e
-    assert e["two_or_more_on_cpu_percent"] < 5 and 20 < e["percent_of_workers_time"] < 51, e
+    assert e["two_or_more_on_cpu_percent"] < 5 and (crowded or 20 < e["percent_of_workers_time"]) and e["percent_of_workers_time"] < 51, e
     assert s["speedup"] < f["bound"] <= 2 and "Without it at most %.2fx" % f["bound"] in f["sentence"], f
     assert e["peer"] == "py-processes" and abs(e["peer_speedup"] - by["py-processes"]["speedup"]) < 0.006, e
     assert "py-processes measured %.2fx" % e["peer_speedup"] in f["sentence"], f
     assert not {x["cause"] for x in s["findings"]} & {"lock", "sync", "serial"}, s["findings"]
 assert not any(x["cause"] in ("gil", "lock", "serial") for n in ("c-threads", "py-processes") for x in by[n]["findings"])
 END
-# Who else has the CPUs can cost more than the lock: then once more.
+# What the CPUs do for others, or take longer for, can cost more than the lock: then once more, unless the first is shown.
 gil_first() {
 	local try
 	for try in 1 2 3 4; do
-		lab --count 30000000 --workers 2 --python "$PY" py-threads py-thread-pool py-processes c-threads || return
+		rm -rf traces
+		lab --count 30000000 --workers 2 --python "$PY" --keep traces py-threads py-thread-pool py-processes c-threads || return
 		py "$(cat gil.py)" && return
 		echo "try $try failed"
 	done
 	return 1
 }
+export W
 ok_bpf "py-threads and py-thread-pool: the GIL is the first finding, with its hand-overs; c-threads has none" gil_first
 
 ok "order and choice are the caller's" lab --count 1000 c-threads c-single
