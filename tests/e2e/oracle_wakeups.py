@@ -95,6 +95,9 @@ def check_path(d, facts, words):
     CPU, which has interrupts and what the hypervisor took in it too, and the time before and after the burning: 5 % and 3 ms.
     """
     path = {t["tid"]: t for t in d["critical_path"]["by_thread"]}
+    ends = {t["tid"]: t["end_ns"] for t in d["threads"]}
+    main, decoy = (threads_by_role(facts, role)[0]["tid"] for role in ("main", "decoy"))
+    check(ends[decoy] < ends[main] - 1 * MS, "the decoy ended at %d, main at %d: it is none", ends[decoy], ends[main])
     for role in ("b", "c", "main"):
         f = threads_by_role(facts, role)[0]
         on = path.get(f["tid"], {"classes": {"oncpu": 0}})["classes"]["oncpu"]

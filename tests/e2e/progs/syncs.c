@@ -25,6 +25,7 @@ static int nothing(void *lock)
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_cond = PTHREAD_COND_INITIALIZER;
 static int queued;
+static long found_empty; /* under queue_lock */
 
 static int cond_put(void *cond)
 {
@@ -37,8 +38,10 @@ static int cond_put(void *cond)
 static int cond_get(void *cond)
 {
 	pthread_mutex_lock(&queue_lock);
-	while (!queued)
+	while (!queued) {
+		found_empty++;
 		pthread_cond_wait(cond, &queue_lock);
+	}
 	queued--;
 	return pthread_mutex_unlock(&queue_lock);
 }
@@ -67,6 +70,7 @@ static void *consumer(void *arg)
 	while (items-- > 0)
 		TALLY(&tally, cond_get(&work_cond));
 	fact_waiter("work_cond", &tally);
+	fact("consumer", ",\"empty\":%ld", found_empty);
 	return NULL;
 }
 
