@@ -79,6 +79,44 @@ static void test_bounds(void **state)
 	findings_free(&all);
 }
 
+/* Who had the CPU: said where it is known and worth words, and it decides on what would help. */
+static void test_others(void **state)
+{
+	static const struct {
+		uint64_t wait_ns, foreign_ns;
+		const char *words, *remedy;
+	} cases[] = {
+		{ 0, 0, NULL, "no more workers than CPUs" },
+		{ 1000, 40, NULL, "no more workers than CPUs" },
+		{ 1000, 250, "had the CPU for 25.0 % of that time", "no more workers than CPUs" },
+		{ 1000, 750, "had the CPU for 75.0 % of that time",
+		  "stop or move the other programs" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct finding *f;
+		struct findings all;
+		struct made m;
+
+		explain_make(&m);
+		m.facts.cpus = 1;
+		m.run.runq_wait_ns = cases[i].wait_ns;
+		m.run.runq_foreign_ns = cases[i].foreign_ns;
+		explain_lose(&m, STACK_RUNQ_PREEMPTED, 400);
+		explain_find(&m, &all);
+		f = explain_the(&all, "runqueue");
+		if (cases[i].words)
+			explain_says(f, cases[i].words);
+		else
+			assert_null(strstr(f->sentence, "no part of the run"));
+		assert_non_null(strstr(f->remedy, cases[i].remedy));
+		assert_int_equal(json_object_get(f->evidence, "other_programs_percent") != NULL,
+				 cases[i].wait_ns > 0);
+		findings_free(&all);
+	}
+}
+
 /* More is saved than the run took (it lies in what came before it), or nothing. */
 static void test_extremes(void **state)
 {
@@ -215,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_bounds),   cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_withheld), cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_moves),    cmocka_unit_test(test_coordinator_alone),
+		cmocka_unit_test(test_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/concurrency.h"
+#include "analysis/runq_who.h"
 #include "base/cleanup.h"
 
 static uint64_t since_epoch(const struct loaded *l, int64_t ns)
@@ -118,6 +119,22 @@ static int take_concurrency(struct experiment *e, const struct concurrency *c)
 	return 0;
 }
 
+/* Who had the CPU while they waited for one. */
+static void take_runq(struct experiment *e, const struct loaded *l,
+		      const struct ledger_window *windows)
+{
+	for (size_t i = 0; l->passes && l->passes->runq_who && i < e->nr; i++) {
+		const struct thread *t = windows[i].owner;
+		const struct runq_split *s;
+
+		if (!t || met_before(windows, i))
+			continue;
+		s = runq_who_thread(l->passes->runq_who, t->serial);
+		e->runq_wait_ns += s ? s->wait_ns : 0;
+		e->runq_foreign_ns += s ? s->part_ns[RUNQ_FOREIGN] : 0;
+	}
+}
+
 /* What listens while the events come. */
 struct listeners {
 	struct concurrency *concurrency;
@@ -138,7 +155,7 @@ static int listen_to(const struct experiment *e, struct loaded *l,
 
 	if (!r)
 		r = worker_pass_new(l->ledger, windows, e->nr, t0, t1, &s->workers, err);
-	return r ? r : load_passes(l, PASS_LOCKS, err);
+	return r ? r : load_passes(l, PASS_LOCKS | PASS_RUNQ_WHO, err);
 }
 
 int experiment_load(struct experiment *e, const char *trace_path, struct err *err)
@@ -163,6 +180,7 @@ int experiment_load(struct experiment *e, const char *trace_path, struct err *er
 	take_workers(e, windows);
 	take_counts(e, windows);
 	experiment_take_totals(e, l);
+	take_runq(e, l, windows);
 	r = worker_pass_finish(s.workers, &e->waits);
 	if (!r)
 		r = take_concurrency(e, s.concurrency);

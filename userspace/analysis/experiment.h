@@ -43,6 +43,8 @@ struct experiment {
 	struct audit_total audit;
 	uint64_t *oncpu_ns; /* [nr + 1]: t0..t1 with exactly k workers on a CPU; NULL without bpf. Owned */
 	struct worker_waits waits; /* all zeros without bpf */
+	/* of the workers' threads, in all their lives: ready without a CPU, and in that, programs that are not recorded had it; 0: not known */
+	uint64_t runq_wait_ns, runq_foreign_ns;
 	uint64_t lost_events;
 	struct load_cost cost;
 	uint64_t instructions, cycles; /* of the whole run, by hardware counters; 0: not counted */

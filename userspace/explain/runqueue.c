@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The workers were ready to run and had no CPU. */
+#include <stdio.h>
+
 #include "explain/lock_words.h"
+
+#define OTHERS_TO_TELL 5.0 /* percent */
 
 /* Where only /proc was read, how a wait began is not known. */
 static int find_unsplit(const struct facts *f, int64_t ns, double share, json_t *evidence,
@@ -34,6 +38,24 @@ static int add_one_more(const struct facts *f, struct finding *ret)
 			   bound);
 }
 
+/* Of that time, in percent, programs that are not part of the run had the CPU; as words where it is worth them. */
+static double by_others(char *words, size_t size, const struct facts *f, json_t *evidence)
+{
+	double percent;
+
+	*words = '\0';
+	if (!f->run->runq_wait_ns)
+		return 0;
+	percent = finding_percent(finding_ratio(f->run->runq_foreign_ns, f->run->runq_wait_ns));
+	evidence_number(evidence, "other_programs_percent", percent);
+	if (percent >= OTHERS_TO_TELL)
+		snprintf(
+			words, size,
+			"; programs that are no part of the run had the CPU for %.1f %% of that time",
+			percent);
+	return percent;
+}
+
 static int find(const struct facts *f, struct finding *ret)
 {
 	int64_t preempted = f->stack->part_ns[STACK_RUNQ_PREEMPTED],
@@ -41,13 +63,10 @@ static int find(const struct facts *f, struct finding *ret)
 	int64_t ns = preempted + wakeup;
 	double share = facts_share(f, ns);
 	bool crowded = f->stack->workers > f->cpus, many = f->stack->workers > 1;
-	const char *remedy =
-		crowded ?
-			"use no more workers than CPUs: more of them only take turns" :
-			"see who had the CPU meanwhile: stop or move the other programs, or raise "
-			"the priority";
 	double after_other = finding_percent(facts_share(f, preempted)),
 	       after_wakeup = finding_percent(facts_share(f, wakeup));
+	char others[100];
+	const char *remedy;
 	json_t *evidence;
 	int r;
 
@@ -59,18 +78,23 @@ static int find(const struct facts *f, struct finding *ret)
 			     finding_percent(share), "preempted_percent", after_other,
 			     "wakeup_percent", after_wakeup, "workers", (int)f->stack->workers,
 			     "cpus", (int)f->cpus);
+	remedy = by_others(others, sizeof(others), f, evidence) < 50 && crowded ?
+			 "use no more workers than CPUs: more of them only take turns" :
+			 "see who had the CPU meanwhile: stop or move the other programs, or raise "
+			 "the priority";
 	if (!f->run->bpf)
 		return find_unsplit(f, ns, share, evidence, remedy, ret);
 	r = finding_make(
 		ret, f, "runqueue", ns, evidence, remedy,
 		"%s: %s ready to run and waited for a CPU for %.1f %% of %s time (%.1f %% after another "
-		"thread was given it, %.1f %% after a wake-up): %zu on %u CPU%s%s.",
+		"thread was given it, %.1f %% after a wake-up): %zu on %u CPU%s%s%s.",
 		f->name, many ? "its workers were" : "its worker was", finding_percent(share),
 		many ? "their" : "its", after_other, after_wakeup, f->stack->workers, f->cpus,
 		f->cpus == 1 ? "" : "s",
-		crowded ?
+		crowded || *others ?
 			"" :
-			"; so others had a CPU meanwhile, or workers stood in one queue while a CPU was free");
+			"; so others had a CPU meanwhile, or workers stood in one queue while a CPU was free",
+		others);
 	return r > 0 ? add_one_more(f, ret) : r;
 }
 
