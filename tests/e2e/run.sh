@@ -8,7 +8,7 @@
 
 cd "$TMP" || exit 1
 cat >check.py <<'END'
-import json, math, re, sys
+import json, math, os, re, sys
 
 CLASSES = ("oncpu runq_preempted runq_wakeup throttled lock gil klock sync io sleep stopped blocked_other "
            "untracked").split()
@@ -125,14 +125,22 @@ for name in names:
     assert e["peer"] == "py-processes" and abs(e["peer_speedup"] - by["py-processes"]["speedup"]) < 0.006, e
     assert "py-processes measured %.2fx" % e["peer_speedup"] in f["sentence"], f
     assert not {x["cause"] for x in s["findings"]} & {"lock", "sync", "serial"}, s["findings"]
-assert not any(x["cause"] in ("gil", "lock", "serial") for n in ("c-threads", "py-processes") for x in by[n]["findings"])
+for n in ("c-threads", "py-processes", "py-process-pool"):
+    causes = [x["cause"] for x in by[n]["findings"]]
+    assert not {"gil", "lock", "klock", "serial"} & set(causes), (n, causes)
+    # nothing, or starting them, or what the CPUs were worth in that run; and what other programs took of them
+    assert causes[0] in ("none", "spawn", "inflation", "runqueue", "imbalance"), (n, causes)
+    f = by[n]["findings"][0]
+    if causes[0] == "inflation" and os.cpu_count() > 1:
+        together = by[n]["inflation_split"]["cpu_time_together"]
+        assert round(together["times"], 2) == f["evidence"]["loop_times_together"], (together, f)
 END
 # What the CPUs do for others, or take longer for, can cost more than the lock: then once more, unless the first is shown.
 gil_first() {
 	local try
 	for try in 1 2 3 4; do
 		rm -rf traces
-		lab --count 30000000 --workers 2 --python "$PY" --keep traces py-threads py-thread-pool py-processes c-threads || return
+		lab --count 30000000 --workers 2 --python "$PY" --keep traces py-threads py-thread-pool py-processes py-process-pool c-threads || return
 		py "$(cat gil.py)" && return
 		echo "try $try failed"
 	done

@@ -48,6 +48,8 @@ static bool plan_cpus(const struct trial_bench *b, enum replay_what what, unsign
 	p->change.cpus = cpus;
 	snprintf(p->what, sizeof(p->what), "on %u CPU%s instead of %u", cpus, cpus == 1 ? "" : "s",
 		 b->facts->replay->cpus);
+	snprintf(p->experiment, sizeof(p->experiment), "the command, limited to %u CPU%s (taskset)",
+		 cpus, cpus == 1 ? "" : "s");
 	return by_replay(b, what, p);
 }
 
@@ -183,6 +185,7 @@ static bool plan_workers(const struct trial_bench *b, struct trial_plan *p)
 	p->change.workers = fewer;
 	snprintf(p->what, sizeof(p->what), "%u worker%s instead of %u", fewer,
 		 fewer == 1 ? "" : "s", b->workers);
+	snprintf(p->experiment, sizeof(p->experiment), "the command, told %u", fewer);
 	alone = fmin(alone, wall);
 	/* what lies outside of the run stays as it was */
 	p->high = speedup(b, as_is - wall + alone + fmax(0, oncpu - alone) / at_once);
@@ -215,6 +218,5 @@ const char *trial_name(size_t i)
 bool trial_plan(size_t i, const struct trial_bench *b, struct trial_plan *ret)
 {
 	*ret = (struct trial_plan){ .change = { .cpus = b->facts->replay->cpus } };
-	snprintf(ret->experiment, sizeof(ret->experiment), "the command so");
 	return trials[i].plan(b, ret);
 }

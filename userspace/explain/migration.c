@@ -4,18 +4,20 @@
  * counts, and no loss; a bound is there where `whyscale calibrate` has measured what a move costs on this machine.
  */
 #include <inttypes.h>
+#include <math.h>
 
 #include "explain/lock_words.h"
 
-/* Worth a sentence: so many in a second of time on a CPU, and at least so many; or so much to be gained. */
+/* Worth a sentence: so many in a second of time on a CPU, and at least so many; or, of more than a few, so much to be gained. */
 #define RATE_MIN 100.0
 #define MIGRATIONS_MIN 100
+#define FEW 10
 #define GAIN_MIN 1.01
 
 static bool worth_it(const struct facts *f, double rate, double bound)
 {
 	return (f->run->migrations >= MIGRATIONS_MIN && rate >= RATE_MIN) ||
-	       bound >= GAIN_MIN * facts_speedup(f);
+	       (f->run->migrations > FEW && bound >= GAIN_MIN * facts_speedup(f));
 }
 
 /* What each costs here, and the limit without them. */
@@ -23,7 +25,7 @@ static int add_cost(const struct facts *f, struct finding *ret)
 {
 	const struct cost_range *cost = &f->replay->move_cost;
 	double bound = finding_hundredths(ret->bound), us = finding_tenths(cost->ns / 1e3),
-	       low_us = finding_tenths(cost->low_ns / 1e3),
+	       low_us = finding_tenths(fmax(0, cost->low_ns) / 1e3),
 	       high_us = finding_tenths(cost->high_ns / 1e3);
 
 	evidence_number(ret->evidence, "cost_us", us);
