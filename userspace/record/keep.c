@@ -132,6 +132,8 @@ static int save(struct recording *rec, const char *path, const json_t *meta, uin
 
 	if (r)
 		return r;
+	/* at the front, too: a file that a full disk cuts off is known for what it is */
+	json_object_set(rec->first_meta, "kept", json_object_get(meta, "kept"));
 	r = trace_writer_save(rec->writer, fd, rec->first_meta, meta, ret_bytes, err);
 	/* what could be written is kept */
 	late = output_commit(&rec->output, &why);
