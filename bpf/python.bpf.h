@@ -112,7 +112,7 @@ __noinline int py_frame(void)
 		return PY_UNREADABLE;
 	id = READ_ONCE(known->id);
 	if (!id || (READ_ONCE(known->check) ^ id) != s->check ||
-	    (unlikely(written_key) && !py_is_seen(id)))
+	    (config.keep && !py_is_written(id)))
 		return PY_NEW_CODE;
 	s->frames[nr].code = id;
 	s->frames[nr].at = at;

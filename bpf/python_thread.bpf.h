@@ -142,6 +142,12 @@ static __always_inline bool py_is_seen(u64 id)
 	return seen && *seen == (id ^ written_key);
 }
 
+/* Likewise for what is known by other means. A function, so that the verifier follows it once. */
+__noinline u32 py_is_written(u64 id)
+{
+	return !written_key || py_is_seen(id);
+}
+
 static __always_inline void py_set_seen(u64 id)
 {
 	u32 i = id & (PY_SEEN - 1);

@@ -428,7 +428,9 @@ static __always_inline u64 kernel_stack(void *ctx, struct stack_scratch *s, stru
 	s->top = (u64)bpf_task_pt_regs(p);
 	s->thought = 0;
 	id = kernel_again(s, key);
-	if (id && (likely(!written_key) || id_is_seen(id))) {
+	if (config.keep)
+		id = id_if_written(id);
+	if (id) {
 		s->more |= CL2_KERNEL_AGAIN;
 		stack_count(STACK_KERNEL_AGAIN, 1);
 		return id;

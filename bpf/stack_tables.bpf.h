@@ -154,6 +154,12 @@ static __always_inline bool id_is_seen(u64 id)
 	return false;
 }
 
+/* An id that is known by other means: itself where its stack is in the part that is kept, else 0. A function, so that the verifier follows it once. */
+__noinline u64 id_if_written(u64 id)
+{
+	return !written_key || id_is_seen(id) ? id : 0;
+}
+
 static __always_inline void id_set_seen(u64 id)
 {
 	struct seen_ids *seen = seen_of(id);

@@ -280,7 +280,9 @@ static __always_inline u64 user_stack_id(struct stack_scratch *s)
 	clear_registers(s, bytes);
 	key = stack_hash(s, user_words(s, bytes));
 	id = known_get(key);
-	if (id && (likely(!written_key) || id_is_seen(id)))
+	if (config.keep)
+		id = id_if_written(id);
+	if (id)
 		return id;
 	id = user_stack_written(s, bytes);
 	if (id)

@@ -151,6 +151,7 @@ static int configure(struct sched *s, struct err *err)
 	alone = sched_sent_wakes_known(btf);
 	bpf_program__set_autoload(s->skel->progs.wake_sent, alone);
 	bpf_program__set_autoload(s->skel->progs.waking, !alone);
+	bpf_program__set_autoload(s->skel->progs.key_frame, env->keep);
 	s->skel->rodata->config.wakeups_alone = alone;
 	s->skel->rodata->config.preempt_count_known = sched_preempt_count(btf, &delta);
 	s->skel->rodata->config.preempt_count_delta = delta;
