@@ -82,6 +82,11 @@ ok "... is well-formed, and its total is B's" "$PY" "$CHECK" out.svg --total 100
 ok "... says what was before" says '"now 100 samples, before 42 samples" in text and v[0]["before"][0] == 42'
 ok "... shows what vanished, with its width" says 'v[0]["width"][0] == 112 and "class=\"box gone\"" in text'
 
+ok "--normalize" "$W" flame --normalize --diff before.folded known.folded -o out.svg
+ok "... both have the same total" says '"now 100 samples, before 100 samples" in text and v[0]["before"][0] == 100'
+# 12 of 42 were gone: 29 of 100, rounded
+ok "... what vanished has its share" says '"scaled to the same total" in text and v[0]["width"][0] == 129'
+
 : >empty.folded
 ok "an empty file" "$W" flame --from-folded empty.folded -o out.svg
 ok "... is a graph that says so" says '"There are no stacks" in text and v[0]["value"] == [0]'
@@ -137,6 +142,7 @@ ok "a folded file is no trace" refused 2 "use --from-folded" known.folded -o out
 echo '{"a": 1}' >some.json
 ok "not one folded line" refused 2 "main;work;read 12" --from-folded some.json
 ok "--diff with one file" refused 2 "--diff A B" --diff known.folded
+ok "--normalize alone" refused 2 "add --diff" --normalize known.folded
 ok "--diff --folded" refused 2 "--folded" --diff before.folded known.folded --folded
 ok "two kinds at once" refused 2 "only one of" --on --off
 ok "--on of a folded file" refused 2 "need a trace" --from-folded known.folded --on

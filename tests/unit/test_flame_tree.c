@@ -260,12 +260,54 @@ static void test_diff(void **state)
 	size_t nr;
 
 	(void)state;
-	assert_int_equal(flame_diff(before, after), 0);
+	assert_int_equal(flame_diff(before, after, false), 0);
 	flame_tree_free(before);
 	assert_stacks(after, "main;a 1/5\nmain;b 2/2\nmain;gone;x 0/10\nmain;new 3\n");
 	nodes = flame_tree_nodes(after, &nr);
 	assert_int_equal(nodes[0].total.value, 6);
 	assert_int_equal(nodes[0].total.before, 17);
+	flame_tree_free(after);
+}
+
+/* A third of each, and not a unit lost: 1000 stacks of 1 were before, 333 are now. */
+static void test_diff_normalized(void **state)
+{
+	static const char *const now[] = { "main;a", NULL }, *const then[] = { "gone", "main;a",
+									       NULL };
+	static const uint64_t now_values[] = { 300 }, then_values[] = { 500, 1000 };
+	struct flame_tree *after = filled(now, now_values), *before = filled(then, then_values);
+	const struct flame_node *nodes;
+	char name[32];
+	size_t nr;
+
+	(void)state;
+	assert_int_equal(flame_diff(before, after, true), 0);
+	assert_stacks(after, "gone 0/100\nmain;a 300/200\n");
+	flame_tree_free(before);
+	flame_tree_free(after);
+
+	assert_int_equal(flame_tree_new(&before), 0);
+	for (int i = 0; i < 1000; i++) {
+		struct flame_frame frame = { .kind = FLAME_USER };
+
+		snprintf(name, sizeof(name), "f%d", i);
+		assert_int_equal(flame_tree_name(before, name, strlen(name), &frame.name), 0);
+		assert_int_equal(flame_tree_add(before, &frame, 1, 1, 1), 0);
+	}
+	flame_tree_finish(before, false);
+	after = filled(now, (const uint64_t[]){ 333 });
+	assert_int_equal(flame_diff(before, after, true), 0);
+	nodes = flame_tree_nodes(after, &nr);
+	assert_int_equal(nodes[0].total.before, 333);
+	flame_tree_free(before);
+	flame_tree_free(after);
+
+	/* nothing to scale by */
+	before = filled(then, then_values);
+	after = filled((const char *const[]){ NULL }, NULL);
+	assert_int_equal(flame_diff(before, after, true), 0);
+	assert_stacks(after, "gone 0/500\nmain;a 0/1000\n");
+	flame_tree_free(before);
 	flame_tree_free(after);
 }
 
@@ -392,11 +434,11 @@ static void test_million(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_merged),  cmocka_unit_test(test_totals),
-		cmocka_unit_test(test_order),   cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_limits),  cmocka_unit_test(test_views),
-		cmocka_unit_test(test_diff),    cmocka_unit_test(test_random),
-		cmocka_unit_test(test_million),
+		cmocka_unit_test(test_merged), cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_order),  cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_limits), cmocka_unit_test(test_views),
+		cmocka_unit_test(test_diff),   cmocka_unit_test(test_diff_normalized),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_million),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

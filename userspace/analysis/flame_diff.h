@@ -8,7 +8,11 @@
 
 #include "analysis/flame_tree.h"
 
-/* `before` must be finished; `after` is finished (in order of names) on return. -ENOMEM, -EOVERFLOW. */
-int flame_diff(const struct flame_tree *before, struct flame_tree *after);
+/*
+ * `before` must be finished; `after` is finished (in order of names) on return. normalize: the values of before are scaled so that their
+ * total is that of after, exactly: each stack's is a difference of two scaled and rounded running sums. Where one of the two has no
+ * value there is nothing to scale. -ENOMEM, -EOVERFLOW.
+ */
+int flame_diff(const struct flame_tree *before, struct flame_tree *after, bool normalize);
 
 #endif

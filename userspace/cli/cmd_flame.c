@@ -21,7 +21,7 @@ struct options {
 	const char *file, *out, *title;
 	const char *diff;      /* the file before; `file` is the one after */
 	const char *folded_in; /* --from-folded's file, which is `file` then */
-	bool folded, unit_given;
+	bool folded, unit_given, normalize;
 	struct flame_source_options source;
 	struct flame_svg svg;
 };
@@ -34,6 +34,7 @@ enum option_key {
 	KEY_FOLDED,
 	KEY_FROM_FOLDED,
 	KEY_DIFF,
+	KEY_NORMALIZE,
 	KEY_INVERTED,
 	KEY_REVERSE,
 	KEY_THREADS,
@@ -61,6 +62,8 @@ static const struct argp_option option_table[] = {
 	  "of a folded file's numbers: samples (default), ns, us, ms, s", 2 },
 	{ "diff", KEY_DIFF, "A B", 0,
 	  "draw B, coloured by what changed since A; each a trace or folded stacks", 2 },
+	{ "normalize", KEY_NORMALIZE, NULL, 0,
+	  "with --diff: scale A to the total of B, as of runs of different lengths", 2 },
 	{ "output", 'o', "FILE", 0,
 	  "where to: NAME.svg or NAME.html, '-' is standard output; default: " DEFAULT_OUTPUT, 3 },
 	{ "folded", KEY_FOLDED, NULL, 0,
@@ -154,6 +157,8 @@ static error_t check_options(struct options *o, struct argp_state *state)
 {
 	if (o->diff && !o->file)
 		return cli_refuse(state, "--diff compares two files: give --diff A B");
+	if (o->normalize && !o->diff)
+		return cli_refuse(state, "--normalize is for a comparison: add --diff A B");
 	if (o->diff && o->folded)
 		return cli_refuse(state, "--diff is drawn: leave out --folded");
 	if (o->folded_in && (!o->source.any_mode || o->source.calls.inlined ||
@@ -218,6 +223,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_DIFF:
 		o->diff = arg;
 		return 0;
+	case KEY_NORMALIZE:
+		o->normalize = true;
+		return 0;
 	case 'o':
 		o->out = arg;
 		return 0;
@@ -267,11 +275,12 @@ static int compare(struct options *o, struct flame_source *after, struct err *er
 			    "one of '%.150s' and '%.150s' is in time and the other in samples: say "
 			    "what with --unit",
 			    o->diff, o->file);
-	if (!r && flame_diff(before.tree, after->tree))
+	if (!r && flame_diff(before.tree, after->tree, o->normalize))
 		r = err_set(err, -ENOMEM, "out of memory");
 	if (!r) {
 		free(after->subtitle);
-		if (asprintf(&after->subtitle, "now: %s; before: %s", o->file, o->diff) < 0)
+		if (asprintf(&after->subtitle, "now: %s; before: %s%s", o->file, o->diff,
+			     o->normalize ? ", scaled to the same total" : "") < 0)
 			after->subtitle = NULL;
 		for (size_t i = 0; i < before.nr_notes; i++)
 			flame_source_note(after, "before: %s", before.notes[i]);
