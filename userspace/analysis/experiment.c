@@ -127,7 +127,7 @@ static void take_runq(struct experiment *e, const struct loaded *l,
 		const struct thread *t = windows[i].owner;
 		const struct runq_split *s;
 
-		if (!t || met_before(windows, i))
+		if (!t || met_before(&windows[i]))
 			continue;
 		s = runq_who_thread(l->passes->runq_who, t->serial);
 		e->runq_wait_ns += s ? s->wait_ns : 0;
