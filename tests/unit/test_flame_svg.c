@@ -200,7 +200,7 @@ static void test_layout_diff(void **state)
 	add(before, "mb", 100); /* b shrank, but it is there */
 	flame_tree_finish(after, false);
 	flame_tree_finish(before, false);
-	assert_int_equal(flame_diff(before, after), 0);
+	assert_int_equal(flame_diff(before, after, false), 0);
 	flame_tree_free(before);
 	assert_int_equal(flame_layout_make(after, 1000, &l), 0);
 	assert_int_equal(l.nr, 7);
