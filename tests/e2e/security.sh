@@ -138,6 +138,7 @@ result_link() {
 		same "$(cat victim)" precious
 }
 ok "count --result through a link, or a hard link" result_link
+ok "... but a device may be one" "$W" count c-single --count 1000 --result /dev/null
 mkfifo pipe.svg pipe.data pipe.json
 ok "a pipe as the trace: refused at once" refused pipe.data record -o pipe.data true
 ok "... as the graph" refused pipe.svg flame --from-folded known.folded -o pipe.svg

@@ -101,7 +101,7 @@ static int fail(const struct err *err, int status)
 	return status;
 }
 
-/* A plain file: a link is not followed, and nobody waits for a pipe's other end. Truncated when it is known what it is. */
+/* A plain file (or a device, as /dev/null): a link is not followed, and nobody waits for a pipe's other end. Truncated when it is known what it is. */
 static int open_result(const char *path)
 {
 	_cleanup_(close_p) int fd = open(
@@ -110,6 +110,8 @@ static int open_result(const char *path)
 
 	if (fd < 0 || fstat(fd, &st))
 		return -1;
+	if (S_ISCHR(st.st_mode))
+		return take_fd(fd);
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1) {
 		errno = EINVAL;
 		return -1;
