@@ -52,10 +52,10 @@ told() {
 	py "$1" 'audit = d["audit"]["switches"]
 		switches = audit["voluntary"]["kernel"] + audit["involuntary"]["kernel"]
 		beyond = sum(one["audit"]["time"]["result"] == "differs" for one in threads)
-		print("# figure: %s: %s switches, %s threads, %.1f s; %s events, %s lost; recorder at most %.1f MB, its maps %.1f MB%s" % (
-			sys.argv[1], format(switches, ","), format(len(threads), ","), d["wall_ns"] / 1e9, format(file["events"], ","),
+		print("# figure: %s%s: %s switches, %s threads, %.1f s; %s events, %s lost; recorder at most %.1f MB, its maps %.1f MB%s" % (
+			sys.argv[1], sys.argv[2], format(switches, ","), format(len(threads), ","), d["wall_ns"] / 1e9, format(file["events"], ","),
 			format(lost["events"], ","), peak["hwm_kb"] / 1024, peak["maps_bytes"] / 2**20,
-			"; times of %d beyond the tolerance" % beyond if beyond else ""))' "$2"
+			"; times of %d beyond the tolerance" % beyond if beyond else ""))' "$2" "$3"
 }
 
 # holds NAME STATUS COMMAND...: it ends with that status, and what was recorded is sound.
@@ -66,7 +66,7 @@ holds() {
 	is "$name: exit status" $? "$status"
 	ok "... nothing lost, or the loss is counted, placed and untracked" sound "$name"
 	ok "... the recorder's memory is bounded" bounded "$name"
-	told "$name" "${*#"$PROGS/"}"
+	told "$name" "${*#"$PROGS/"}" "${options[*]:+ with }${options[*]}"
 }
 
 # ---- much of what the scheduler does ----
@@ -110,6 +110,10 @@ ok "twenty times the processes: no more memory for the recorder" py processes '
 		few = json.load(open(sys.argv[1]))
 		assert peak["hwm_kb"] < few["hwm_kb"] + 4096 and peak["maps_bytes"] == few["maps_bytes"], (few, peak)' \
 	<(recorded few "$PROGS/crowd" processes $((PROCESSES / 20)); cat "$TMP/few.peak")
+
+options=(-g --python --counters)
+holds stacks 7 "$PROGS/crowd" threads 2000
+options=()
 
 # What the kernel charges it for, its BPF maps and what they hold of each thread included, and the trace's page cache.
 charged() {
