@@ -487,6 +487,17 @@ static bool sched_tick(void *state)
 	return bpf_cost_tick(&s->cost, total_runs(s));
 }
 
+/* -a means all that our pid namespace has. */
+static int tell_outside(const struct sched *s, json_t *into)
+{
+	if (s->env->mode != PROBE_ALL || !s->skel->rodata->config.pid_level)
+		return 0;
+	return json_object_set_new(
+		into, "outside",
+		json_pack("{s:s}", "unavailable",
+			  "whyscale ran in a pid namespace of its own (a container)"));
+}
+
 static int sched_meta(void *state, json_t *into)
 {
 	struct sched *s = state;
@@ -497,7 +508,7 @@ static int sched_meta(void *state, json_t *into)
 	drops = json_pack("{s:I,s:I,s:I}", "full", (json_int_t)dropped[DROP_FULL], "storage",
 			  (json_int_t)dropped[DROP_STORAGE], "no_buffer",
 			  (json_int_t)dropped[DROP_NR]);
-	if (!drops || json_object_set_new(into, "drops", drops))
+	if (!drops || json_object_set_new(into, "drops", drops) || tell_outside(s, into))
 		return -ENOMEM;
 	return bpf_cost_report(&s->cost, total_runs(s), cost);
 }

@@ -141,6 +141,7 @@ rivals() {
 		assert all(t["comm"] not in ("rival-outside", "kthreadd") for t in d["threads"]), tid'
 }
 ok "record -a has the namespace's threads, and no other" rivals
+ok "... and says so" bash -c '"$W" report x.data | tr -s "\n " " " | grep -q "limits the rest of the machine.s programs are not among the threads: whyscale ran in a pid namespace"'
 ok "... who is outside and had the CPU is told by name, without a number" py '
 		(rival,) = [o for o in d["runq_by"]["by"] if o["comm"] == "rival-outside"]
 		assert rival["outside"] and rival["pid"] is None and not rival["recorded"], rival

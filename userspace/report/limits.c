@@ -16,6 +16,7 @@ static const struct {
 	{ "klock",
 	  "waits for locks inside the kernel are not told apart: they are `blocked_other`, or in "
 	  "the class of their system call" },
+	{ "outside", "the rest of the machine's programs are not among the threads" },
 	{ "asleep", "waits that began before the recording have no stack" },
 };
 #define NR_LIMITS (sizeof(limits) / sizeof(limits[0]))

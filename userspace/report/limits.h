@@ -12,7 +12,7 @@
 /* A line of the heading for each; none when nothing was missing. */
 void limits_print(const struct loaded *l, const struct report_options *o, FILE *out);
 
-/* {"maps": why, ...}: by the probe's name as in `check`; empty when nothing was missing. A new value, or NULL when out of memory. */
+/* {"maps": why, ...}: by the probe's name as in `check`, or "outside": of -a in a pid namespace; empty when nothing was missing. A new value, or NULL when out of memory. */
 json_t *limits_json(const struct loaded *l);
 
 #endif
