@@ -244,7 +244,10 @@ static void cgroup_row(struct table *t, const struct machine *m)
 			  m->cgroup_v1, *m->cgroup_v1 && *m->cgroup_v2 ? ", " : "",
 			  *m->cgroup_v2 ? "v2 at " : "", m->cgroup_v2);
 	else
-		table_row(t, "CPU quotas", "", "no cgroup with the cpu controller is mounted");
+		table_row(
+			t, "CPU quotas", "",
+			"no cgroup with the cpu controller is mounted: cgroups have no names; what a "
+			"quota takes is seen as `throttled` all the same");
 }
 
 static int show_machine(const struct check *c, struct err *err)
