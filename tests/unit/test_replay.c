@@ -65,6 +65,41 @@ static void make_free(struct made *m)
 
 #define MUTEX_A "addr=4096 owner=1,1,0\n"
 
+/* Runs that several cases look at. */
+#define WAITS_FOR_A_LOCK                                               \
+	"100 cpu0 snap A tid=1 oncpu\n"                                \
+	"100 cpu1 snap B tid=2 oncpu\n"                                \
+	"200 cpu1 futex B " MUTEX_A "200 cpu1 switch B/S:futex idle\n" \
+	"500 cpu0 wake B by A task why=1\n"                            \
+	"510 cpu1 switch idle B\n"                                     \
+	"600 cpu0 switch A/X idle\n"                                   \
+	"900 cpu1 switch B/X idle\n"
+#define AMDAHL_ON_ONE_CPU               \
+	"100 cpu0 snap A tid=1 oncpu\n" \
+	"100 cpu0 task A cpus=1\n"      \
+	"300 cpu0 fork A > B tid=2\n"   \
+	"300 cpu0 task B cpus=1\n"      \
+	"300 cpu0 wakeup B new\n"       \
+	"400 cpu0 switch A/P B\n"       \
+	"500 cpu0 switch B/P A\n"       \
+	"600 cpu0 switch A/P B\n"       \
+	"700 cpu0 switch B/P A\n"       \
+	"800 cpu0 switch A/S:futex B\n" \
+	"900 cpu0 wake A by B task\n"   \
+	"900 cpu0 switch B/X A\n"       \
+	"1000 cpu0 switch A/X idle\n"
+#define THREE_ON_TWO_CPUS                 \
+	"100 cpu0 snap A tid=1 oncpu\n"   \
+	"100 cpu1 snap B tid=2 oncpu\n"   \
+	"100 cpu1 fork B > C tid=3\n"     \
+	"100 cpu1 wakeup C new\n"         \
+	"200 cpu1 switch B/P C\n"         \
+	"300 cpu0 switch A/X idle\n"      \
+	"300 cpu0 migrate B 1 0 queued\n" \
+	"300 cpu0 switch idle B\n"        \
+	"400 cpu0 switch B/X idle\n"      \
+	"400 cpu1 switch C/X idle\n"
+
 static const struct {
 	const char *name;
 	unsigned int cpus;
@@ -73,53 +108,13 @@ static const struct {
 	uint64_t end_ns, measured_ns, expected_ns, least_ns;
 } cases[] = {
 	{ "two threads and a lock: the one waits no more, the other one's work is left", 2,
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "100 cpu1 snap B tid=2 oncpu\n"
-	  "200 cpu1 futex B " MUTEX_A "200 cpu1 switch B/S:futex idle\n"
-	  "500 cpu0 wake B by A task why=1\n"
-	  "510 cpu1 switch idle B\n"
-	  "600 cpu0 switch A/X idle\n"
-	  "900 cpu1 switch B/X idle\n",
-	  REPLAY_LOCK, 900, 800, 500, 500 },
-	{ "the same without I/O: there was none", 2,
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "100 cpu1 snap B tid=2 oncpu\n"
-	  "200 cpu1 futex B " MUTEX_A "200 cpu1 switch B/S:futex idle\n"
-	  "500 cpu0 wake B by A task why=1\n"
-	  "510 cpu1 switch idle B\n"
-	  "600 cpu0 switch A/X idle\n"
-	  "900 cpu1 switch B/X idle\n",
-	  REPLAY_IO, 900, 800, 800, 800 },
+	  WAITS_FOR_A_LOCK, REPLAY_LOCK, 900, 800, 500, 500 },
+	{ "the same without I/O: there was none", 2, WAITS_FOR_A_LOCK, REPLAY_IO, 900, 800, 800,
+	  800 },
 	{ "Amdahl's law: 200 and 100 alone, 600 divided by two CPUs instead of one", 2,
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "100 cpu0 task A cpus=1\n"
-	  "300 cpu0 fork A > B tid=2\n"
-	  "300 cpu0 task B cpus=1\n"
-	  "300 cpu0 wakeup B new\n"
-	  "400 cpu0 switch A/P B\n"
-	  "500 cpu0 switch B/P A\n"
-	  "600 cpu0 switch A/P B\n"
-	  "700 cpu0 switch B/P A\n"
-	  "800 cpu0 switch A/S:futex B\n"
-	  "900 cpu0 wake A by B task\n"
-	  "900 cpu0 switch B/X A\n"
-	  "1000 cpu0 switch A/X idle\n",
-	  REPLAY_ONE_MORE, 1000, 900, 600, 600 },
-	{ "the same with a CPU whenever one is wanted", 2,
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "100 cpu0 task A cpus=1\n"
-	  "300 cpu0 fork A > B tid=2\n"
-	  "300 cpu0 task B cpus=1\n"
-	  "300 cpu0 wakeup B new\n"
-	  "400 cpu0 switch A/P B\n"
-	  "500 cpu0 switch B/P A\n"
-	  "600 cpu0 switch A/P B\n"
-	  "700 cpu0 switch B/P A\n"
-	  "800 cpu0 switch A/S:futex B\n"
-	  "900 cpu0 wake A by B task\n"
-	  "900 cpu0 switch B/X A\n"
-	  "1000 cpu0 switch A/X idle\n",
-	  REPLAY_RUNQUEUE, 1000, 900, 600, 600 },
+	  AMDAHL_ON_ONE_CPU, REPLAY_ONE_MORE, 1000, 900, 600, 600 },
+	{ "the same with a CPU whenever one is wanted", 2, AMDAHL_ON_ONE_CPU, REPLAY_RUNQUEUE, 1000,
+	  900, 600, 600 },
 	{ "a chain of wake-ups moves as a whole: the disk's 200 and 20 of waiting for a CPU behind it",
 	  2,
 	  "100 cpu0 snap A tid=1 oncpu\n"
@@ -205,28 +200,8 @@ static const struct {
 	  "500 cpu1 switch A/X idle\n",
 	  REPLAY_MOVES, 500, 400, 395, 395 },
 	{ "three on two CPUs, each on one: the first and the third share theirs", 2,
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "100 cpu1 snap B tid=2 oncpu\n"
-	  "100 cpu1 fork B > C tid=3\n"
-	  "100 cpu1 wakeup C new\n"
-	  "200 cpu1 switch B/P C\n"
-	  "300 cpu0 switch A/X idle\n"
-	  "300 cpu0 migrate B 1 0 queued\n"
-	  "300 cpu0 switch idle B\n"
-	  "400 cpu0 switch B/X idle\n"
-	  "400 cpu1 switch C/X idle\n",
-	  REPLAY_PINNED, 400, 300, 400, 400 },
-	{ "... without moves: the second one's end alone is no shorter run", 2,
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "100 cpu1 snap B tid=2 oncpu\n"
-	  "100 cpu1 fork B > C tid=3\n"
-	  "100 cpu1 wakeup C new\n"
-	  "200 cpu1 switch B/P C\n"
-	  "300 cpu0 switch A/X idle\n"
-	  "300 cpu0 migrate B 1 0 queued\n"
-	  "300 cpu0 switch idle B\n"
-	  "400 cpu0 switch B/X idle\n"
-	  "400 cpu1 switch C/X idle\n",
+	  THREE_ON_TWO_CPUS, REPLAY_PINNED, 400, 300, 400, 400 },
+	{ "... without moves: the second one's end alone is no shorter run", 2, THREE_ON_TWO_CPUS,
 	  REPLAY_MOVES, 400, 300, 300, 290 },
 	{ "before others: behind them it waited 100 when it lost its CPU, and perhaps the 50 after a wake-up",
 	  1,
