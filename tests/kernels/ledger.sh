@@ -84,7 +84,7 @@ ok_bpf "record -g: the samples of main are in the function that burns" flamed
 # With Python's frames, too: the largest programs that a kernel has to accept.
 python() {
 	options=(-g --python)
-	recorded_once 'True' burn 20
+	recorded_once 'True' burn 50 && "$W" script "$TMP/k.data" | grep -q ' calls about=sample '
 }
 ok_bpf "record -g --python: the kernel takes its programs" python
 
