@@ -18,4 +18,10 @@ bool maps_path_leads_there(const struct mapping *m);
 /* A path by which we find the open file, whose fstat(2) is `st`. False: there is none, as in a container whose root is mounted nowhere here. */
 bool maps_path_here(int fd, const struct stat *st, char ret_path[PATH_MAX]);
 
+/*
+ * Opens the mapped file of a process that has ended, which was in another root directory: by its device and inode, see maps_path.c. A
+ * descriptor to read from, and what fstat(2) says of it; -1: it is not to be had.
+ */
+int maps_path_open_gone(const struct mapping *m, struct stat *ret_stat);
+
 #endif

@@ -183,7 +183,9 @@ int maps_proc_open(const struct mapping *m, struct stat *ret_stat)
 {
 	int fd = open_mapped(m, ret_stat);
 
-	return fd < 0 ? open_named(m, ret_stat) : fd;
+	if (fd < 0)
+		fd = open_named(m, ret_stat);
+	return fd < 0 ? maps_path_open_gone(m, ret_stat) : fd;
 }
 
 static void read_build_id(int fd, struct known_file *file)

@@ -249,6 +249,7 @@ static bool parse_mmap2(const union perf_event *e, size_t end, struct map_event 
 		.dev_major = rec->maj,
 		.dev_minor = rec->min,
 		.inode = rec->ino,
+		.generation = rec->ino_generation,
 	};
 	if (rec->filename[0] == '[' || !strncmp(rec->filename, "//", 2))
 		to->m.offset = 0; /* of no file: it is the address */

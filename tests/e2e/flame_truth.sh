@@ -328,7 +328,18 @@ container_gone() {
 	gone_with_its_root unshare -m sh -c 'cd "a mount" && pivot_root . old && exec /jailed cpu 1'
 }
 
+# Each is gone before it is looked at: alone in a root directory that nobody else has.
+chroot_short() {
+	[ -x root/jailed ] || { echo "no static libc"; return 77; }
+	record -g -F 999 -- sh -c 'for n in 1 2 3 4 5 6 7 8 9 10; do chroot root /jailed cpu 0.01; done' && flame on --on || return
+	cut -c 1-150 on.folded
+	grep -q 'main;burn;work;seventy;turn ' on.folded || return
+	[ "$(findmnt -no FSTYPE -T root)" = ext4 ] || { echo "not ext4"; return 77; }
+	! grep -F '[jailed' on.folded
+}
+
 ok_bpf "a program that was in a chroot, and is gone" chroot_gone
+ok_bpf "... after 10 ms" chroot_short
 ok_bpf "... with libraries of its own" chroot_libraries
 if command -v unshare >/dev/null && command -v pivot_root >/dev/null; then
 	ok_bpf "a program in a mount of its own, and gone" container_gone

@@ -27,6 +27,7 @@ struct mapping {
 	uint64_t offset;      /* in the file, bytes */
 	uint32_t dev_major, dev_minor;
 	uint64_t inode;        /* dev and inode 0: unknown, or no file */
+	uint64_t generation;   /* of the inode, which is used again; 0: unknown. Not in a trace */
 	uint32_t build_id_len; /* 0: unknown */
 	uint8_t build_id[MAPPING_BUILD_ID_MAX];
 	const char *
