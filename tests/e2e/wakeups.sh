@@ -23,7 +23,7 @@ chain_once() {
 
 ok_bpf "a ring of 5 threads, 200 rounds: each wakes the next 200 times" chain ring 5 200
 ok_bpf "a ring of 3 processes, 300 rounds" chain ring 3 300 processes
-ok_bpf "B, C and main after each other, a decoy beside them: the critical path" chain path 50 30 20 40
+ok_bpf "B, C and main after each other, a decoy beside them: the critical path" chain path 50 30 20 10
 
 # perf's sched_waking, recorded around the same run.
 perf_agrees() {

@@ -203,14 +203,19 @@ static void do_ring(int nr, int rounds, bool processes)
 
 static int to_c[2], to_main[2];
 static long burn_ms[4];
+static volatile pid_t path_c_tid;
 
+/* Both that are waited for on the path are seen asleep in their reads before it begins. */
 static void *path_b(void *arg)
 {
+	struct timespec moment = { 0, 200000 };
 	char c = 'b';
 
 	(void)arg;
 	prctl(PR_SET_NAME, "path-b");
 	pin(0);
+	while (!path_c_tid || !asleep(path_c_tid) || !asleep(getpid()))
+		nanosleep(&moment, NULL);
 	burn((uint64_t)burn_ms[0] * MSEC);
 	fact("b", 0);
 	if (write(to_c[1], &c, 1) != 1)
@@ -225,6 +230,7 @@ static void *path_c(void *arg)
 	(void)arg;
 	prctl(PR_SET_NAME, "path-c");
 	pin(0);
+	path_c_tid = own_tid();
 	if (read(to_c[0], &c, 1) != 1)
 		die("read");
 	burn((uint64_t)burn_ms[1] * MSEC);
@@ -244,14 +250,11 @@ static void *path_decoy(void *arg)
 	return NULL;
 }
 
-/* In real time, where that is allowed: whatever else the machine does, the decoy has ended when main has burned. */
 static void do_path(void)
 {
-	struct sched_param before_all = { .sched_priority = 30 };
 	pthread_t b, c, decoy;
 	char token;
 
-	sched_setscheduler(0, SCHED_FIFO, &before_all);
 	if (pipe(to_c) || pipe(to_main))
 		die("pipe");
 	c = start(path_c, NULL);
