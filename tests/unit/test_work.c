@@ -270,6 +270,8 @@ static void test_verdicts(void **state)
 		{ 1.8, 2.0, 2.05, 0, false, VERDICT_HOLDS }, /* the noise that is assumed */
 		{ 1.8, 2.0, 2.2, 0, false, VERDICT_TOO_LOW },
 		{ 1.8, 2.0, 1.5, 0.3, true, VERDICT_HOLDS },
+		{ 1.8, 2.0, 1.0, 2.8, true, VERDICT_HOLDS }, /* as anything would */
+		{ 1.8, 2.0, 0.2, 2.8, true, VERDICT_TOO_HIGH },
 	};
 
 	(void)state;
@@ -285,6 +287,8 @@ static void test_verdicts(void **state)
 		assert_int_equal(one.word, v[i].word);
 		assert_int_equal(strstr(verdict_text(&one, text), "wrong") != NULL,
 				 one.word != VERDICT_HOLDS);
+		assert_int_equal(strstr(text, "differ too much") != NULL,
+				 one.word == VERDICT_HOLDS && v[i].noise > 0.5);
 	}
 }
 

@@ -22,8 +22,12 @@ const char *verdict_text(const struct verdict *v, char buf[VERDICT_TEXT])
 	};
 
 	snprintf(buf, VERDICT_TEXT,
-		 "predicted %.2fx to %.2fx, measured %.2fx (noise %.1f %%%s): %s", v->low, v->high,
-		 v->measured, v->noise * 100, v->noise_known ? "" : ", assumed", words[v->word]);
+		 "predicted %.2fx to %.2fx, measured %.2fx (noise %.1f %%%s): %s%s", v->low,
+		 v->high, v->measured, v->noise * 100, v->noise_known ? "" : ", assumed",
+		 words[v->word],
+		 v->word == VERDICT_HOLDS && v->noise > VERDICT_TELLS_NOTHING ?
+			 ", but the runs differ too much for that to say anything" :
+			 "");
 	return buf;
 }
 

@@ -15,6 +15,8 @@
 #include <stddef.h>
 
 #define VERDICT_NOISE 0.05
+#define VERDICT_TELLS_NOTHING \
+	0.5 /* with more noise than this almost nothing is wrong, and it is said so */
 
 enum verdict_word { VERDICT_HOLDS, VERDICT_TOO_LOW, VERDICT_TOO_HIGH };
 
