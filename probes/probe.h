@@ -81,6 +81,7 @@ struct probe_env {
 	unsigned long long *written_key
 		[MAX_WRITTEN_KEYS]; /* `written_key` of bpf/common.bpf.h, of each object that takes stacks */
 	unsigned int nr_written_keys;
+	uint64_t key_ns;      /* of the last `key`: all threads were told of; CLOCK_MONOTONIC */
 	uint32_t key_serials; /* as of the last `key`: serials up to this were given out */
 	uint64_t key_drops[DROP_NR +
 			   1]; /* likewise: records dropped, and those no buffer could take */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/threads.h"
 #include "probes/bpf_cost.h"
 #include "probes/fewer.h"
@@ -449,6 +450,7 @@ static int sched_key(void *state, struct err *err)
 	for (unsigned int i = 0; i < env->nr_bufs; i++)
 		memset(buf_header(s, i) + 1, 0, BUF_HEADER - sizeof(struct buf_header));
 	r = iterate_to(s->skel->progs.key_frame, "a new beginning", env, err);
+	env->key_ns = monotonic_ns();
 	if (!r)
 		visit_cpus(env);
 	env->key_serials = s->skel->bss->last_serial;

@@ -67,13 +67,16 @@ periods_right='
 			assert t["audit"]["switches"]["result"] in fine and t["audit"]["migrations"]["result"] in fine, t["audit"]
 		stuck, ticker, waiter, holder = (named[n] for n in ("stuck", "ticker", "waiter", "holder"))
 		assert stuck["ledger"]["io"] >= 0.98 * life(stuck) and stuck["switches"]["voluntary"] <= 1, stuck
-		assert ticker["ledger"]["sleep"] > 0.5 * life(ticker), ticker["ledger"]
-		assert abs(ticker["switches"]["voluntary"] - life(ticker) / (20 * ms)) <= 3, (ticker["switches"], life(ticker))
+		assert ticker["ledger"]["sleep"] > 0.2 * life(ticker), ticker["ledger"]
+		# who gets its CPU late does not sleep until a time that is over
+		ticks, late = life(ticker) / (20 * ms), (ticker["ledger"]["runq_wakeup"] + ticker["ledger"]["runq_preempted"]) / (20 * ms)
+		assert ticks - 3 - late <= ticker["switches"]["voluntary"] <= ticks + 3, (ticker["switches"], ticker["ledger"])
 		lock = [l for l in d["locks"] if l["kind"] == "mutex" and "the_lock" in str(l["name"])]
-		assert len(lock) == 1 and lock[0]["waits"] >= life(waiter) // (100 * ms) - 2, d["locks"]
+		behind = sum(t["ledger"][c] for t in (waiter, holder) for c in ("runq_wakeup", "runq_preempted"))
+		assert len(lock) == 1 and lock[0]["waits"] >= life(waiter) // (100 * ms) - 2 - behind // (20 * ms), d["locks"]
 		assert [h["tid"] for h in lock[0]["holders"]][:1] == [int(said["holder"])], lock
-		late = missed * 100 * ms + waiter["ledger"]["runq_wakeup"] + holder["ledger"]["runq_wakeup"] + holder["ledger"]["oncpu"]
-		assert abs(waiter["ledger"]["lock"] - 0.2 * life(waiter)) <= 25 * ms + late, (waiter["ledger"], life(waiter))
+		off = missed * 100 * ms + behind + holder["ledger"]["oncpu"]
+		assert abs(waiter["ledger"]["lock"] - 0.2 * life(waiter)) <= 25 * ms + off, (waiter["ledger"], life(waiter))
 		assert waiter["ledger"]["lock"] == lock[0]["wait_ns"], lock'
 
 kept_periods() {
@@ -164,7 +167,7 @@ hogs() {
 		for t in hogs:
 			l = t["ledger"]
 			assert l["oncpu"] + l["runq_preempted"] + l["runq_wakeup"] == life(t), l
-			assert l["runq_preempted"] >= 0.4 * life(t) and life(t) >= 0.9 * wall, (l, wall)'
+			assert l["runq_preempted"] >= 0.4 * life(t) and life(t) >= 250e6, (l, wall)'
 }
 ok "four threads on one CPU: who was ready when it was cut is so" not_lost hogs
 # what was mapped, and which stacks there are, was told before
@@ -184,7 +187,9 @@ deadlock() {
 		locks = {l["name"].split()[0]: l for l in d["locks"]}
 		assert len(stuck) == 2 and set(locks) == {"first_lock", "second_lock"}, d["locks"]
 		for t in stuck:
-			assert t["ledger"]["lock"] >= 0.95 * life(t) and t["switches"]["voluntary"] <= 1, t
+			# which lock it is is known once all threads are
+			l = t["ledger"]
+			assert l["lock"] + l["sync"] >= 0.95 * life(t) and l["lock"] >= 0.6 * life(t) and t["switches"]["voluntary"] <= 1, t
 		holders = {l["holders"][0]["tid"] for l in d["locks"] if len(l["holders"]) == 1}
 		assert holders == {t["tid"] for t in stuck}, d["locks"]'
 }

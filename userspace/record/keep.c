@@ -82,7 +82,7 @@ static int begin_group(struct recording *rec, struct err *err)
 	if (r)
 		return r;
 	rec->last_round_ns = monotonic_ns();
-	key.from_ns = rec->last_round_ns - rec->env.epoch_ns;
+	key.from_ns = rec->env.key_ns - rec->env.epoch_ns;
 	key.serials = rec->env.key_serials;
 	_Static_assert(sizeof(key.drops) == sizeof(rec->env.key_drops), "the same causes");
 	memcpy(key.drops, rec->env.key_drops, sizeof(key.drops));
