@@ -92,10 +92,10 @@ void locks_on_part(struct locks *k, lock_part_fn fn, void *arg);
 /* Feeds a mapping; all of them before the first event. 0 or -ENOMEM. */
 int locks_mapping(struct locks *k, const struct mapping *m);
 
-/* Each event, before the ledger takes it, and after. 0 or -ENOMEM. Malformed records are ignored (the ledger counts them). */
 /* It is at least that time, without an event. */
 void locks_moment(struct locks *k, uint64_t time_ns);
 
+/* Each event, before the ledger takes it, and after. 0 or -ENOMEM. Malformed records are ignored (the ledger counts them). */
 int locks_before(struct locks *k, const struct trace_event *ev);
 int locks_after(struct locks *k, const struct trace_event *ev);
 

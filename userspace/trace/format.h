@@ -17,6 +17,9 @@
  * META    a JSON object. The first one (right after the header): {program, version, command[], kernel, arch, machine{cpus,
  *         online[]}, clock{epoch_ns, realtime_ns}, target{pid}, started}. The last one: {drops{...}, cost{...}, counters{...},
  *         cgroups{id: path}, exit{...}, ended_ns}. Later keys add to or replace earlier ones.
+ *         Of `record --keep`, both have kept{asked_ns, limit_bytes, began_ns, short}, and, where the recording's beginning was let go
+ *         of, from_ns: every thread that lives then has an EV_SNAP before, and its records in front of that are to be left out;
+ *         serials: how many had been given out.
  *         In counters{}, those with an `index` are the values of EV_COUNTS; else they have a value, or say why they are `unavailable`.
  * EVENTS  records of one CPU (bpf/events.h) in the order they were reserved, turned on their side so that like stands by like:
  *
