@@ -18,7 +18,7 @@ recorded_once() {
 	local condition=$1
 	shift
 	rm -f "$TMP/k.data"
-	timeout 100 "$W" record "${options[@]}" -o "$TMP/k.data" -- "$PROGS/known" "$@" >"$TMP/out" 2>&1 || {
+	timeout 100 "$W" record -o "$TMP/k.data" -- "$PROGS/known" "$@" >"$TMP/out" 2>&1 || {
 		cat "$TMP/out"
 		return 1
 	}
@@ -52,7 +52,6 @@ if not eval(sys.argv[2]):
 PYTHON
 }
 
-options=()
 ok_bpf "two hogs on one CPU: half of it is waiting, times as the kernel's" \
 	recorded '"ok" in times and min(0.5 < t["ledger"]["runq_preempted"] / t["ledger"]["oncpu"] < 2 for t in d["threads"][1:])' hogs 300
 ok_bpf "50 sleeps of 4 ms are sleep" \
@@ -65,42 +64,6 @@ ok_bpf "10 children that exec: eleven lives" recorded 'len(d["threads"]) >= 11 a
 ok_bpf "every kind of wait has its class" \
 	recorded 'min(all[c] for c in ("sleep", "io", "sync", "lock", "oncpu")) > 0' waits 200
 
-# Of a program that burns for 200 ms; what starts it, which an emulated machine takes as long for, is not looked at.
-options=(-g)
-flamed() {
-	recorded 'True' burn 200 || return
-	"$W" flame --on --folded "$TMP/k.data" >"$TMP/folded" || return
-	"$PY" - "$TMP/folded" <<'PYTHON'
-import sys
-lines = open(sys.argv[1]).read().splitlines()
-inside = sum(int(l.rsplit(" ", 1)[1]) for l in lines if ";do_burn" in l)
-total = sum(int(l.rsplit(" ", 1)[1]) for l in lines if ";main" in l)
-print(inside, "of", total, "ns of samples in main are in do_burn")
-sys.exit(not (inside > 150e6 and inside > total * 0.9))
-PYTHON
-}
-ok_bpf "record -g: the samples of main are in the function that burns" flamed
-
-# With Python's frames, too: the largest programs that a kernel has to accept.
-python() {
-	options=(-g --python)
-	recorded_once 'True' burn 50 && "$W" script "$TMP/k.data" | grep -q ' calls about=sample '
-}
-ok_bpf "record -g --python: the kernel takes its programs" python
-
-# Cycles on a real PMU driver; its other events may be refused, which is said and is no zero.
-cycles() {
-	"$W" record --counters -o "$TMP/k.data" "$PROGS/known" burn 200 >"$TMP/out" 2>&1 || return
-	"$W" report "$TMP/k.data" | tr -s '\n ' ' ' | grep -oE 'cycles [0-9a-z]+' >"$TMP/cycles"
-	cat "$TMP/cycles"
-	if ! "$W" check | grep -q '^hardware counters *yes: .*cycles'; then
-		grep -qx 'cycles unavailable' "$TMP/cycles" || return 1
-		echo "this machine counts no cycles, and the report says so"
-		return 77
-	fi
-	[ "$(grep -oE '[0-9]+' "$TMP/cycles")" -gt 1000000 ]
-}
-ok_bpf "cycles are counted" cycles
 # shellcheck disable=SC2016 # expanded by the inner bash
 ok "check names no probe that does not work" bash -c '! "$0" check | grep -E "^(maps|sched|klock|python|irq|sample) +no "' "$W"
 finish
