@@ -155,12 +155,24 @@ ok "... in a directory that all may write to" keep open
 ok_root "... in somebody else's directory" keep theirs
 is "... nothing was written there" "$(ls mine open theirs)" "$(printf 'mine:\n\nopen:\n\ntheirs:')"
 
+# A trace says which command --verify runs.
+foreign_trace() {
+	"$W" record -o verify.data "$PROGS/known" burn 20 && "$W" explain --verify=fewer-cpus verify.data >out || return
+	chown "$NOBODY" verify.data
+	"$W" explain verify.data >out || return
+	! "$W" explain --verify=fewer-cpus verify.data >out 2>err || return
+	cat err
+	same "$(wc -l <err)" 1 && grep -q "belongs to somebody else" err || return
+	cp verify.data copy.data && "$W" explain --verify=fewer-cpus copy.data >out
+}
+ok_root "explain --verify runs no command of somebody else's trace" foreign_trace
+
 # Every file that is made is made anew (O_EXCL), or at least not through a link.
 careful() {
 	command -v strace >/dev/null || { echo "strace is missing"; return 77; }
 	XDG_STATE_HOME=$TMP/state strace -f -qq -o calls -e trace=open,openat,creat "$W" "$@" >out 2>err || { cat err; return 1; }
-	grep -c 'O_CREAT' calls
-	grep -q 'O_CREAT' calls && ! grep 'O_CREAT\|creat(' calls | grep -Ev 'O_EXCL|O_NOFOLLOW|O_TMPFILE'
+	grep -Ec 'O_CREAT|O_TMPFILE' calls
+	grep -Eq 'O_CREAT|O_TMPFILE' calls && ! grep 'O_CREAT\|creat(' calls | grep -Ev 'O_EXCL|O_NOFOLLOW|O_TMPFILE'
 }
 ok "record makes files carefully" careful record -o careful.data true
 ok "... so does flame" careful flame --from-folded known.folded -o careful.svg

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/costs.h"
 #include "cli/trial_run.h"
 #include "cli/verify.h"
+#include "record/output.h"
 
 static char **words_of(const json_t *words)
 {
@@ -18,6 +21,24 @@ static char **words_of(const json_t *words)
 	for (size_t i = 0; argv && i < nr; i++)
 		argv[i] = (char *)(json_string_value(json_array_get(words, i)) ?: "");
 	return argv;
+}
+
+/* What the trace says is run with our rights: then it must be ours, or root's. */
+static int check_owner(const char *path, struct err *err)
+{
+	struct stat st;
+	uid_t uid;
+	gid_t gid;
+
+	output_caller(&uid, &gid);
+	if (stat(path, &st))
+		return err_set(err, -EINVAL, "cannot look at '%s' (%m): name a trace", path);
+	if (!st.st_uid || st.st_uid == uid || st.st_uid == geteuid())
+		return 0;
+	return err_set(err, -EINVAL,
+		       "will not run the command in '%s': the trace belongs to somebody else; if you trust "
+		       "what it runs, copy it (cp) and verify the copy",
+		       path);
 }
 
 static int run_experiments(const struct explained *e, const struct verify_options *o,
@@ -65,6 +86,8 @@ int verify_trace(const struct explained *e, const struct verify_options *o, stru
 			 *e->replay.why ? e->replay.why : "it has no scheduler events");
 	if (*ret->why_not)
 		return 0;
+	if (check_owner(e->path, err))
+		return err->code;
 	argv = words_of(e->words);
 	if (!argv)
 		return err_sys(err, -ENOMEM, "cannot run the command again");
