@@ -4,7 +4,6 @@
  * and, at the end, the kernel's books of what still does.
  */
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sched.h>
@@ -16,22 +15,17 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/threads.h"
 #include "probes/bpf_cost.h"
 #include "probes/fewer.h"
-#include "probes/pid_space.h"
 #include "probes/probe.h"
 #include "probes/python.h"
 #include "probes/refusal.h"
-#include "probes/sample.h"
 #include "probes/sched.h"
-#include "probes/sched_kernel.h"
+#include "probes/sched_config.h"
 #include "sched.skel.h"
 
 /* As in sched.bpf.c. */
-enum { MODE_TARGETS, MODE_ALL };
 enum { TARGET_TGID = 1, TARGET_TID = 2, TARGET_COMMAND = 4 };
-#define NO_SLOT 0xffff
 #define OLD_MAX_BUFFER (2u << 20)
 #define SCHED_TRY_STACK 8192 /* what a recording copies unless told otherwise */
 
@@ -46,84 +40,7 @@ struct sched {
 	uint64_t keys; /* how often sched_key() was called */
 };
 
-static void btf_p(struct btf **btf)
-{
-	btf__free(*btf);
-}
-
 /* ---- loading ---- */
-
-static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct err *err)
-{
-	unsigned int max =
-		sizeof(skel->rodata->config.cpu_slot) / sizeof(skel->rodata->config.cpu_slot[0]);
-
-	if (env->nr_cpus > max)
-		return err_set(err, -E2BIG, "this machine has %u CPUs, whyscale knows up to %u",
-			       env->nr_cpus, max);
-	env->buf_cpu = calloc(env->nr_cpus, sizeof(*env->buf_cpu));
-	if (!env->buf_cpu)
-		return err_sys(err, -ENOMEM, "cannot list the CPUs");
-	skel->rodata->config.every_cpu = true;
-	for (unsigned int cpu = 0; cpu < max; cpu++) {
-		if (cpu < env->nr_cpus && env->online[cpu]) {
-			if (cpu != env->nr_bufs)
-				skel->rodata->config.every_cpu = false;
-			env->buf_cpu[env->nr_bufs] = cpu;
-			skel->rodata->config.cpu_slot[cpu] = env->nr_bufs++;
-		} else {
-			skel->rodata->config.cpu_slot[cpu] = NO_SLOT;
-		}
-	}
-	env->buf_stride = BUF_HEADER + env->buffer_bytes + BUF_SLACK;
-	bpf_map__set_value_size(skel->maps.bufs, env->buf_stride);
-	bpf_map__set_max_entries(skel->maps.bufs, env->nr_bufs);
-	return 0;
-}
-
-/*
- * Entries for the threads that are followed at one time: 16384 (4 MiB), more where half as many threads run already. Those for whom
- * none is free are counted and said.
- */
-static void size_locals(const struct probe_env *env, struct sched_bpf *skel)
-{
-	unsigned int bits = 14;
-
-	if (env->max_threads)
-		bits = __builtin_ctz(env->max_threads);
-	else
-		while (bits < 20 && threads_now() > 1u << bits >> 1)
-			bits++;
-	skel->rodata->config.locals_shift = 32 - bits;
-	bpf_map__set_max_entries(skel->maps.locals, 1u << bits);
-}
-
-static int configure_stacks(const struct probe_env *env, struct sched_bpf *skel)
-{
-	skel->rodata->config.stacks = env->stacks;
-	skel->rodata->config.stack_bytes = env->stack_bytes;
-	skel->rodata->config.stack_rate = env->stack_rate;
-	skel->rodata->config.nmi_writers = env->stacks & STACKS_ON && sample_by_cycles();
-	sample_moving_code((uint64_t *)&skel->rodata->config.moves_low,
-			   (uint32_t *)&skel->rodata->config.moves_size);
-	return sample_size_maps(env, skel->obj);
-}
-
-/* The maps of bpf/counter.bpf.h are not made where no counter is asked for. */
-static int configure_counters(const struct probe_env *env, struct sched_bpf *skel)
-{
-	bool some = env->nr_counters;
-	int r;
-
-	skel->rodata->config.counters = env->nr_counters;
-	skel->rodata->config.counter_cpus = env->nr_cpus;
-	r = bpf_map__set_autocreate(skel->maps.counter_events, some) ||
-	    bpf_map__set_autocreate(skel->maps.counter_marks, some) ||
-	    bpf_map__set_autocreate(skel->maps.counted, some);
-	return r ? -EINVAL :
-		   bpf_map__set_max_entries(skel->maps.counter_events,
-					    some ? env->nr_counters * env->nr_cpus : 1);
-}
 
 static int fill_counters(const struct probe_env *env, const struct sched_bpf *skel, struct err *err)
 {
@@ -134,44 +51,6 @@ static int fill_counters(const struct probe_env *env, const struct sched_bpf *sk
 					 BPF_ANY))
 			return err_sys(err, -errno, "cannot give the counters to the programs");
 	return 0;
-}
-
-static int configure(struct sched *s, struct err *err)
-{
-	struct probe_env *env = s->env;
-	_cleanup_(btf_p) struct btf *btf = sched_kernel_btf(err);
-	int64_t delta;
-	bool alone;
-	int args, r;
-
-	if (!btf)
-		return err->code;
-	args = sched_switch_args(btf);
-	bpf_program__set_autoload(s->skel->progs.switch_with_state, args >= 4);
-	bpf_program__set_autoload(s->skel->progs.switch_without_state, args < 4);
-	alone = sched_sent_wakes_known(btf);
-	bpf_program__set_autoload(s->skel->progs.wake_sent, alone);
-	bpf_program__set_autoload(s->skel->progs.waking, !alone);
-	bpf_program__set_autoload(s->skel->progs.key_frame, env->keep);
-	s->skel->rodata->config.wakeups_alone = alone;
-	s->skel->rodata->config.preempt_count_known = sched_preempt_count(btf, &delta);
-	s->skel->rodata->config.preempt_count_delta = delta;
-	s->skel->rodata->config.epoch_ns = env->epoch_ns;
-	s->skel->rodata->config.data_mask = env->buffer_bytes - 1;
-	s->skel->rodata->config.many_cpus = env->nr_cpus > 64;
-	s->skel->rodata->config.cpus_bytes = (env->nr_cpus + 63) / 64 * 8;
-	s->skel->rodata->config.mode = env->mode == PROBE_ALL ? MODE_ALL : MODE_TARGETS;
-	s->skel->rodata->config.python = env->python;
-	size_locals(env, s->skel);
-	s->skel->rodata->config.keep = env->keep;
-	r = assign_buffers(env, s->skel, err);
-	if (!r && python_size_maps(env, s->skel->obj))
-		r = err_set(err, -EINVAL, "cannot size the maps for Python");
-	if (!r && configure_counters(env, s->skel))
-		r = err_set(err, -EINVAL, "cannot size the maps for counters");
-	if (!r && env->stacks && configure_stacks(env, s->skel))
-		r = err_set(err, -EINVAL, "cannot size the maps for call stacks");
-	return r;
 }
 
 static int load_error(struct err *err, int code)
@@ -244,20 +123,6 @@ static void sched_close(void *state)
 	free(s);
 }
 
-/* The numbers of threads are those of our own pid namespace. */
-static int configure_pids(struct sched *s, struct err *err)
-{
-	struct pid_space space;
-	int r = pid_space_find(&space, err);
-
-	if (r)
-		return r;
-	s->skel->rodata->config.self_tgid = space.tgid;
-	s->skel->rodata->config.pid_level = space.level;
-	s->skel->rodata->config.pid_ns = space.inode;
-	return 0;
-}
-
 static int load(struct sched *s, struct err *err)
 {
 	int r;
@@ -265,9 +130,7 @@ static int load(struct sched *s, struct err *err)
 	s->skel = sched_bpf__open();
 	if (!s->skel)
 		return err_sys(err, -errno, "cannot open the scheduler programs");
-	r = configure(s, err);
-	if (!r)
-		r = configure_pids(s, err);
+	r = sched_configure(s->skel, s->env, err);
 	if (r)
 		return r;
 	refusal_listen();

@@ -35,10 +35,11 @@ static int check_owner(const char *path, struct err *err)
 		return err_set(err, -EINVAL, "cannot look at '%s' (%m): name a trace", path);
 	if (!st.st_uid || st.st_uid == uid || st.st_uid == geteuid())
 		return 0;
-	return err_set(err, -EINVAL,
-		       "will not run the command in '%s': the trace belongs to somebody else; if you trust "
-		       "what it runs, copy it (cp) and verify the copy",
-		       path);
+	return err_set(
+		err, -EINVAL,
+		"will not run the command in '%s': the trace belongs to somebody else; if you trust "
+		"what it runs, copy it (cp) and verify the copy",
+		path);
 }
 
 static int run_experiments(const struct explained *e, const struct verify_options *o,
