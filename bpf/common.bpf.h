@@ -271,23 +271,31 @@ static __always_inline u32 current_who(struct buf *b)
 	return likely(b->h.cur_task == (u64)cur) ? b->h.cur_who : who_of(cur, local_of(cur));
 }
 
-/* Writes the name of an untracked thread when this CPU meets it (again). */
-static __always_inline void name_untracked(struct buf *b, struct task_struct *p, u32 who, u64 now)
+/* A function, so that what it keeps on our stack is soon gone. */
+static __noinline int write_untracked(struct buf *b, struct task_struct *p, u32 who, u64 now)
 {
-	u32 i = who & (SEEN_NR - 1), tgid;
 	struct ev_name *rec;
+	u32 tgid;
 
-	if (!who || b->seen[i] == who)
-		return;
+	if (!b || !p)
+		return 0;
 	tgid = tgid_of(p);
 	rec = RESERVE(b, ev_name);
 	if (!rec)
-		return;
-	b->seen[i] = who;
+		return 0;
+	b->seen[who & (SEEN_NR - 1)] = who;
 	rec->who = who;
 	rec->tgid = tgid ? tgid : WHO_OUTSIDE | p->tgid;
 	bpf_probe_read_kernel(rec->comm, sizeof(rec->comm), p->comm);
 	COMMIT(rec, now, EV_NAME, 0);
+	return 0;
+}
+
+/* Writes the name of an untracked thread when this CPU meets it (again). */
+static __always_inline void name_untracked(struct buf *b, struct task_struct *p, u32 who, u64 now)
+{
+	if (who && b->seen[who & (SEEN_NR - 1)] != who)
+		write_untracked(b, p, who, now);
 }
 
 #endif

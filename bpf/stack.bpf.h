@@ -48,11 +48,10 @@ static __always_inline void user_registers(struct stack_scratch *s, struct task_
 #define HOW_INTERRUPT \
 	0x100 /* an interrupt does it: the user stack of whom it came upon is no cause */
 
-/* The user stack with which p, the current task, entered the kernel. A function, so that what it keeps on our stack is soon gone. */
-static __noinline u64 user_now(struct stack_scratch *s, struct task_struct *p, struct local *l)
+/* The user stack with which p, the current task, entered the kernel. */
+static __always_inline u64 user_now(struct stack_scratch *s, struct task_struct *p,
+				    struct local *l)
 {
-	if (!s || !p || !l)
-		return 0;
 	user_registers(s, p);
 	return user_stack(s, p, l);
 }

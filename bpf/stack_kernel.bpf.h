@@ -136,10 +136,12 @@ static __always_inline void kernel_note_addresses(struct stack_scratch *s, bool 
 }
 
 /* The id of the nr addresses in s->frames, written if they are new; 0: there is no room. */
-static __always_inline u64 kernel_stack_id(struct stack_scratch *s, u32 nr, bool exact)
+__noinline u64 kernel_stack_id(struct stack_scratch *s, u32 nr, u32 exact)
 {
 	u64 id;
 
+	if (!s)
+		return 0;
 	s->frames[nr & (FRAMES_ROUND - 1)] = 0; /* the hash goes by twos */
 	id = kernel_hash(s, nr);
 	if (id_is_seen(id))

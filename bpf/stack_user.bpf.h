@@ -270,12 +270,18 @@ static __always_inline u64 user_stack_written(struct stack_scratch *s, u32 bytes
 	return id;
 }
 
-/* The registers are in s->words. The id of the user stack, written if it is new; 0: it could not be. */
-static __always_inline u64 user_stack_id(struct stack_scratch *s)
+/*
+ * The registers are in s->words. The id of the user stack, written if it is new; 0: it could not be. Not static: so the verifier
+ * looks at it once, and not for each way to it, of which 6.1's finds more than it allows.
+ */
+__noinline u64 user_stack_id(struct stack_scratch *s)
 {
-	u32 bytes = user_copy(s);
+	u32 bytes;
 	u64 key, id;
 
+	if (!s)
+		return 0;
+	bytes = user_copy(s);
 	user_chain(s, bytes);
 	clear_registers(s, bytes);
 	key = stack_hash(s, user_words(s, bytes));
