@@ -77,7 +77,7 @@ test:
 	$(Q)scripts/setup --tests
 	$(Q)$(AS_OWNER) $(MAKE) --no-print-directory $(if $(V),,-s) tests
 	$(Q)$(if $(SAN),,$(AS_OWNER) tests/fuzz/run --build)
-	+$(Q)$(AS_OWNER) $(CROSS) all $(GUEST_TESTS) || [ $$? -eq 77 ]
+	$(Q)$(AS_OWNER) $(CROSS) all $(GUEST_TESTS) || [ $$? -eq 77 ]
 	$(Q)BUILD=$(B) tests/run
 
 test-kernels: tests

@@ -162,7 +162,7 @@ fi
 
 taken "$PROGS/refused" ENOSYS bpf
 ok "no bpf(2): check names it" names sched "built without CONFIG_BPF_SYSCALL"
-ok "... and calls no probe working that needs BPF" names python "needs the probe sched"
+ok "... and calls no probe working that needs BPF" names python "built without CONFIG_BPF_SYSCALL"
 ok "... record falls back" falls_back "built without CONFIG_BPF_SYSCALL"
 
 taken "$PROGS/refused" EPERM bpf,perf_event_open

@@ -205,8 +205,8 @@ def case_stripped_park(c):
 
 def check_runtime(c, name, wakers=None):
     """
-    The waits of one thread inside its language's runtime. Before its first call it may have waited, too: it says how often, and since
-    when. Only the words at which somebody has waited for long are its own: a runtime has inner locks, for microseconds.
+    The waits of one thread inside its language's runtime. Before its first call, and between its calls, it may have waited, too: it
+    says how often, since when, and how long at most. Only the words at which somebody has waited for long are its own: a runtime has inner locks, for microseconds.
     """
     whole(c)
     w, holder = c.of("waiter")[0], c.of("holder")[0]
@@ -217,7 +217,7 @@ def check_runtime(c, name, wakers=None):
     for e in mine:
         check(e["kind"] == "runtime" and e["class"] == "sync", "a %s of class %s", e["kind"], e["class"])
         check(e["name"].startswith("%s runtime (" % name), "name %r", e["name"])
-    early_ns = w["begin_ns"] - t["start_ns"]
+    early_ns = w["begin_ns"] - t["start_ns"] + w.get("between_ns", 0)
     kept = t["switches"]["kept"] + missed(t)
     inner = sum(x["waits"] for e in c.d["locks"] if e not in mine for x in e["waiting"] if x["tid"] == w["tid"])
     if not max(w["calls"], w["waits"] - kept - inner) <= found.waits <= w["waits"] + w["before"]:

@@ -122,8 +122,9 @@ for name in names:
     assert 3 <= e["handover_every_ms"] <= 40, e
     assert e["two_or_more_on_cpu_percent"] < 5 and (crowded or 20 < e["percent_of_workers_time"]) and e["percent_of_workers_time"] < 51, e
     assert s["speedup"] < f["bound"] <= 2 and "Without it at most %.2fx" % f["bound"] in f["sentence"], f
-    assert e["peer"] == "py-processes" and abs(e["peer_speedup"] - by["py-processes"]["speedup"]) < 0.006, e
-    assert "py-processes measured %.2fx" % e["peer_speedup"] in f["sentence"], f
+    assert e["peer"] == {"py-threads": "py-processes", "py-thread-pool": "py-process-pool"}[name], e
+    assert abs(e["peer_speedup"] - by[e["peer"]]["speedup"]) < 0.006, e
+    assert "%s measured %.2fx" % (e["peer"], e["peer_speedup"]) in f["sentence"], f
     assert not {x["cause"] for x in s["findings"]} & {"lock", "sync", "serial"}, s["findings"]
 for n in ("c-threads", "py-processes", "py-process-pool"):
     causes = [x["cause"] for x in by[n]["findings"]]

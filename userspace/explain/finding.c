@@ -120,28 +120,37 @@ double finding_ratio(uint64_t part, uint64_t whole)
 	return whole ? (double)part / (double)whole : 0;
 }
 
-double finding_bound(const struct facts *f, int64_t lost_ns)
+/* No more than `most` times one worker; a speedup that is already beyond stays. */
+static double bounded(const struct facts *f, double bound, double most)
 {
-	double left = 1 - facts_share(f, lost_ns), now = facts_speedup(f);
-	double bound = left > 0 ? now / left : now;
-	double most = f->cpus && f->stack->workers > f->cpus ? f->cpus : (double)f->stack->workers;
+	double now = facts_speedup(f);
 
-	/* No more at once than there are CPUs for; a speedup that is already beyond stays. */
 	if (!f->single && bound > most)
 		bound = most;
 	return bound > now ? bound : now;
 }
 
+double finding_bound(const struct facts *f, int64_t lost_ns)
+{
+	double left = 1 - facts_share(f, lost_ns), now = facts_speedup(f);
+	double workers = (double)f->stack->workers;
+
+	/* no more at once than there are CPUs for */
+	return bounded(f, left > 0 ? now / left : now,
+		       f->cpus && workers > f->cpus ? f->cpus : workers);
+}
+
 double finding_bound_replayed(const struct facts *f, const struct replay_time *without)
 {
 	uint64_t wall_ns = (uint64_t)f->stack->wall_ns;
-	double now = facts_speedup(f), bound;
 
 	if (!f->replay || !f->replay->good || !without->made || f->stack->wall_ns <= 0)
 		return 0;
-	bound = now * (double)wall_ns /
-		(double)replay_of_run(f->replay, wall_ns, without->least_ns);
-	return bound > now ? bound : now;
+	/* a reference that happened to be slow makes no more workers of them */
+	return bounded(f,
+		       facts_speedup(f) * (double)wall_ns /
+			       (double)replay_of_run(f->replay, wall_ns, without->least_ns),
+		       f->baseline_ns ? (double)f->stack->workers : INFINITY);
 }
 
 /* The replay without this cause; NULL: it cannot be left out. */
