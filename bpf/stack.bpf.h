@@ -49,8 +49,7 @@ static __always_inline void user_registers(struct stack_scratch *s, struct task_
 	0x100 /* an interrupt does it: the user stack of whom it came upon is no cause */
 
 /* The user stack with which p, the current task, entered the kernel. */
-static __always_inline u64 user_now(struct stack_scratch *s, struct task_struct *p,
-				    struct local *l)
+static __always_inline u64 user_now(struct stack_scratch *s, struct task_struct *p, struct local *l)
 {
 	user_registers(s, p);
 	return user_stack(s, p, l);
