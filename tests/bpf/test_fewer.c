@@ -70,7 +70,7 @@ static int group_setup(void **state)
 static struct record_result record_refused(const char *name, int times, unsigned int stacks,
 					   bool python)
 {
-	char *argv[] = { one_prog("stacks"), "mutex", "3", NULL };
+	char *argv[] = { one_prog("known"), "pingpong", "200", NULL };
 	struct record_options opts = {
 		.what = RECORD_COMMAND, .argv = argv, .stacks = stacks, .python = python
 	};

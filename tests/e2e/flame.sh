@@ -132,9 +132,11 @@ not_marked() {
 
 ok_bpf "stacks that are whole are not marked" not_marked
 
-# java OPTION...: Burn.
+# java OPTION...: Burn. Its methods are compiled before their first call: interpreted ones have no names, and how long they are depends on
+# how often they were called.
 java_burn() {
-	record -F 999 -- java -XX:+PreserveFramePointer -XX:CompileCommand=quiet '-XX:CompileCommand=dontinline,Burn.*' "$@" \
+	record -F 999 -- java -XX:+PreserveFramePointer -XX:CompileCommand=quiet '-XX:CompileCommand=dontinline,Burn.*' \
+		-Xcomp '-XX:CompileCommand=compileonly,Burn.*' "$@" \
 		-cp "$TMP/java" Burn 2 && folded on
 }
 
