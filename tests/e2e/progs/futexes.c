@@ -27,6 +27,7 @@
 #define NR_FUTEX_WAIT 455
 #define OP_LOCK_PI2 13
 #define SIZE_U32 2
+#define LIMIT_MS 100 /* no call may find its time limit behind it already: an emulated machine stands still for 20 ms at times */
 
 enum why { WOKEN = 1, TIMEOUT, SIGNAL };
 
@@ -155,7 +156,7 @@ static struct timespec later(clockid_t clock, long ms)
 static void wait_for(const char *name, uint32_t op, enum why why, clockid_t clock)
 {
 	struct word *w = next_word(7 + nr_words);
-	struct timespec ts = later(clock, 5);
+	struct timespec ts = later(clock, LIMIT_MS);
 	bool private = op & FUTEX_PRIVATE_FLAG;
 	uint32_t val = w->word;
 
@@ -168,7 +169,7 @@ static void wait_for(const char *name, uint32_t op, enum why why, clockid_t cloc
 static void lock_pi(const char *name, uint32_t op, enum why why, clockid_t clock)
 {
 	struct word *w = next_word(0);
-	struct timespec ts = later(clock, 5);
+	struct timespec ts = later(clock, LIMIT_MS);
 
 	begin(HOLD_PI, w, op);
 	if (why == TIMEOUT)
@@ -181,7 +182,7 @@ static void lock_pi(const char *name, uint32_t op, enum why why, clockid_t clock
 static void requeue_pi(void)
 {
 	struct word *w = next_word(99), *pi = next_word(0);
-	struct timespec ts = later(CLOCK_MONOTONIC, 5);
+	struct timespec ts = later(CLOCK_MONOTONIC, LIMIT_MS);
 
 	syscall(SYS_futex, &w->word, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 99, &ts, &pi->word, 0);
 	told(w, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 99, FLAG_TIMEOUT, TIMEOUT, "requeue_pi");
@@ -191,7 +192,7 @@ static void waitv(const char *name, uint32_t flags, enum why why)
 {
 	struct word *a = next_word(5), *b = next_word(6);
 	struct waitv v[2] = { { 5, (uintptr_t)a, flags, 0 }, { 6, (uintptr_t)b, flags, 0 } };
-	struct timespec ts = later(CLOCK_MONOTONIC, 5);
+	struct timespec ts = later(CLOCK_MONOTONIC, LIMIT_MS);
 	long r;
 
 	begin(why == TIMEOUT ? REST : flags & FUTEX_PRIVATE_FLAG ? WAKE : WAKE_SHARED, b, flags);
@@ -204,7 +205,7 @@ static void waitv(const char *name, uint32_t flags, enum why why)
 static void futex2(const char *name, uint32_t flags, enum why why)
 {
 	struct word *w = next_word(11);
-	struct timespec ts = later(CLOCK_MONOTONIC, 5);
+	struct timespec ts = later(CLOCK_MONOTONIC, LIMIT_MS);
 	long r;
 
 	begin(why == TIMEOUT ? REST : flags & FUTEX_PRIVATE_FLAG ? WAKE : WAKE_SHARED, w, flags);
