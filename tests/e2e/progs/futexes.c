@@ -27,7 +27,8 @@
 #define NR_FUTEX_WAIT 455
 #define OP_LOCK_PI2 13
 #define SIZE_U32 2
-#define LIMIT_MS 100 /* no call may find its time limit behind it already: an emulated machine stands still for 20 ms at times */
+#define LIMIT_MS \
+	100 /* no call may find its time limit behind it already: an emulated machine stands still for 20 ms at times */
 
 enum why { WOKEN = 1, TIMEOUT, SIGNAL };
 
