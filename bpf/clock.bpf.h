@@ -30,6 +30,19 @@ static __always_inline u64 rq_clock(struct task_struct *p)
 	return p->se.cfs_rq->rq->clock;
 }
 
+/* What a switch wants of its run queue: each look behind a pointer of the kernel's costs the verifier's check of the address. */
+struct rq_read {
+	struct rq *rq;
+	u64 clock, steal;
+};
+
+static __always_inline struct rq_read read_rq(struct task_struct *p)
+{
+	struct rq *rq = p->se.cfs_rq->rq;
+
+	return (struct rq_read){ rq, rq->clock, rq_steal(rq) };
+}
+
 static __always_inline void clock_compare(struct buf *b, u64 rq_ns, s64 ahead)
 {
 	u64 window = rq_ns - b->h.clock_window;

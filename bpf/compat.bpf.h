@@ -38,9 +38,9 @@ static __always_inline bool steal_known(void)
 	return bpf_core_field_exists(((struct rq *)0)->prev_steal_time_rq);
 }
 
-static __always_inline u64 rq_steal(struct task_struct *p)
+static __always_inline u64 rq_steal(struct rq *rq)
 {
-	return steal_known() ? p->se.cfs_rq->rq->prev_steal_time_rq : 0;
+	return steal_known() ? rq->prev_steal_time_rq : 0;
 }
 
 /* 6.2 lets a program look at any address as at a type (a35b9af4ec2c): a plain load instead of a helper's checked copy. */

@@ -28,23 +28,22 @@ static __always_inline bool stays_queued(struct task_struct *p)
 }
 
 static __always_inline u64 switch_time(struct buf *b, struct task_struct *prev,
-				       struct task_struct *next)
+				       struct task_struct *next, u64 rq_ns)
 {
 	if (unlikely(stays_queued(prev) || !next->pid))
-		return clock_exact(b, rq_clock(prev));
-	return clock_of(b, rq_clock(prev));
+		return clock_exact(b, rq_ns);
+	return clock_of(b, rq_ns);
 }
 
 /*
  * A CPU that looks for work elsewhere lets go of its run queue meanwhile: another one may put p there, read that clock, and tell of it
  * a little later. What is told of p stays in its order.
  */
-static __always_inline u64 not_before(struct buf *b, struct task_struct *p, const struct local *l,
-				      u64 now)
+static __always_inline u64 not_before(struct buf *b, const struct local *l, u64 rq_ns, u64 now)
 {
 	if (likely(now > l->told_ns))
 		return now;
-	now = clock_exact(b, rq_clock(p));
+	now = clock_exact(b, rq_ns);
 	if (now <= l->told_ns)
 		b->h.last = now = l->told_ns + 1;
 	return now;
@@ -56,7 +55,8 @@ struct leave {
 
 /* What prev's record says, and what is kept of it until it comes back. */
 static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struct task_struct *p,
-					      struct local *l, u32 state, u64 steal, u64 now)
+					      struct local *l, u32 state, const struct rq_read *r,
+					      u64 now)
 {
 	struct leave out = { preempt ? SW_PREEMPT : 0, 0, state & 0xff };
 
@@ -65,11 +65,11 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 			write_missed_in(b, p, l, now);
 		forget_moves(l);
 		wait_end(l, b, bpf_get_smp_processor_id());
-		l->steal_mark = steal;
+		l->steal_mark = r->steal;
 		l->uncharged_mark = 0;
 	}
 	l->seq++;
-	l->steal_ns += steal - l->steal_mark;
+	l->steal_ns += r->steal - l->steal_mark;
 	l->delay_ns = p->sched_info.run_delay;
 	l->pcount = p->sched_info.pcount;
 	out.how = how_of(p, l);
@@ -79,7 +79,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 			    (p->__state ? SWR_NOT_RUNNING : 0);
 		/* run_delay will not have the wait that begins, from that clock on or not */
 		if (unlikely(p->__state))
-			check_left(b, p, l, now);
+			check_left(b, p, l, r, now);
 		l->nivcsw = p->nivcsw;
 		if (task_throttled(p))
 			out.flags |= SW_THROTTLED;
@@ -94,7 +94,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 		out.flags |= (in_iowait(p) ? SW_IOWAIT : 0) | (state & TASK_FROZEN ? SW_FROZEN : 0);
 		l->state = LOCAL_BLOCKED;
 		l->preempted = false;
-		check_left(b, p, l, now);
+		check_left(b, p, l, r, now);
 		l->futex = is_futex_wait(EV_HOW_NR(out.how)) && state & TASK_INTERRUPTIBLE &&
 			   !task_compat(p);
 		if (unlikely(l->klock)) {
@@ -181,23 +181,24 @@ static __noinline int switch_with_other(void *ctx, struct switching *s)
 {
 	struct local *from = s->from, *to = s->to;
 	struct leave out = {};
-	u64 steal, now;
+	struct rq_read r;
+	u64 now;
 
 	if (!from) {
 		barrier(); /* else the compiler makes one test of two pointers, which the verifier forbids */
 		if (!to && s->prev->pid && s->next->pid && !someone_waits(s->b))
 			return 0;
 	}
-	steal = rq_steal(s->prev);
-	now = switch_time(s->b, s->prev, s->next);
+	r = read_rq(s->prev);
+	now = switch_time(s->b, s->prev, s->next, r.clock);
 	if (to)
-		now = not_before(s->b, s->prev, to, now);
+		now = not_before(s->b, to, r.clock, now);
 	if (from)
-		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, steal, now);
+		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, &r, now);
 	else
 		name_untracked(s->b, s->prev, prev_who(s), now);
 	if (to)
-		get_cpu(s->b, s->next, to, steal, now);
+		get_cpu(s->b, s->next, to, r.steal, now);
 	else
 		name_untracked(s->b, s->next, s->b->h.cur_who, now);
 	if (from)
@@ -214,7 +215,8 @@ static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct
 {
 	struct switching s = { .prev = prev, .next = next, .state = state, .preempt = preempt };
 	struct leave out;
-	u64 steal, now;
+	struct rq_read r;
+	u64 now;
 
 	s.from = local_of(prev);
 	s.to = local_of(next);
@@ -230,10 +232,11 @@ static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct
 	if (likely(s.from)) {
 		barrier();
 		if (likely(s.to)) {
-			steal = rq_steal(prev);
-			now = not_before(s.b, prev, s.to, switch_time(s.b, prev, next));
-			out = leave_cpu(s.b, preempt, prev, s.from, state, steal, now);
-			get_cpu(s.b, next, s.to, steal, now);
+			r = read_rq(prev);
+			now = not_before(s.b, s.to, r.clock,
+					 switch_time(s.b, prev, next, r.clock));
+			out = leave_cpu(s.b, preempt, prev, s.from, state, &r, now);
+			get_cpu(s.b, next, s.to, r.steal, now);
 			stacks_at_switch(ctx, prev, s.from, now, 2);
 			counters_at_switch(s.b, prev, s.from, next, now);
 			write_switch(&s, &out, now);
@@ -268,7 +271,7 @@ static __always_inline void write_wake(void *ctx, struct buf *b, struct task_str
 				       struct local *l, u32 cpu, u32 flags, bool enqueued)
 {
 	struct ev_wake *rec;
-	u64 now, why, bits;
+	u64 now, why, bits, rq_ns;
 	bool futex;
 
 	stacks_at_wake(ctx, b);
@@ -283,9 +286,12 @@ static __always_inline void write_wake(void *ctx, struct buf *b, struct task_str
 	bits = (u16)READ_ONCE(l->seq) | cpu << 16 | why << 32;
 	barrier_var(bits);
 	/* not before the stacks that go with it */
-	now = enqueued && cpu == bpf_get_smp_processor_id() && !(config.stacks & STACKS_WAKE) ?
-		      not_before(b, p, l, clock_of(b, rq_clock(p))) :
-		      record_time(b);
+	if (enqueued && cpu == bpf_get_smp_processor_id() && !(config.stacks & STACKS_WAKE)) {
+		rq_ns = rq_clock(p);
+		now = not_before(b, l, rq_ns, clock_of(b, rq_ns));
+	} else {
+		now = record_time(b);
+	}
 	*(u64 *)&rec->seq = enqueued ? bits | queued_bits(b, p, now) : bits;
 	rec->wakee = l->serial;
 	rec->waker = current_who(b);

@@ -101,7 +101,7 @@ static __always_inline void snap(struct buf *b, struct task_struct *p, struct lo
 		write_books(b, p, l, BK_FIRST, record_time(b));
 	else
 		l->books = BK_FIRST;
-	l->steal_mark = rq_steal(p);
+	l->steal_mark = rq_steal(p->se.cfs_rq->rq);
 }
 
 SEC("iter/task")

@@ -333,10 +333,9 @@ static __always_inline u64 uncharged_mark(struct task_struct *p)
  * have left out; the run queue's two clocks differ by what neither p nor anybody else is charged for.
  */
 static __always_inline void check_left(struct buf *b, struct task_struct *p, const struct local *l,
-				       u64 now)
+				       const struct rq_read *r, u64 now)
 {
-	struct rq *rq = p->se.cfs_rq->rq;
-	s64 ns = now - b->h.clock_ahead - rq->clock + rq->clock_task - p->se.exec_start;
+	s64 ns = now - b->h.clock_ahead - r->clock + r->rq->clock_task - p->se.exec_start;
 
 	if (likely(l->uncharged_mark))
 		ns += uncharged_mark(p) - l->uncharged_mark;
