@@ -88,15 +88,21 @@ static __always_inline struct buf *buf_of(u32 cpu)
 	return bpf_map_lookup_elem(&bufs, &slot);
 }
 
-static __always_inline struct buf *buf_here(void)
+/* For the running program, on this CPU. */
+static __always_inline struct buf *buf_at(u32 cpu)
 {
-	struct buf *b = buf_of(bpf_get_smp_processor_id());
+	struct buf *b = buf_of(cpu);
 
 	if (unlikely(!b))
 		__sync_fetch_and_add(&dropped_no_buffer, 1);
 	else
 		b->h.runs++;
 	return b;
+}
+
+static __always_inline struct buf *buf_here(void)
+{
+	return buf_at(bpf_get_smp_processor_id());
 }
 
 /* Whether a tracked thread waits on its CPU's run queue. */

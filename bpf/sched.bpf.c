@@ -54,9 +54,9 @@ struct leave {
 };
 
 /* What prev's record says, and what is kept of it until it comes back. */
-static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struct task_struct *p,
-					      struct local *l, u32 state, const struct rq_read *r,
-					      u64 now)
+static __always_inline struct leave leave_cpu(struct buf *b, u32 cpu, bool preempt,
+					      struct task_struct *p, struct local *l, u32 state,
+					      const struct rq_read *r, u64 now)
 {
 	struct leave out = { preempt ? SW_PREEMPT : 0, 0, state & 0xff };
 
@@ -64,7 +64,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 		if (l->state != LOCAL_UNKNOWN)
 			write_missed_in(b, p, l, now);
 		forget_moves(l);
-		wait_end(l, b, bpf_get_smp_processor_id());
+		wait_end(l, b, cpu);
 		l->steal_mark = r->steal;
 		l->uncharged_mark = 0;
 	}
@@ -89,7 +89,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 			out.how = EV_NO_SYSCALL;
 		l->state = LOCAL_QUEUED;
 		l->preempted = true;
-		wait_begin(l, b, bpf_get_smp_processor_id(), bpf_get_smp_processor_id());
+		wait_begin(l, b, cpu, cpu);
 	} else {
 		out.flags |= (in_iowait(p) ? SW_IOWAIT : 0) | (state & TASK_FROZEN ? SW_FROZEN : 0);
 		l->state = LOCAL_BLOCKED;
@@ -109,7 +109,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, bool preempt, struc
 	return out;
 }
 
-static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct local *l,
+static __always_inline void get_cpu(struct buf *b, u32 cpu, struct task_struct *p, struct local *l,
 				    u64 steal, u64 now)
 {
 	if (unlikely(l->state == LOCAL_BLOCKED))
@@ -121,20 +121,20 @@ static __always_inline void get_cpu(struct buf *b, struct task_struct *p, struct
 			     p->sched_info.last_queued ?
 				     now - b->h.clock_ahead - p->sched_info.last_queued :
 				     0);
-	wait_end(l, b, bpf_get_smp_processor_id());
+	wait_end(l, b, cpu);
 	l->waking_cpu = 0;
 	l->state = LOCAL_ON_CPU;
 	l->steal_mark = steal;
 	l->uncharged_mark = uncharged_mark(p);
 }
 
-static __always_inline void after_switch(struct buf *b, struct task_struct *p, struct local *l,
-					 u32 state, u64 now)
+static __always_inline void after_switch(struct buf *b, u32 cpu, struct task_struct *p,
+					 struct local *l, u32 state, u64 now)
 {
 	if (unlikely(state & TASK_DEAD)) {
 		write_books(b, p, l, BK_DEAD, now);
 		counters_total(b, p, l, now);
-		wait_end(l, b, bpf_get_smp_processor_id());
+		wait_end(l, b, cpu);
 		local_release(p);
 		return;
 	}
@@ -151,7 +151,7 @@ struct switching {
 	struct buf *b;
 	struct task_struct *prev, *next;
 	struct local *from, *to; /* NULL: not ours */
-	u32 state;
+	u32 state, cpu;
 	bool preempt;
 	u32 prev_was; /* in a pid namespace: as whom prev got the CPU, 0: not known; when it ends it has no number any more */
 };
@@ -194,11 +194,11 @@ static __noinline int switch_with_other(void *ctx, struct switching *s)
 	if (to)
 		now = not_before(s->b, to, r.clock, now);
 	if (from)
-		out = leave_cpu(s->b, s->preempt, s->prev, from, s->state, &r, now);
+		out = leave_cpu(s->b, s->cpu, s->preempt, s->prev, from, s->state, &r, now);
 	else
 		name_untracked(s->b, s->prev, prev_who(s), now);
 	if (to)
-		get_cpu(s->b, s->next, to, r.steal, now);
+		get_cpu(s->b, s->cpu, s->next, to, r.steal, now);
 	else
 		name_untracked(s->b, s->next, s->b->h.cur_who, now);
 	if (from)
@@ -206,7 +206,7 @@ static __noinline int switch_with_other(void *ctx, struct switching *s)
 	counters_at_switch(s->b, s->prev, from, to ? s->next : NULL, now);
 	write_switch(s, &out, now);
 	if (from)
-		after_switch(s->b, s->prev, from, s->state, now);
+		after_switch(s->b, s->cpu, s->prev, from, s->state, now);
 	return 0;
 }
 
@@ -220,7 +220,8 @@ static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct
 
 	s.from = local_of(prev);
 	s.to = local_of(next);
-	s.b = buf_here();
+	s.cpu = bpf_get_smp_processor_id();
+	s.b = buf_at(s.cpu);
 	if (!s.b)
 		return 0;
 	if (!config.wakeups_alone)
@@ -233,14 +234,13 @@ static __always_inline int on_switch(void *ctx, bool preempt, struct task_struct
 		barrier();
 		if (likely(s.to)) {
 			r = read_rq(prev);
-			now = not_before(s.b, s.to, r.clock,
-					 switch_time(s.b, prev, next, r.clock));
-			out = leave_cpu(s.b, preempt, prev, s.from, state, &r, now);
-			get_cpu(s.b, next, s.to, r.steal, now);
+			now = not_before(s.b, s.to, r.clock, switch_time(s.b, prev, next, r.clock));
+			out = leave_cpu(s.b, s.cpu, preempt, prev, s.from, state, &r, now);
+			get_cpu(s.b, s.cpu, next, s.to, r.steal, now);
 			stacks_at_switch(ctx, prev, s.from, now, 2);
 			counters_at_switch(s.b, prev, s.from, next, now);
 			write_switch(&s, &out, now);
-			after_switch(s.b, prev, s.from, state, now);
+			after_switch(s.b, s.cpu, prev, s.from, state, now);
 			return 0;
 		}
 	}
