@@ -104,6 +104,11 @@ ok "less than what is to be kept" timeout 60 "$W" record --keep 60s -o whole.dat
 ok "... is whole" py whole.data 'assert kept is None and wall >= 300e6, (kept, wall)
 		assert all(t["audit"]["switches"]["result"] == "ok" for t in d["threads"]) or d["lost"]["missed"], d["audit"]'
 ok "... and the report does not speak of a part" bash -c '! "$0" report whole.data | grep -q "^kept"' "$W"
+# Here there is no file before the end: what the descriptor 0 is must not matter.
+nameless_input() {
+	exec 3<>nameless && rm nameless && timeout 60 "$W" record --keep 60s -o n.data -- cat <&3 && [ -s n.data ]
+}
+ok "... and with a removed file as standard input" nameless_input
 ok "the exit status is passed on" bash -c '"$0" record --keep 60s -o s.data -- sh -c "exit 7"; [ $? -eq 7 ]' "$W"
 ok "an earlier file becomes NAME.old" bash -c '[ -s s.data ] && "$0" record --keep 60s -o s.data -- true && [ -s s.data.old ]' "$W"
 

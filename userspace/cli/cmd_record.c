@@ -429,7 +429,7 @@ static void show_result(const struct options *o, const struct record_result *res
 			 result->lost, result->lost == 1 ? " was" : "s were");
 	if (result->kept_short)
 		cli_note(
-			"%.1f s were kept instead of %.1f s: they take %.1f MB; for more: --keep %.0fs,SIZE",
+			"%.1f s were kept instead of %.1f s: they take %.1f MB; for more: --keep %gs,SIZE",
 			(double)result->kept_ns / 1e9, (double)o->record.keep_ns / 1e9,
 			(double)result->bytes / 1e6, (double)o->record.keep_ns / 1e9);
 	if (result->bpf && isatty(STDERR_FILENO) && result->kept_ns)

@@ -160,7 +160,7 @@ int output_check(const struct output *o, struct err *err)
 {
 	struct stat st;
 
-	if (o->temporary || fstat(o->fd, &st) || st.st_nlink)
+	if (!o->path || o->temporary || fstat(o->fd, &st) || st.st_nlink)
 		return 0;
 	return err_set(
 		err, -ESTALE,

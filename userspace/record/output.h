@@ -28,7 +28,7 @@ int output_commit(struct output *o, struct err *err);
 /* The same, but an earlier file of that name is gone. */
 int output_replace(struct output *o, struct err *err);
 
-/* -ESTALE with a sentence when it was committed and somebody has removed it since. */
+/* -ESTALE with a sentence when it was committed and somebody has removed it since. 0 for one of all zeros. */
 int output_check(const struct output *o, struct err *err);
 
 /* Removes it if it was not committed; frees. All zeros, as before output_create(), is fine. */
