@@ -114,7 +114,7 @@ static bool is_on_device(char *line, const struct mapping *m, char ret_point[PAT
 	return true;
 }
 
-/* By its number; nothing but a name is opened. */
+/* By its number; nothing but a name is opened. To ext4 generation 0 is any: it would give whatever file has the number now. */
 static int open_inode(const char *point, const struct mapping *m)
 {
 	union {
@@ -124,7 +124,7 @@ static int open_inode(const char *point, const struct mapping *m)
 	const uint32_t number[2] = { (uint32_t)m->inode, (uint32_t)m->generation };
 	_cleanup_(close_p) int mount = open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (mount < 0 || m->inode > UINT32_MAX)
+	if (mount < 0 || m->inode > UINT32_MAX || !m->generation)
 		return -1;
 	memcpy(h.room + offsetof(struct file_handle, f_handle), number, sizeof(number));
 	return open_by_handle_at(mount, &h.handle, O_PATH | O_CLOEXEC);
