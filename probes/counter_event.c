@@ -160,10 +160,12 @@ bool event_is_hardware(const struct event_kind *kind)
 static void say_refused(const struct event_kind *kind, char *text, size_t size)
 {
 	struct confined c;
+	bool privileged;
 	int level;
 
 	confined_look(&c);
-	level = confined_has(&c, CAP_PERFMON) && !c.user_ns ? -1 : c.perf_event_paranoid;
+	privileged = confined_has(&c, CAP_PERFMON) || confined_has(&c, CAP_SYS_ADMIN);
+	level = privileged && !c.user_ns ? -1 : c.perf_event_paranoid;
 	if (level >= 2 && kind->view == USER_NONE)
 		snprintf(text, size,
 			 "it happens in the kernel, which with kernel.perf_event_paranoid=%d only "
