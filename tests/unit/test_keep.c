@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The chunks that `record --keep` holds: what a file of them has, how far it reaches back, and how many bytes there are. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -214,12 +216,45 @@ static void test_sizes(void **state)
 	trace_keep_free(k);
 }
 
+/* Of what does not fit into memory there is nothing, whatever was there before. */
+static void test_no_memory(void **state)
+{
+	enum { TOO_MUCH = 64 << 20 };
+	struct rlimit old, none;
+	char *much = calloc(1, TOO_MUCH);
+
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	print_message("the sanitizer's malloc() does not fail\n");
+	free(much);
+	skip();
+#endif
+	assert_non_null(much);
+	assert_int_equal(getrlimit(RLIMIT_DATA, &old), 0);
+	for (int filled = 0; filled < 2; filled++) {
+		struct trace_keep *k = trace_keep_new(10 * S, 1 << 20);
+
+		if (filled)
+			append(k, "a");
+		none = (struct rlimit){ 4096, old.rlim_max }; /* 0 would be none */
+		assert_int_equal(setrlimit(RLIMIT_DATA, &none), 0);
+		assert_int_equal(trace_keep_append(k, much, TOO_MUCH), -ENOMEM);
+		assert_int_equal(setrlimit(RLIMIT_DATA, &old), 0);
+		assert_int_equal(trace_keep_bytes(k), filled);
+		append(k, "b");
+		has(k, filled ? "ab" : "b");
+		trace_keep_free(k);
+	}
+	free(much);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),         cmocka_unit_test(test_reaches_back),
 		cmocka_unit_test(test_key_not_whole), cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_due),           cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,13 +72,32 @@ static int stream_grow(struct trace_keep *k, struct stream *s)
 	return 0;
 }
 
+/* Takes back what was appended behind a place: half a chunk would hide all that follows it. */
+static void stream_cut(struct trace_keep *k, struct stream *s, const struct stream *at)
+{
+	struct piece *more = at->last ? at->last->next : s->first;
+
+	if (more) {
+		s->last->next = k->spare;
+		k->spare = more;
+	}
+	k->bytes -= s->bytes - at->bytes;
+	*s = *at;
+	if (s->last)
+		s->last->next = NULL;
+}
+
 static int stream_append(struct trace_keep *k, struct stream *s, const char *bytes, size_t len)
 {
+	const struct stream before = *s;
+
 	while (len) {
 		size_t n;
 
-		if ((!s->last || s->used == PIECE_ROOM) && stream_grow(k, s))
+		if ((!s->last || s->used == PIECE_ROOM) && stream_grow(k, s)) {
+			stream_cut(k, s, &before);
 			return -ENOMEM;
+		}
 		n = len < PIECE_ROOM - s->used ? len : PIECE_ROOM - s->used;
 		memcpy(s->last->bytes + s->used, bytes, n);
 		s->used += n;

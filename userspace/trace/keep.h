@@ -41,7 +41,7 @@ struct trace_keep;
 struct trace_keep *trace_keep_new(uint64_t keep_ns, uint64_t limit_bytes);
 void trace_keep_free(struct trace_keep *k);
 
-/* Appends a whole chunk to the newest group. 0 or -ENOMEM. */
+/* Appends a whole chunk to the newest group. 0, or -ENOMEM: nothing of it was. */
 int trace_keep_append(struct trace_keep *k, const void *chunk, size_t len);
 
 /* Whether a new group is due at now_ns. */
