@@ -12,9 +12,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "report/escape.h"
+
 #define WIDTH_DEFAULT 100
 #define WIDTH_MIN 40
 #define WIDTH_MAX 1000
+#define NOTE_MAX 1024
 
 int cli_status(const struct err *err)
 {
@@ -48,18 +51,16 @@ int cli_fail(const struct err *err)
 
 void cli_note(const char *fmt, ...)
 {
-	char line[640];
+	char line[NOTE_MAX], clean[ESCAPE_SIZE(NOTE_MAX)];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	/* the sentence may quote what the user or a file gave */
-	for (char *c = line; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
 	fflush(stdout);
-	fprintf(stderr, "whyscale: %s\n", line);
+	/* the sentence may quote what the user or a file gave */
+	fprintf(stderr, "whyscale: %s\n",
+		escape_terminal(clean, sizeof(clean), line, sizeof(line), false));
 }
 
 bool cli_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
