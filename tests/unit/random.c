@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Marsaglia, Xorshift RNGs, 2003: shifts by 13, 7 and 17. */
+#include "random.h"
+
+uint64_t random_next(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+uint64_t random_number(void)
+{
+	static uint64_t seed = 88172645463325252ull;
+
+	return random_next(&seed);
+}
+
+uint64_t random_below(uint64_t n)
+{
+	return random_number() % n;
+}
