@@ -8,11 +8,15 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "random.h"
+#include "trace/maps.h"
 #include "trace_file.h"
+
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 const char *fd_path(int fd)
 {
@@ -133,6 +137,43 @@ int expect_written(void *arg, const struct trace_event *ev)
 int count_event(void *arg, const struct trace_event *ev)
 {
 	(void)ev;
+	++*(size_t *)arg;
+	return 0;
+}
+
+struct mapping make_mapping(uint32_t number, size_t longest, char *path)
+{
+	static const char *const names[] = { "", "[heap]", "//anon", NULL };
+	const char *name = names[random_below(LEN(names))];
+	struct mapping m = {
+		.time_ns = number * 1000ull,
+		.kind = MAPPING_ADD + (uint32_t)random_below(3),
+		.tgid = number + 1,
+		.parent_tgid = (uint32_t)random_number(),
+		.prot = (uint32_t)random_below(8),
+		.flags = 1 + (uint32_t)random_below(2),
+		.start = random_below(UINT64_MAX),
+		.offset = random_below(UINT64_MAX),
+		.dev_major = (uint32_t)random_below(300),
+		.dev_minor = (uint32_t)random_number(),
+		.inode = random_below(UINT64_MAX),
+		.build_id_len = (uint32_t)random_below(MAPPING_BUILD_ID_MAX + 1),
+		.path = path,
+	};
+	size_t len = name ? strlen(name) : 1 + random_below(longest);
+
+	m.end = m.start + 1 + random_below(UINT64_MAX - m.start);
+	for (uint32_t i = 0; i < m.build_id_len; i++)
+		m.build_id[i] = (uint8_t)random_below(256);
+	for (size_t i = 0; i < len; i++)
+		path[i] = name ? name[i] : (char)(1 + random_below(255));
+	path[len] = '\0';
+	return m;
+}
+
+int count_in_order(void *arg, const struct trace_event *ev)
+{
+	assert_int_equal(ev->time_ns, *(size_t *)arg);
 	++*(size_t *)arg;
 	return 0;
 }

@@ -57,4 +57,10 @@ int expect_written(void *arg, const struct trace_event *ev);
 /* Likewise, of a size_t: counts. */
 int count_event(void *arg, const struct trace_event *ev);
 
+/* The same, where event number n has the time n. */
+int count_in_order(void *arg, const struct trace_event *ev);
+
+/* Any mapping, of tgid number + 1, its path of at most `longest` bytes. `path` has room for MAP_MAX_PATH + 1. */
+struct mapping make_mapping(uint32_t number, size_t longest, char *path);
+
 #endif
