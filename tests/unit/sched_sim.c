@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/vec.h"
+#include "random.h"
 
 enum doing { FREE, NEW, QUEUED, RUNNING, ASLEEP };
 
@@ -42,13 +43,9 @@ struct sim {
 	struct cpu cpu[SIM_CPUS];
 };
 
-/* xorshift64* (Vigna) */
 static uint32_t rnd(struct sim *s, uint32_t below)
 {
-	s->random ^= s->random >> 12;
-	s->random ^= s->random << 25;
-	s->random ^= s->random >> 27;
-	return (uint32_t)((s->random * 2685821657736338717ull) >> 33) % below;
+	return random_star(&s->random, below);
 }
 
 static void append(struct sim *s, unsigned int cpu, const void *rec, size_t bytes)

@@ -23,6 +23,7 @@
 
 #include "analysis/calls.h"
 #include "analysis/load.h"
+#include "random.h"
 #include "sched_sim.h"
 #include "symbol_help.h"
 #include "trace/kinds.h"
@@ -39,10 +40,7 @@ static uint64_t random_state;
 
 static uint32_t rnd(uint32_t below)
 {
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return (uint32_t)((random_state * 2685821657736338717ull) >> 33) % below;
+	return random_star(&random_state, below);
 }
 
 /* ---- a trace with stacks ---- */

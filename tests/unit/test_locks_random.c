@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "lock_check.h"
+#include "random.h"
 #include "sched_sim.h"
 #include "trace/kinds.h"
 
@@ -166,10 +167,7 @@ static uint64_t random_state;
 
 static uint32_t rnd(uint32_t below)
 {
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return (uint32_t)((random_state * 2685821657736338717ull) >> 33) % below;
+	return random_star(&random_state, below);
 }
 
 /* Any kind; small numbers in all places, so that some of it fits together. */

@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 
 #include "lock_check.h"
+#include "random.h"
 
 #define CPUS 2
 #define THREADS 6
@@ -83,13 +84,9 @@ static unsigned int seeds(void)
 	return text ? (unsigned int)atoi(text) : 150;
 }
 
-/* xorshift64* (Vigna) */
 static uint32_t rnd(struct model *m, uint32_t below)
 {
-	m->random ^= m->random >> 12;
-	m->random ^= m->random << 25;
-	m->random ^= m->random >> 27;
-	return (uint32_t)((m->random * 2685821657736338717ull) >> 33) % below;
+	return random_star(&m->random, below);
 }
 
 /* ---- what is recorded ---- */

@@ -17,6 +17,7 @@
 
 #include "probes/maps_keep.h"
 #include "probes/maps_proc.h"
+#include "random.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define PID 10
@@ -373,16 +374,6 @@ static void test_everyone(void **state)
 /* ---- against a model ---- */
 
 #define NR_PAGES 32
-
-static uint64_t random_state = 88172645463325252ull;
-
-static uint64_t random_below(uint64_t n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state % n;
-}
 
 /* What a page is: a file (0: none) at a distance, and whether it can be executed. */
 struct page {

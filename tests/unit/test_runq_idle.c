@@ -9,17 +9,13 @@
 #include <inttypes.h>
 
 #include "analysis/runq_idle.h"
+#include "random.h"
 
 #define CPUS 70 /* more than a word */
 
 static uint32_t rnd(uint32_t below)
 {
-	static uint64_t x = 88172645463325252ull;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return (uint32_t)(x >> 33) % below;
+	return (uint32_t)(random_number() >> 33) % below;
 }
 
 static void test_idle(void **state)

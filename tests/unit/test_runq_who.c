@@ -16,6 +16,7 @@
 #include "analysis/passes.h"
 #include "analysis/path.h"
 #include "analysis/runq_who.h"
+#include "random.h"
 #include "sched_sim.h"
 #include "trace_text.h"
 
@@ -415,12 +416,7 @@ static void test_random(void **state)
 
 static uint32_t rnd(uint32_t below)
 {
-	static uint64_t x = 88172645463325252ull;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return (uint32_t)(x >> 33) % below;
+	return (uint32_t)(random_number() >> 33) % below;
 }
 
 /* A wait over more slices than are kept: split exactly, the oldest part without names. */

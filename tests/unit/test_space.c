@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "random.h"
 #include "symbol/space.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -161,14 +162,6 @@ static void test_files(void **state)
 	}
 	assert_int_equal(space_nr_files(s), 50 + 150);
 	space_free(s);
-}
-
-static uint64_t random_next(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
 }
 
 /* The number of the record that answers, by looking at all of them; -1: none. */

@@ -17,18 +17,11 @@
 #include "base/clock.h"
 #include "symbol/elf_dwarf_internal.h"
 #include "symbol/elf_symbols.h"
+#include "random.h"
 #include "symbol_help.h"
 #include "symbol_source.h"
 
 #define MAX_FRAMES 64
-
-static uint64_t random_next(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
 
 static void write_file(const char *path, const uint8_t *bytes, size_t len)
 {

@@ -18,15 +18,8 @@
 #include "symbol/cfi.h"
 #include "symbol/elf_image.h"
 #include "symbol/elf_symbols.h"
+#include "random.h"
 #include "symbol_help.h"
-
-static uint64_t random_next(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
 
 static bool no_memory(void *arg, uint64_t address, uint64_t *ret_value)
 {
