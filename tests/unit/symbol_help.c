@@ -301,3 +301,16 @@ char **help_pythons(size_t *ret_nr)
 	*ret_nr = nr;
 	return list;
 }
+
+void help_each_python(void (*fn)(const char *python))
+{
+	size_t nr;
+	char **pythons = help_pythons(&nr);
+
+	assert_true(nr > 0);
+	for (size_t i = 0; i < nr; i++) {
+		fn(pythons[i]);
+		free(pythons[i]);
+	}
+	free(pythons);
+}

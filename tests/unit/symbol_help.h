@@ -64,4 +64,7 @@ void help_dir_remove(const char *dir);
 /* The Python interpreters of this machine, as full paths to the ELF file of the program; the caller frees the list and its items. */
 char **help_pythons(size_t *ret_nr);
 
+/* Calls fn for each of them; there is at least one. */
+void help_each_python(void (*fn)(const char *python));
+
 #endif

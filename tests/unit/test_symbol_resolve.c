@@ -350,16 +350,8 @@ static void check_python(const char *path)
 
 static void test_python_runtime(void **state)
 {
-	size_t nr;
-	char **pythons = help_pythons(&nr);
-
 	(void)state;
-	assert_true(nr > 0);
-	for (size_t i = 0; i < nr; i++) {
-		check_python(pythons[i]);
-		free(pythons[i]);
-	}
-	free(pythons);
+	help_each_python(check_python);
 }
 
 static void count_problem(void *arg, const char *path, const char *reason)
