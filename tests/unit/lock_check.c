@@ -10,8 +10,10 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "analysis/history.h"
+#include "symbol_help.h"
 
 void lock_run_begin(struct lock_run *run, unsigned int nr_cpus, size_t history)
 {
@@ -135,4 +137,17 @@ void lock_run_check(const struct lock_run *run, const char *name)
 	}
 	for (size_t i = 0; i < ledger_nr_threads(run->ledger); i++)
 		check_thread(run, ledger_thread(run->ledger, i), name);
+}
+
+static int add_mapping(void *arg, const struct mapping *m)
+{
+	struct mapping own = *m;
+
+	own.tgid = 1;
+	return locks_mapping(arg, &own);
+}
+
+void lock_run_map_self(const struct lock_run *run)
+{
+	help_each_mapping(getpid(), 0, add_mapping, run->locks);
 }

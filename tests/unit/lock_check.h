@@ -20,6 +20,9 @@ void lock_run_event(struct lock_run *run, const struct trace_event *ev);
 void lock_run_end(struct lock_run *run, uint64_t end_ns);
 void lock_run_free(struct lock_run *run);
 
+/* Process 1 of the trace has what this test program has mapped. */
+void lock_run_map_self(const struct lock_run *run);
+
 /*
  * After the end: each thread's waits for all locks of a class are that class of its ledger, in time and number (sync: not more); each
  * split of a lock's waits sums to them; holders are not blamed for more. `name` is printed when not.

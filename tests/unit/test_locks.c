@@ -10,13 +10,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "lock_check.h"
+#include "lock_show.h"
 #include "trace_text.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -26,6 +24,7 @@
 	"100 cpu0 snap A tid=1 oncpu\n" \
 	"100 cpu1 snap B tid=2 oncpu\n" \
 	"100 cpu2 snap C tid=3 oncpu\n"
+
 /* A finds the mutex at 4096 taken by B, or one whose owner is not known */
 #define MUTEX "addr=4096 owner=2,1,0\n"
 #define PI "addr=4096 op=134 val=0 word=0\n"
@@ -349,79 +348,6 @@ static const struct {
 	  "because B stopped 600" },
 };
 
-static const char *const class_words[CLASS_NR] = {
-	[CLASS_ONCPU] = "oncpu",         [CLASS_RUNQ_PREEMPTED] = "preempted",
-	[CLASS_RUNQ_WAKEUP] = "wakeup",  [CLASS_IO] = "io",
-	[CLASS_SLEEP] = "sleep",         [CLASS_STOPPED] = "stopped",
-	[CLASS_SYNC] = "sync",           [CLASS_LOCK] = "lock",
-	[CLASS_UNTRACKED] = "untracked",
-};
-
-static char letter(uint64_t serial)
-{
-	return serial ? (char)('A' + serial - 1) : '?';
-}
-
-static void show_some(FILE *f, const char *name, uint64_t value)
-{
-	if (value)
-		fprintf(f, "%s %" PRIu64, name, value);
-}
-
-static char *show(const struct locks *k, bool because)
-{
-	static const char *const ended[] = { ", woken", ", timed out", ", signal", ", unknown" };
-	static const char *const doing[] = { "running", "preempted", "blocked",
-					     "asleep",  "free",      "unknown" };
-	size_t nr, len;
-	const struct lock *const *list = locks_list(k, &nr);
-	char *text = NULL;
-	FILE *f = open_memstream(&text, &len);
-
-	for (size_t i = 0; i < nr; i++) {
-		const struct lock *l = list[i];
-		const char *comma = ", ";
-
-		fprintf(f, "%s%s %" PRIu64 " %" PRIu64 " in %" PRIu64 ", longest %" PRIu64,
-			i ? "\n" : "", lock_kind_name(l->kind), l->address, l->wait_ns, l->waits,
-			l->longest_ns);
-		for (int e = 0; e < LOCK_ENDED_NR; e++)
-			show_some(f, ended[e], l->ended[e]);
-		for (int d = 0; d < LOCK_DOING_NR; d++) {
-			if (!l->doing_ns[d])
-				continue;
-			fprintf(f, "%s%s %" PRIu64, comma, doing[d], l->doing_ns[d]);
-			comma = " ";
-		}
-		if (l->handed_ns)
-			fprintf(f, " (handed %" PRIu64 ")", l->handed_ns);
-		show_some(f, ", convoys", l->convoys);
-		if (l->spins)
-			fprintf(f, ", spins %" PRIu64 " in %" PRIu64, l->spins, l->spin_ns);
-		fprintf(f, ";");
-		for (size_t s = 0; s < l->waiter_ns.nr; s++)
-			fprintf(f, "%s %c %" PRIu64 "/%" PRIu64, s ? "," : "",
-				letter(l->waiter_ns.list[s].key), l->waiter_ns.list[s].ns,
-				l->waiter_nr.list[s].ns);
-		fprintf(f, l->waiter_ns.nr ? ";" : " ;");
-		for (size_t s = 0; s < l->holder_ns.nr; s++)
-			fprintf(f, "%s %s %c %" PRIu64, s ? "," : "",
-				l->holder_ns.list[s].key & 1 ? "waker" : "owner",
-				letter(l->holder_ns.list[s].key >> 1), l->holder_ns.list[s].ns);
-		if (!l->holder_ns.nr)
-			fprintf(f, " ");
-		if (because)
-			fprintf(f, "; because");
-		for (size_t s = 0; because && s < l->cause_ns.nr; s++)
-			fprintf(f, "%s %c %s %" PRIu64, s ? "," : "",
-				letter(l->cause_ns.list[s].key >> 8),
-				class_words[l->cause_ns.list[s].key & 0xff] ?: "?",
-				l->cause_ns.list[s].ns);
-	}
-	fclose(f);
-	return text;
-}
-
 static void test_cases(void **state)
 {
 	(void)state;
@@ -433,7 +359,7 @@ static void test_cases(void **state)
 		trace_text_feed_locks(run.ledger, run.passes, run.locks, cases[i].text);
 		lock_run_end(&run, END_NS);
 		lock_run_check(&run, cases[i].name);
-		text = show(run.locks, strstr(cases[i].expected, "; because"));
+		text = lock_show(run.locks, strstr(cases[i].expected, "; because"));
 		if (strcmp(text, cases[i].expected))
 			fail_msg("%s:\n%s\nexpected:\n%s", cases[i].name, text, cases[i].expected);
 		free(text);
@@ -441,114 +367,10 @@ static void test_cases(void **state)
 	}
 }
 
-/* ---- CPython's lock ---- */
-
-/* This program has the object by which an interpreter is known: what lies in it is its lock. */
-char _PyRuntime[1024];
-
-static void map_self(struct locks *k)
-{
-	FILE *f = fopen("/proc/self/maps", "re");
-	char line[4096 + 128], path[4096], prot[5];
-
-	assert_non_null(f);
-	while (path[0] = '\0', fgets(line, sizeof(line), f)) {
-		struct mapping m = { .kind = MAPPING_ADD, .tgid = 1, .flags = MAP_PRIVATE };
-
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %4095s",
-			   &m.start, &m.end, prot, &m.offset, &m.dev_major, &m.dev_minor, &m.inode,
-			   path) < 7)
-			continue;
-		m.prot = (prot[0] == 'r' ? PROT_READ : 0) | (prot[1] == 'w' ? PROT_WRITE : 0) |
-			 (prot[2] == 'x' ? PROT_EXEC : 0);
-		m.path = path;
-		assert_int_equal(locks_mapping(k, &m), 0);
-	}
-	fclose(f);
-}
-
-/*
- * B has it. A waits for it with a limit, twice in vain; asks; is given it. C waits for the mutex inside, which is no turn at it. Then A
- * gives it up and waits until another has taken it: that is C, which nobody had to wake.
- */
-static const char gil_text[] = THREE
-	"200 cpu0 futex A addr=%1$" PRIu64 " op=393 val=0 word=0 timeout\n"
-	"200 cpu0 switch A/S:futex idle\n"
-	"250 cpu0 wake A by idle hardirq why=2\n"
-	"250 cpu0 switch idle A\n"
-	"250 cpu0 futex A addr=%1$" PRIu64 " op=393 val=0 word=0 timeout\n"
-	"250 cpu0 switch A/S:futex idle\n"
-	"300 cpu0 wake A by idle hardirq why=2\n"
-	"300 cpu0 switch idle A\n"
-	"310 cpu0 futex A addr=%1$" PRIu64 " op=393 val=0 word=0 timeout\n"
-	"310 cpu0 switch A/S:futex idle\n"
-	"320 cpu2 futex C addr=%2$" PRIu64 "\n"
-	"320 cpu2 switch C/S:futex idle\n"
-	"330 cpu1 wake C by B task why=1\n"
-	"330 cpu2 switch idle C\n"
-	"400 cpu1 wake A by B task why=1\n"
-	"400 cpu0 switch idle A\n"
-	"450 cpu1 futex B addr=%1$" PRIu64 " op=393 val=2 word=2 timeout\n"
-	"450 cpu1 switch B/S:futex idle\n"
-	"500 cpu0 futex A addr=%3$" PRIu64 " op=393 val=0 word=0\n"
-	"500 cpu0 switch A/S:futex idle\n"
-	"510 cpu2 wake A by C task why=1\n"
-	"510 cpu0 switch idle A\n"
-	"600 cpu2 wake B by C task why=1\n"
-	"600 cpu1 switch idle B\n";
-
-static void test_gil(void **state)
-{
-	struct ledger_window work[] = { { .tid = 1, .begin_ns = 260, .end_ns = 400 },
-					{ .tid = 2, .begin_ns = 100, .end_ns = 601 } };
-	uint64_t base = (uintptr_t)_PyRuntime;
-	const struct lock *const *list;
-	struct lock_run run;
-	char *text, *is, *expected;
-	size_t nr;
-
-	(void)state;
-	assert_true(asprintf(&text, gil_text, base + 64, base + 72, base + 128) > 0);
-	lock_run_begin(&run, 3, HISTORY_DEFAULT);
-	map_self(run.locks);
-	for (size_t i = 0; i < LEN(work); i++)
-		ledger_add_window(run.ledger, &work[i]);
-	trace_text_feed_locks(run.ledger, run.passes, run.locks, text);
-	lock_run_end(&run, END_NS);
-	lock_run_check(&run, "gil");
-	list = locks_list(run.locks, &nr);
-	is = show(run.locks, false);
-	assert_int_equal(nr, 1);
-	assert_true(list[0]->main_gil);
-	assert_int_equal(list[0]->gil_timeouts, 2);
-	assert_int_equal(list[0]->gil_mutex_waits, 1);
-	/* B gives it to A, A drops it, C gives it to B; A's work ends as it is given the lock */
-	assert_int_equal(list[0]->gil_handovers, 3);
-	assert_int_equal(list[0]->gil_work_handovers, 1);
-	assert_int_equal(list[0]->gil_work_timeouts, 1);
-	/*
-	 * A: 50 and 50 and 90 for B, then 10 for who takes it; C 10; B 150, of which A has it for 50, and C for 90. A lets go at 500, and at 510 C
-	 * says that it has taken it. C has run all the time: it took it at 501, and it was held for 9 ns, or at 509, and it was free. The events
-	 * are the same, so these 10 ns are unknown.
-	 */
-	assert_true(
-		asprintf(&expected,
-			 "gil %" PRIu64
-			 " 360 in 6, longest 150, woken 4, timed out 2, running 350 unknown 10; "
-			 "A 200/4, C 10/1, B 150/1; waker B 200, waker C 100, waker A 50",
-			 base) > 0);
-	assert_string_equal(is, expected);
-	free(text);
-	free(is);
-	free(expected);
-	lock_run_free(&run);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_gil),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
