@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "runq_check.h"
@@ -57,4 +58,12 @@ void runq_check_sums(const struct runq_check *a)
 		named_ns += list[i].ns;
 	free(list);
 	assert_int_equal(named_ns, all->part_ns[RUNQ_TRACKED] + all->part_ns[RUNQ_FOREIGN]);
+}
+
+void runq_check_put_parts(FILE *f, const struct runq_split *split)
+{
+	fprintf(f, "wait=%" PRIu64, split->wait_ns);
+	for (int i = 0; i < RUNQ_PARTS; i++)
+		if (split->part_ns[i])
+			fprintf(f, " %s=%" PRIu64, runq_part_name(i), split->part_ns[i]);
 }

@@ -3,6 +3,8 @@
 #ifndef WHYSCALE_TESTS_RUNQ_CHECK_H
 #define WHYSCALE_TESTS_RUNQ_CHECK_H
 
+#include <stdio.h>
+
 #include "analysis/passes.h"
 #include "analysis/runq_who.h"
 
@@ -17,5 +19,8 @@ void runq_check_free(const struct runq_check *a);
 
 /* The parts sum to the waits, none is larger, and the names sum to their two parts. */
 void runq_check_sums(const struct runq_check *a);
+
+/* "wait=500 recorded=200 foreign=300": the wait, and the parts that are not 0. */
+void runq_check_put_parts(FILE *f, const struct runq_split *split);
 
 #endif

@@ -138,10 +138,7 @@ static char *show(const struct passes *p)
 	size_t len, nr;
 	FILE *f = open_memstream(&text, &len);
 
-	fprintf(f, "wait=%" PRIu64, all->wait_ns);
-	for (int i = 0; i < RUNQ_PARTS; i++)
-		if (all->part_ns[i])
-			fprintf(f, " %s=%" PRIu64, runq_part_name(i), all->part_ns[i]);
+	runq_check_put_parts(f, all);
 	fputc('\n', f);
 	assert_int_equal(runq_who_others(p->runq_who, &list, &nr), 0);
 	for (size_t i = 0; i < nr; i++)
