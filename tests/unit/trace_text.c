@@ -372,6 +372,15 @@ static void feed_lines(struct line line, const char *text)
 		feed_line(line, at);
 }
 
+struct ledger *trace_text_ledger(void)
+{
+	struct ledger *l = NULL;
+	struct err err;
+
+	assert_int_equal(ledger_new(ARCH_X86_64, TRACE_TEXT_CPUS, &l, &err), 0);
+	return l;
+}
+
 void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks *locks,
 			   const char *text)
 {

@@ -39,6 +39,11 @@
 #include "analysis/locks.h"
 #include "analysis/passes.h"
 
+#define TRACE_TEXT_CPUS 4
+
+/* An empty ledger of so many CPUs (x86-64); the caller's. */
+struct ledger *trace_text_ledger(void);
+
 /* Feeds a text to a ledger (x86-64). A line that cannot be read fails the test. */
 void trace_text_feed(struct ledger *l, const char *text);
 void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char *text);
@@ -46,7 +51,6 @@ void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks
 			   const char *text);
 
 /* Writes a text into a trace file instead, with that META; see trace/writer.h. */
-#define TRACE_TEXT_CPUS 4
 void trace_text_write(const char *path, const json_t *meta, const char *text);
 
 /*
