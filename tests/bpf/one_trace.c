@@ -85,3 +85,37 @@ struct record_result one_command(char *const *argv)
 	assert_int_equal(result.exit_status, 0);
 	return result;
 }
+
+struct loaded *one_load(void)
+{
+	struct loaded *l = NULL;
+	struct err err = {};
+
+	if (load_trace(one_trace, &l, &err))
+		fail_msg("load_trace: %s", err.msg);
+	assert_false(l->state.damaged);
+	assert_false(l->state.incomplete);
+	assert_int_equal(ledger_malformed(l->ledger), 0);
+	return l;
+}
+
+const struct thread *one_thread(const struct loaded *l, uint32_t tid)
+{
+	for (size_t i = 0; i < l->nr_threads; i++)
+		if (l->threads[i]->tid == tid)
+			return l->threads[i];
+	fail_msg("thread %u is not in the trace", tid);
+	return NULL;
+}
+
+pid_t one_burner(void)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	alarm(20);
+	while (true)
+		;
+}

@@ -3,6 +3,7 @@
 #ifndef WHYSCALE_TESTS_BPF_ONE_TRACE_H
 #define WHYSCALE_TESTS_BPF_ONE_TRACE_H
 
+#include "analysis/load.h"
 #include "record/record.h"
 
 /* Where the trace is, and where a program under test writes what it did (KNOWN_FACTS is that path). */
@@ -23,5 +24,14 @@ struct record_result one_record(struct record_options opts);
 
 /* Records a command, which must end with 0. */
 struct record_result one_command(char *const *argv);
+
+/* The trace, whole, with all its records well-formed; the caller's. */
+struct loaded *one_load(void);
+
+/* The thread with that tid; fails the test where there is none. */
+const struct thread *one_thread(const struct loaded *l, uint32_t tid);
+
+/* A process that burns CPU time until it is killed, or for 20 s. */
+pid_t one_burner(void);
 
 #endif

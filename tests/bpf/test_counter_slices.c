@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "analysis/load.h"
 #include "base/clock.h"
 #include "probes/probe.h"
 #include "tests/bpf/one_trace.h"
@@ -52,18 +51,6 @@ static struct record_result record_program(struct record_options opts, const cha
 	return record(opts, events);
 }
 
-static struct loaded *load(void)
-{
-	struct loaded *l = NULL;
-	struct err err = {};
-
-	if (load_trace(one_trace, &l, &err))
-		fail_msg("load_trace: %s", err.msg);
-	assert_false(l->state.damaged);
-	assert_int_equal(ledger_malformed(l->ledger), 0);
-	return l;
-}
-
 static const struct counted_value *value(const struct loaded *l, const struct thread *t,
 					 const char *name)
 {
@@ -94,15 +81,6 @@ static size_t read_facts(struct fact *facts, size_t max)
 	return nr;
 }
 
-static const struct thread *thread_of(const struct loaded *l, uint32_t tid)
-{
-	for (size_t i = 0; i < l->nr_threads; i++)
-		if (l->threads[i]->tid == tid)
-			return l->threads[i];
-	fail_msg("thread %u is not in the trace", tid);
-	return NULL;
-}
-
 /*
  * Where PID 1 ran before a thread on its CPU, no program sees the thread get the CPU (BPF is not run there on some machines): then its
  * values are a part, and said to be.
@@ -129,7 +107,7 @@ static void assert_pages(const struct loaded *l, long more, long less)
 
 	assert_int_equal(nr, 2);
 	for (size_t i = 0; i < nr; i++) {
-		const struct thread *t = thread_of(l, facts[i].tid);
+		const struct thread *t = one_thread(l, facts[i].tid);
 
 		seen[facts[i].touched == less] = facts[i].touched;
 		if (!whole(l, t))
@@ -154,7 +132,7 @@ static void test_pages(void **state)
 	(void)state;
 	need_bpf();
 	record_program(opts, "page-faults,minor-faults,major-faults", NULL, "pages", "4096", "100");
-	l = load();
+	l = one_load();
 	assert_int_equal(counts_nr(l->counts), 3);
 	assert_pages(l, PAGES, FEW_PAGES);
 	load_free(l);
@@ -168,7 +146,7 @@ static void test_pages_of_everyone(void **state)
 	(void)state;
 	need_bpf();
 	record_program(opts, "page-faults,minor-faults,major-faults", NULL, "pages", "4096", "100");
-	l = load();
+	l = one_load();
 	assert_pages(l, PAGES, FEW_PAGES);
 	for (size_t i = 0; i < l->nr_threads; i++)
 		assert_int_not_equal(l->threads[i]->tgid, getpid());
@@ -184,7 +162,7 @@ static void test_exec(void **state)
 	(void)state;
 	need_bpf();
 	record_program(opts, "page-faults,minor-faults,major-faults", NULL, "exec", "300", NULL);
-	l = load();
+	l = one_load();
 	assert_pages(l, 300, 1);
 	for (size_t i = 0; i < l->nr_threads; i++) {
 		const struct counted *of = counts_of(l->counts, l->threads[i]->serial);
@@ -278,7 +256,7 @@ static void check_switches(const char *what, const char *times, const char *thre
 	nr = read_facts(facts, 8);
 	assert_true(nr > 0);
 	for (size_t i = 0; i < nr; i++) {
-		const struct thread *t = thread_of(c.loaded, facts[i].tid);
+		const struct thread *t = one_thread(c.loaded, facts[i].tid);
 
 		/* beyond what it said of itself: its last switch, and losing its CPU on the way there */
 		if (whole(c.loaded, t))
@@ -322,11 +300,11 @@ static void test_clocks(void **state)
 	(void)state;
 	need_bpf();
 	record_program(opts, "task-clock,cpu-clock", NULL, "spin", "150", NULL);
-	l = load();
+	l = one_load();
 	nr = read_facts(facts, 8);
 	assert_int_equal(nr, 2);
 	for (size_t i = 0; i < nr; i++) {
-		const struct thread *t = thread_of(l, facts[i].tid);
+		const struct thread *t = one_thread(l, facts[i].tid);
 		int64_t oncpu = (int64_t)t->ledger_ns[CLASS_ONCPU];
 		int64_t clock = (int64_t)value(l, t, "task-clock")->value;
 		int64_t slices = (int64_t)counts_of(l->counts, t->serial)->slices;
@@ -362,19 +340,13 @@ static void test_running_from_the_start(void **state)
 
 	(void)state;
 	need_bpf();
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		alarm(20);
-		while (true)
-			;
-	}
+	pid = one_burner();
 	opts.ids = &pid;
 	record(opts, "task-clock,page-faults");
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	l = load();
-	t = thread_of(l, (uint32_t)pid);
+	l = one_load();
+	t = one_thread(l, (uint32_t)pid);
 	of = counts_of(l->counts, t->serial);
 	clock = (int64_t)value(l, t, "task-clock")->value;
 	oncpu = (int64_t)(t->ledger_ns[CLASS_ONCPU] - of->unknown_ns - of->open_ns);
@@ -412,9 +384,9 @@ static void test_lost(void **state)
 		print_message("SKIP: nothing was lost\n");
 		skip();
 	}
-	l = load();
+	l = one_load();
 	for (size_t i = 0; i < read_facts(facts, 8); i++) {
-		const struct thread *t = thread_of(l, facts[i].tid);
+		const struct thread *t = one_thread(l, facts[i].tid);
 		const struct counted *of = counts_of(l->counts, t->serial);
 		long switches = (long)value(l, t, "context-switches")->value;
 
@@ -442,7 +414,7 @@ static void test_missing_counter(void **state)
 	need_bpf();
 	record_program(opts, "cycles,page-faults,minor-faults,major-faults", NULL, "pages", "300",
 		       "1");
-	l = load();
+	l = one_load();
 	counters = json_object_get(l->raw_meta, "counters");
 	cycles = json_object_get(counters, "cycles");
 	assert_pages(l, 300, 1);
@@ -468,9 +440,9 @@ static void test_modifiers(void **state)
 	(void)state;
 	need_bpf();
 	record_program(opts, "page-faults,page-faults:u,page-faults:k", NULL, "pages", "300", "1");
-	l = load();
+	l = one_load();
 	for (size_t i = 0; i < read_facts(facts, 8); i++) {
-		const struct thread *t = thread_of(l, facts[i].tid);
+		const struct thread *t = one_thread(l, facts[i].tid);
 
 		assert_int_equal(value(l, t, "page-faults")->value,
 				 value(l, t, "page-faults:u")->value +
@@ -489,7 +461,7 @@ static void test_not_asked_for(void **state)
 	(void)state;
 	need_bpf();
 	record_program(opts, NULL, NULL, "pages", "30", "1");
-	l = load();
+	l = one_load();
 	assert_null(l->counts);
 	assert_int_equal(counts_nr(l->counts), 0);
 	assert_int_equal(json_object_size(json_object_get(l->raw_meta, "counters")), 0);

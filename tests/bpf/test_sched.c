@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "analysis/load.h"
 #include "base/clock.h"
 #include "probes/probe.h"
 #include "tests/bpf/one_trace.h"
@@ -36,19 +35,6 @@ static struct record_result record_known(size_t buffer_bytes, const char *worklo
 
 	assert_int_equal(result.exit_status, 0);
 	return result;
-}
-
-static struct loaded *load(void)
-{
-	struct loaded *l = NULL;
-	struct err err = {};
-
-	if (load_trace(one_trace, &l, &err))
-		fail_msg("load_trace: %s", err.msg);
-	assert_false(l->state.damaged);
-	assert_false(l->state.incomplete);
-	assert_int_equal(ledger_malformed(l->ledger), 0);
-	return l;
 }
 
 static uint64_t sum(const uint64_t *ns)
@@ -94,14 +80,6 @@ static void assert_exact(const struct loaded *l)
 	assert_int_equal(wrong, 0);
 }
 
-static const struct thread *thread_of(const struct loaded *l, uint32_t tid)
-{
-	for (size_t i = 0; i < l->nr_threads; i++)
-		if (l->threads[i]->tid == tid)
-			return l->threads[i];
-	return NULL;
-}
-
 /* ---- nothing lost ---- */
 
 static void test_nothing_lost(void **state)
@@ -113,7 +91,7 @@ static void test_nothing_lost(void **state)
 	need_bpf();
 	result = record_known(0, "sleeps", "50", "2000");
 	assert_int_equal(result.lost, 0);
-	l = load();
+	l = one_load();
 	assert_exact(l);
 	assert_int_equal(l->lost_events, 0);
 	assert_int_equal(l->nr_threads, 1);
@@ -136,7 +114,7 @@ static struct loaded *record_chain(const char *length, unsigned int max_threads,
 
 	*ret = one_record(opts);
 	assert_int_equal(ret->exit_status, 0);
-	return load();
+	return one_load();
 }
 
 /* 180 in a table of 256: a good part is not where the hash of their address says. */
@@ -168,7 +146,7 @@ static void test_one_after_another(void **state)
 	need_bpf();
 	result = one_record(opts);
 	assert_int_equal(result.lost, 0);
-	l = load();
+	l = one_load();
 	assert_int_equal(l->nr_threads, 201);
 	assert_exact(l);
 	load_free(l);
@@ -250,7 +228,7 @@ static void test_overflow(void **state)
 		print_message("SKIP: nothing was lost\n");
 		skip();
 	}
-	l = load();
+	l = one_load();
 	assert_exact(l);
 	assert_int_equal(l->lost_events, result.lost);
 	assert_int_equal(l->meta.dropped_full, result.lost);
@@ -269,7 +247,7 @@ static void test_same_without_overflow(void **state)
 	need_bpf();
 	result = record_known(32u << 20, "bursts", "3", "8000");
 	assert_int_equal(result.lost, 0);
-	l = load();
+	l = one_load();
 	assert_exact(l);
 	for (size_t i = 0; i < l->nr_threads; i++) {
 		const struct thread *t = l->threads[i];
@@ -293,7 +271,7 @@ static void test_never_itself(void **state)
 	(void)state;
 	need_bpf();
 	one_record(opts);
-	l = load();
+	l = one_load();
 	assert_exact(l);
 	for (size_t i = 0; i < l->nr_threads; i++) {
 		const struct thread *t = l->threads[i];
@@ -411,10 +389,10 @@ static void test_blocked_from_the_start(void **state)
 	waitpid(pid, NULL, 0);
 	close(fds[0]);
 	close(fds[1]);
-	l = load();
+	l = one_load();
 	assert_exact(l);
 	assert_int_equal(l->nr_threads, 1);
-	t = thread_of(l, (uint32_t)pid);
+	t = one_thread(l, (uint32_t)pid);
 	assert_non_null(t);
 	assert_int_equal(t->ledger_ns[CLASS_IO], t->end_ns - t->start_ns);
 	assert_true(t->ledger_ns[CLASS_IO] >= 150 * NSEC_PER_MSEC);
@@ -435,20 +413,14 @@ static void test_running_from_the_start(void **state)
 
 	(void)state;
 	need_bpf();
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		alarm(20);
-		while (true)
-			;
-	}
+	pid = one_burner();
 	opts.ids = &pid;
 	one_record(opts);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	l = load();
+	l = one_load();
 	assert_exact(l);
-	t = thread_of(l, (uint32_t)pid);
+	t = one_thread(l, (uint32_t)pid);
 	assert_non_null(t);
 	ready = t->ledger_ns[CLASS_ONCPU] + t->ledger_ns[CLASS_RUNQ_PREEMPTED] +
 		t->ledger_ns[CLASS_RUNQ_WAKEUP] + t->ledger_ns[CLASS_UNTRACKED];
