@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "record/record.h"
 #include "tests/bpf/maps_role.h"
+#include "tests/bpf/own_fds.h"
 #include "trace/reader.h"
 
 static const struct probe *probe(void)
@@ -262,38 +263,20 @@ static void test_recorded(void **unused)
 
 /* ---- the recorder's side ---- */
 
-static size_t count_fds(bool *ret_all_cloexec)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	const struct dirent *e;
-	size_t n = 0;
-
-	*ret_all_cloexec = true;
-	while ((e = readdir(dir))) {
-		int fd = atoi(e->d_name);
-
-		n++;
-		if (fd > 2 && !(fcntl(fd, F_GETFD) & FD_CLOEXEC))
-			*ret_all_cloexec = false;
-	}
-	closedir(dir);
-	return n;
-}
-
 static void test_fds(void **unused)
 {
 	struct maps_run r = { .pid = getpid() };
 	bool before_cloexec, all_cloexec;
-	size_t before = count_fds(&before_cloexec);
+	size_t before = own_fds_count(&before_cloexec);
 
 	(void)unused;
 	need_root();
 	maps_open_probe(&r, PROBE_PIDS, 0);
-	assert_true(count_fds(&all_cloexec) > before);
+	assert_true(own_fds_count(&all_cloexec) > before);
 	assert_true(all_cloexec || !before_cloexec);
 	maps_start_probe(&r);
 	json_decref(maps_stop_probe(&r));
-	assert_int_equal(count_fds(&all_cloexec), before);
+	assert_int_equal(own_fds_count(&all_cloexec), before);
 	assert_int_equal(r.told.nr, 0); /* not ourselves */
 }
 
