@@ -9,7 +9,8 @@
 
 LOCKS=$ROOT/tests/e2e/oracle_locks.py
 CONVOY=$ROOT/tests/e2e/oracle_convoy.py
-declare -A ORACLE_OF=([handed]=$CONVOY [crowded]=$CONVOY)
+KLOCKS=$ROOT/tests/e2e/oracle_klocks.py
+declare -A ORACLE_OF=([handed]=$CONVOY [crowded]=$CONVOY [position]=$KLOCKS [mmap]=$KLOCKS)
 
 # known CASE PROGRAM WORD...: recorded, reported, compared. 79: the program says that it cannot be run here.
 known() {

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compares the report's locks of the kernel with a program that knows who had them and for how long: progs/klocks.c.
+
+oracle_klocks.py CASE REPORT FACTS [BOOKS [WORD...]]: as oracle_locks.py, whose checks are used.
+"""
+import sys
+
+sys.dont_write_bytecode = True
+from oracle import MS, check, main
+from oracle_locks import Found, check_held, check_waiter, need_locks, whole
+
+
+def klocks_of(c, tid):
+    return Found([e for e in c.d["locks"] if e["class"] == "klock" and any(w["tid"] == tid for w in e["waiting"])])
+
+
+def case_position(c):
+    """A mutex in the kernel; its holder sleeps in a page fault that is answered late."""
+    whole(c)
+    w, main_, holder = c.of("waiter")[0], c.of("main")[0], c.of("holder")[0]
+    t, found = c.of_fact(w), klocks_of(c, w["tid"])
+    check(len(found.entries) == 1, "it waited for one lock of the kernel: %s", [e["name"] for e in found.entries])
+    check_held(w, main_, check_waiter(c, w, found))
+    check(t["ledger"]["io"] <= 5 * MS, "it waits for the lock, not for the file: %s", t["ledger"])
+    check(found.ended["woken"] == found.waits, "ended %s", found.ended)
+    check(found.first_holder() == holder["tid"], "%d held it: %s", holder["tid"], found.holders)
+
+
+def case_mmap(c):
+    """The address space's lock. The number of waits is not known before; a call spins, too."""
+    need_locks(c)
+    w = c.of("waiter")[0]
+    if not w["waits"]:
+        print("it never had to block")
+        sys.exit(77)
+    t, found = c.of_fact(w), klocks_of(c, w["tid"])
+    check_waiter(c, w, found, 0)
+    check(t["ledger"]["klock"] <= w["wait_ns"] + MS, "blocked on the kernel's locks for %d ns, its calls took %d", t["ledger"]["klock"],
+          w["wait_ns"])
+    check(found.first_holder() == c.of("filler")[0]["tid"], "the filler held it: %s", found.holders)
+
+
+if __name__ == "__main__":
+    main(globals())
