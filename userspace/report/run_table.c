@@ -10,6 +10,7 @@
 #include "report/escape.h"
 #include "report/grid.h"
 #include "report/run_report.h"
+#include "report/stack_table.h"
 #include "report/text.h"
 #include "report/units.h"
 
@@ -61,12 +62,7 @@ static void time_cells(struct grid *g, const struct run_report *r, const struct 
 		grid_cell(g, "-");
 		grid_cell(g, "-");
 	}
-	if (!e->run.bpf)
-		return;
-	grid_cell(g, "%" PRIu64, e->run.voluntary);
-	grid_cell(g, "%" PRIu64, e->run.involuntary);
-	grid_cell(g, "%" PRIu64, e->run.migrations);
-	grid_cell(g, "%s", report_audit_name(e->run.audit.sum.all));
+	stack_table_switch_cells(g, &e->run);
 }
 
 static int times(const struct run_report *r, const struct report_options *o, FILE *out,
@@ -81,10 +77,7 @@ static int times(const struct run_report *r, const struct report_options *o, FIL
 	grid_column(g, "SPREAD", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "SPEEDUP", GRID_RIGHT);
 	grid_column(g, "EFFICIENCY", GRID_RIGHT);
-	grid_column(g, "VOL", GRID_RIGHT | GRID_OPTIONAL);
-	grid_column(g, "INVOL", GRID_RIGHT | GRID_OPTIONAL);
-	grid_column(g, "MIGR", GRID_RIGHT | GRID_OPTIONAL);
-	grid_column(g, "AUDIT", GRID_OPTIONAL);
+	stack_table_switch_columns(g);
 	for (size_t i = 0; i < r->nr; i++) {
 		const struct run_entry *e = &r->entry[i];
 
@@ -98,28 +91,14 @@ static int times(const struct run_report *r, const struct report_options *o, FIL
 	return grid_print(g, o->width, o->colour, out, err);
 }
 
-static bool negligible(const struct stack *s, enum stack_part part)
-{
-	double share = stack_share(s, part);
-
-	return share > -0.0005 && share < 0.0005;
-}
-
 static int stacks(const struct run_report *r, const struct report_options *o, FILE *out,
 		  struct err *err)
 {
-	static const char *const heads[STACK_NR] = {
-		"USEFUL",         "INFLATION",   "LOCK",      "GIL",      "KLOCK",    "SYNC",
-		"RUNQ_PREEMPTED", "RUNQ_WAKEUP", "THROTTLED", "IO",       "SLEEP",    "STOPPED",
-		"BLOCKED_OTHER",  "SPAWN",       "IMBALANCE", "TEARDOWN", "UNTRACKED"
-	};
 	_cleanup_(grid_free_p) struct grid *g = grid_new();
 
 	grid_column(g, "STRATEGY", GRID_KEY);
 	grid_column(g, "N", GRID_RIGHT);
-	for (int part = 0; part < STACK_NR; part++)
-		grid_column(g, heads[part],
-			    GRID_RIGHT | (part == STACK_USEFUL ? 0 : GRID_OPTIONAL));
+	stack_table_columns(g);
 	for (size_t i = 0; i < r->nr; i++) {
 		const struct run_entry *e = &r->entry[i];
 
@@ -128,12 +107,7 @@ static int stacks(const struct run_report *r, const struct report_options *o, FI
 		grid_row(g, false);
 		grid_cell(g, "%s", e->name);
 		grid_cell(g, "%u", e->workers);
-		for (int part = 0; part < STACK_NR; part++) {
-			if (negligible(&e->stack, part))
-				grid_cell(g, "-");
-			else
-				grid_cell(g, "%.3f", stack_share(&e->stack, part));
-		}
+		stack_table_cells(g, &e->stack);
 	}
 	return grid_print(g, o->width, o->colour, out, err);
 }
@@ -149,30 +123,16 @@ static void legend(const struct run_report *r, const struct report_options *o, F
 		[STACK_IMBALANCE] = "the worker had ended, another one still worked",
 		[STACK_TEARDOWN] = "all had ended, and were being collected",
 	};
-	static const enum ledger_class classes[STACK_NR] = {
-		[STACK_LOCK] = CLASS_LOCK,
-		[STACK_GIL] = CLASS_GIL,
-		[STACK_KLOCK] = CLASS_KLOCK,
-		[STACK_SYNC] = CLASS_SYNC,
-		[STACK_RUNQ_PREEMPTED] = CLASS_RUNQ_PREEMPTED,
-		[STACK_RUNQ_WAKEUP] = CLASS_RUNQ_WAKEUP,
-		[STACK_THROTTLED] = CLASS_THROTTLED,
-		[STACK_IO] = CLASS_IO,
-		[STACK_SLEEP] = CLASS_SLEEP,
-		[STACK_STOPPED] = CLASS_STOPPED,
-		[STACK_BLOCKED_OTHER] = CLASS_BLOCKED_OTHER,
-		[STACK_UNTRACKED] = CLASS_UNTRACKED,
-	};
 
 	for (int part = 0; part < STACK_NR; part++) {
 		bool shown = part == STACK_USEFUL;
 
 		for (size_t i = 0; i < r->nr; i++)
 			shown |= !r->entry[i].skipped &&
-				 negligible(&r->entry[i].stack, part) == false;
+				 !stack_table_negligible(&r->entry[i].stack, part);
 		if (shown)
 			text_item(out, o->width, stack_part_name(part), "%s",
-				  parts[part] ? parts[part] : class_meaning(classes[part]));
+				  parts[part] ?: stack_table_meaning(part));
 	}
 	if (r->bpf)
 		text_field(

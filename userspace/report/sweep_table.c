@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `whyscale sweep` for people: the curve, where the workers' time went, the fits, and the sentences. */
-#include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 #include "report/inflation_table.h"
 #include "report/escape.h"
 #include "report/grid.h"
+#include "report/stack_table.h"
 #include "report/sweep_report.h"
 #include "report/text.h"
 #include "report/units.h"
@@ -64,7 +63,6 @@ static bool left_out(const struct sweep *s)
 static void point_cells(struct grid *g, const struct sweep_report *r, const struct sweep_point *p)
 {
 	char wall[UNITS_SIZE], low[UNITS_SIZE], high[UNITS_SIZE];
-	const struct experiment *run = &p->median.run;
 
 	grid_cell(g, "%s", units_time(wall, p->median.wall_ns));
 	if (r->repeats > 1)
@@ -82,12 +80,7 @@ static void point_cells(struct grid *g, const struct sweep_report *r, const stru
 	else
 		grid_cell(g, "-");
 	grid_cell(g, "%s", p->crowded ? "no" : left_out(r->sweep) ? "yes" : "-");
-	if (!run->bpf)
-		return;
-	grid_cell(g, "%" PRIu64, run->voluntary);
-	grid_cell(g, "%" PRIu64, run->involuntary);
-	grid_cell(g, "%" PRIu64, run->migrations);
-	grid_cell(g, "%s", report_audit_name(run->audit.sum.all));
+	stack_table_switch_cells(g, &p->median.run);
 }
 
 static int times(const struct sweep_report *r, const struct report_options *o, FILE *out,
@@ -103,10 +96,7 @@ static int times(const struct sweep_report *r, const struct report_options *o, F
 	grid_column(g, "KARP-FLATT", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "CAPACITY", GRID_RIGHT | GRID_OPTIONAL);
 	grid_column(g, "FITTED", GRID_OPTIONAL);
-	grid_column(g, "VOL", GRID_RIGHT | GRID_OPTIONAL);
-	grid_column(g, "INVOL", GRID_RIGHT | GRID_OPTIONAL);
-	grid_column(g, "MIGR", GRID_RIGHT | GRID_OPTIONAL);
-	grid_column(g, "AUDIT", GRID_OPTIONAL);
+	stack_table_switch_columns(g);
 	for (size_t i = 0; i < r->sweep->nr; i++) {
 		const struct sweep_point *p = &r->sweep->point[i];
 
@@ -120,17 +110,10 @@ static int times(const struct sweep_report *r, const struct report_options *o, F
 	return grid_print(g, o->width, o->colour, out, err);
 }
 
-static bool negligible(const struct stack *s, enum stack_part part)
-{
-	double share = stack_share(s, part);
-
-	return share > -0.0005 && share < 0.0005;
-}
-
 static bool shown(const struct sweep *s, enum stack_part part)
 {
 	for (size_t i = 0; i < s->nr; i++)
-		if (!s->point[i].failed && !negligible(&s->point[i].median.stack, part))
+		if (!s->point[i].failed && !stack_table_negligible(&s->point[i].median.stack, part))
 			return true;
 	return part == STACK_USEFUL;
 }
@@ -139,16 +122,9 @@ static int stacks(const struct sweep_report *r, const struct report_options *o, 
 		  struct err *err)
 {
 	_cleanup_(grid_free_p) struct grid *g = grid_new();
-	char heads[STACK_NR][24];
 
 	grid_column(g, "N", GRID_KEY | GRID_RIGHT);
-	for (int part = 0; part < STACK_NR; part++) {
-		snprintf(heads[part], sizeof(heads[part]), "%s", stack_part_name(part));
-		for (char *c = heads[part]; *c; c++)
-			*c = (char)toupper((unsigned char)*c);
-		grid_column(g, heads[part],
-			    GRID_RIGHT | (part == STACK_USEFUL ? 0 : GRID_OPTIONAL));
-	}
+	stack_table_columns(g);
 	for (size_t i = 0; i < r->sweep->nr; i++) {
 		const struct sweep_point *p = &r->sweep->point[i];
 
@@ -156,12 +132,7 @@ static int stacks(const struct sweep_report *r, const struct report_options *o, 
 			continue;
 		grid_row(g, false);
 		grid_cell(g, "%u", p->n);
-		for (int part = 0; part < STACK_NR; part++) {
-			if (negligible(&p->median.stack, part))
-				grid_cell(g, "-");
-			else
-				grid_cell(g, "%.3f", stack_share(&p->median.stack, part));
-		}
+		stack_table_cells(g, &p->median.stack);
 	}
 	return grid_print(g, o->width, o->colour, out, err);
 }
@@ -179,16 +150,10 @@ static void legend(const struct sweep_report *r, const struct report_options *o,
 		[STACK_TEARDOWN] = "no thread there any more, nothing was worked at",
 	};
 
-	for (int part = 0; part < STACK_NR; part++) {
-		const char *words = parts[part];
-
-		for (int class = 0; !words && class < CLASS_NR; class ++)
-			if (stack_part_of((enum ledger_class) class) == (enum stack_part)part)
-				words = class_meaning((enum ledger_class) class);
+	for (int part = 0; part < STACK_NR; part++)
 		if (shown(r->sweep, (enum stack_part)part))
 			text_item(out, o->width, stack_part_name((enum stack_part)part), "%s",
-				  words ? words : "");
-	}
+				  parts[part] ?: stack_table_meaning((enum stack_part)part));
 	text_field(
 		out, o->width, "",
 		"SPEEDUP: how many times as fast as n=%u. EFFICIENCY: that for each of the n. KARP-FLATT: the share of "
