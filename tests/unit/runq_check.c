@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "runq_check.h"
@@ -60,10 +61,33 @@ void runq_check_sums(const struct runq_check *a)
 	assert_int_equal(named_ns, all->part_ns[RUNQ_TRACKED] + all->part_ns[RUNQ_FOREIGN]);
 }
 
-void runq_check_put_parts(FILE *f, const struct runq_split *split)
+char *runq_check_show(const struct passes *p, bool all)
 {
+	const struct runq_split *split = runq_who_all(p->runq_who);
+	struct runq_occupant *list;
+	char *text = NULL;
+	size_t len, nr;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_non_null(f);
 	fprintf(f, "wait=%" PRIu64, split->wait_ns);
 	for (int i = 0; i < RUNQ_PARTS; i++)
 		if (split->part_ns[i])
 			fprintf(f, " %s=%" PRIu64, runq_part_name(i), split->part_ns[i]);
+	if (all)
+		fprintf(f, " nobody=%" PRIu64, split->nobody_ns);
+	fputc('\n', f);
+	assert_int_equal(runq_who_others(p->runq_who, &list, &nr), 0);
+	for (size_t i = 0; i < nr; i++) {
+		bool named = all && *list[i].comm && !list[i].tracked;
+
+		fprintf(f, "%" PRIu32 "%s%s:", list[i].pid, named ? " " : "",
+			named ? list[i].comm : "");
+		if (all)
+			fputs(list[i].tracked ? " recorded" : " foreign", f);
+		fprintf(f, " %" PRIu64 "\n", list[i].ns);
+	}
+	free(list);
+	fclose(f);
+	return text;
 }

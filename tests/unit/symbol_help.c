@@ -314,3 +314,35 @@ void help_each_python(void (*fn)(const char *python))
 	}
 	free(pythons);
 }
+
+void help_write(const char *path, const uint8_t *bytes, size_t len)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+}
+
+uint8_t *help_read(const char *path, size_t *ret_len)
+{
+	FILE *f = fopen(path, "re");
+	uint8_t *bytes = malloc(1 << 22);
+
+	assert_non_null(f);
+	assert_non_null(bytes);
+	*ret_len = fread(bytes, 1, 1 << 22, f);
+	assert_true(*ret_len > 4096 && *ret_len < 1 << 22);
+	fclose(f);
+	return bytes;
+}
+
+uint64_t help_function_address(const char *path, const char *function)
+{
+	struct elf_symbols *s = help_open(path);
+	struct elf_symbol symbol;
+
+	assert_true(elf_symbols_find_function(s, function, &symbol));
+	elf_symbols_close(s);
+	return symbol.address;
+}

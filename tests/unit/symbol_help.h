@@ -57,6 +57,13 @@ void help_loaded(const char *name, char ret_path[PATH_MAX]);
 /* elf_symbols_open(), which must succeed. */
 struct elf_symbols *help_open(const char *path);
 
+/* Where a function of the ELF file is, which must have it. */
+uint64_t help_function_address(const char *path, const char *function);
+
+/* A file of 4 KiB to 4 MiB, the caller's to free; and one that is written anew. */
+uint8_t *help_read(const char *path, size_t *ret_len);
+void help_write(const char *path, const uint8_t *bytes, size_t len);
+
 /* A temporary directory, which is removed with all that is in it. */
 char *help_dir_new(char buf[64]);
 void help_dir_remove(const char *dir);

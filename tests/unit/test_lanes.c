@@ -23,17 +23,6 @@ static struct lock locks[] = {
 	{ .kind = LOCK_JOIN },
 };
 
-static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *rec,
-				 enum ledger_class class)
-{
-	const struct ev_futex *futex = (const void *)rec;
-
-	(void)arg;
-	(void)class;
-	t->waits_on = &locks[futex->uaddr - 1];
-	return lock_kind_class(locks[futex->uaddr - 1].kind);
-}
-
 static void check_sums(const struct lanes *l)
 {
 	uint64_t whole = l->end_ns - l->begin_ns, at_once = 0, alone = 0;
@@ -212,7 +201,7 @@ static void check_row(const struct row *row)
 
 	print_message("%s\n", row->name);
 	assert_int_equal(ledger_new(ARCH_X86_64, 4, &l, &err), 0);
-	ledger_on_wait(l, on_wait, NULL);
+	ledger_on_wait(l, trace_text_on_wait, locks);
 	assert_int_equal(lanes_new(l, row->n, 2, 0, 1000, &lanes, &err), 0);
 	trace_text_feed(l, row->text);
 	ledger_finish(l, 1000);

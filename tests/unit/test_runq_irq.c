@@ -130,30 +130,12 @@ static const struct {
 	  "wait=0\n" },
 };
 
-static char *show(const struct passes *p)
-{
-	const struct runq_split *all = runq_who_all(p->runq_who);
-	struct runq_occupant *list;
-	char *text = NULL;
-	size_t len, nr;
-	FILE *f = open_memstream(&text, &len);
-
-	runq_check_put_parts(f, all);
-	fputc('\n', f);
-	assert_int_equal(runq_who_others(p->runq_who, &list, &nr), 0);
-	for (size_t i = 0; i < nr; i++)
-		fprintf(f, "%" PRIu32 ": %" PRIu64 "\n", list[i].pid, list[i].ns);
-	free(list);
-	fclose(f);
-	return text;
-}
-
 static void test_cases(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LEN(cases); i++) {
 		struct runq_check a = runq_check_run(cases[i].text, END_NS);
-		char *text = show(a.p);
+		char *text = runq_check_show(a.p, false);
 
 		if (strcmp(text, cases[i].expected))
 			fail_msg("%s:\n%s\nexpected:\n%s", cases[i].name, text, cases[i].expected);

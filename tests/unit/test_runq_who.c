@@ -148,33 +148,12 @@ static const struct {
 	  "wait=200 unknown=200 nobody=0\n" },
 };
 
-static char *show(const struct passes *p)
-{
-	const struct runq_split *all = runq_who_all(p->runq_who);
-	struct runq_occupant *list;
-	char *text = NULL;
-	size_t len, nr;
-	FILE *f = open_memstream(&text, &len);
-
-	runq_check_put_parts(f, all);
-	fprintf(f, " nobody=%" PRIu64 "\n", all->nobody_ns);
-	assert_int_equal(runq_who_others(p->runq_who, &list, &nr), 0);
-	for (size_t i = 0; i < nr; i++)
-		fprintf(f, "%" PRIu32 "%s%s: %s %" PRIu64 "\n", list[i].pid,
-			*list[i].comm && !list[i].tracked ? " " : "",
-			list[i].tracked ? "" : list[i].comm,
-			list[i].tracked ? "recorded" : "foreign", list[i].ns);
-	free(list);
-	fclose(f);
-	return text;
-}
-
 static void test_cases(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LEN(cases); i++) {
 		struct runq_check a = runq_check_run(cases[i].text, END_NS);
-		char *text = show(a.p);
+		char *text = runq_check_show(a.p, true);
 
 		if (strcmp(text, cases[i].expected))
 			fail_msg("%s:\n%s\nexpected:\n%s", cases[i].name, text, cases[i].expected);
@@ -285,7 +264,7 @@ static void test_hostile(void **state)
 	for (int i = 0; i < RUNQ_PARTS; i++)
 		sum += runq_who_all(p->runq_who)->part_ns[i];
 	assert_true(runq_ns && sum == runq_ns);
-	free(show(p));
+	free(runq_check_show(p, true));
 	sum = 0;
 	assert_int_equal(critical_path_make(p->history, 0, wall, &path), 0);
 	for (size_t i = 0; i < path.nr; i++)

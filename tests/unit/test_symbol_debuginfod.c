@@ -31,29 +31,15 @@ static const char source[] = "static __attribute__((noipa)) int secret(int n) { 
 static void build(const char *d)
 {
 	char path[PATH_MAX];
-	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/source.c", d);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	assert_true(fputs(source, f) >= 0);
-	fclose(f);
+	help_write(path, (const uint8_t *)source, strlen(source));
 	help_run("cd %s && gcc -O2 -g -shared -fPIC -Wl,--build-id -o full.so source.c && "
 		 "strip -o bare.so full.so && "
 		 "id=$(readelf -n full.so | sed -n 's/.*Build ID: //p') && "
 		 "mkdir -p cache served/buildid/$id && cp bare.so served/buildid/$id/executable && "
 		 "objcopy --only-keep-debug full.so served/buildid/$id/debuginfo",
 		 d);
-}
-
-static uint64_t address_of(const char *path, const char *function)
-{
-	struct elf_symbols *s = help_open(path);
-	struct elf_symbol symbol;
-
-	assert_true(elf_symbols_find_function(s, function, &symbol));
-	elf_symbols_close(s);
-	return symbol.address;
 }
 
 /* What the function without a dynamic symbol is called, in a library that is there or not. */
@@ -132,7 +118,7 @@ static void test_server(void **state)
 	}
 	build(d);
 	snprintf(path, sizeof(path), "%s/full.so", d);
-	address = address_of(path, "secret");
+	address = help_function_address(path, "secret");
 	unsetenv("DEBUGINFOD_URLS");
 	snprintf(path, sizeof(path), "%s/cache", d);
 	setenv("DEBUGINFOD_CACHE_PATH", path, 1);
@@ -174,7 +160,7 @@ static void test_no_connection(void **state)
 	}
 	build(d);
 	snprintf(path, sizeof(path), "%s/full.so", d);
-	address = address_of(path, "secret");
+	address = help_function_address(path, "secret");
 	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
 	help_run("cd %s && env -u DEBUGINFOD_URLS ASAN_OPTIONS=detect_leaks=0 strace -f -o log "
 		 "%s ask %s %lu >answer 2>/dev/null && grep -qx '\\[bare.so\\]' answer && "

@@ -23,28 +23,6 @@
 
 #define MAX_FRAMES 64
 
-static void write_file(const char *path, const uint8_t *bytes, size_t len)
-{
-	FILE *f = fopen(path, "we");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(bytes, 1, len, f), len);
-	assert_int_equal(fclose(f), 0);
-}
-
-static uint8_t *read_whole(const char *path, size_t *ret_len)
-{
-	FILE *f = fopen(path, "re");
-	uint8_t *bytes = malloc(1 << 22);
-
-	assert_non_null(f);
-	assert_non_null(bytes);
-	*ret_len = fread(bytes, 1, 1 << 22, f);
-	assert_true(*ret_len > 4096 && *ret_len < 1 << 22);
-	fclose(f);
-	return bytes;
-}
-
 /* Asks for addresses all over the code; returns how many frames came. */
 static size_t use_up(const char *path, uint64_t begin, uint64_t end)
 {
@@ -109,7 +87,7 @@ static void test_mangled_dwarf(void **state)
 	source_build_cpp(d, "-O2 -g", "shop");
 	for (size_t i = 0; i < 7; i++)
 		assert_true(section_of(path, sections[i], &offset[i], &bytes_of[i]));
-	bytes = read_whole(path, &len);
+	bytes = help_read(path, &len);
 	copy = malloc(len);
 	assert_non_null(copy);
 	s = help_open(path);
@@ -126,11 +104,11 @@ static void test_mangled_dwarf(void **state)
 
 			copy[at] = (uint8_t)(random_next(&seed) % 3 ? random_next(&seed) : 0xff);
 		}
-		write_file(path, copy, len);
+		help_write(path, copy, len);
 		used += use_up(path, begin, begin + 4096);
 	}
 	for (size_t cut = 64; cut < len; cut += len / 60) {
-		write_file(path, bytes, cut);
+		help_write(path, bytes, cut);
 		used += use_up(path, begin, begin + 4096);
 	}
 	assert_true(used > rounds);

@@ -76,25 +76,11 @@ static struct frame_name one(struct world *w, pid_t tgid, uint64_t pc)
 static void build_library(const char *d, const char *name, const char *flags)
 {
 	char path[PATH_MAX];
-	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/source.c", d);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	assert_true(fputs(source, f) >= 0);
-	fclose(f);
+	help_write(path, (const uint8_t *)source, strlen(source));
 	help_run("gcc -O2 -g -shared -fPIC -Wl,--build-id %s -o %s/%s %s/source.c", flags, d, name,
 		 d);
-}
-
-static uint64_t address_of(const char *path, const char *function)
-{
-	struct elf_symbols *s = help_open(path);
-	struct elf_symbol symbol;
-
-	assert_true(elf_symbols_find_function(s, function, &symbol));
-	elf_symbols_close(s);
-	return symbol.address;
 }
 
 static void test_own_code(void **state)
@@ -226,7 +212,7 @@ static void test_replaced_file(void **state)
 	(void)state;
 	build_library(d, "libone.so", "");
 	snprintf(path, sizeof(path), "%s/libone.so", d);
-	address = address_of(path, "frames_test_library");
+	address = help_function_address(path, "frames_test_library");
 	open_world(&w, NULL, NULL);
 	help_map_file(w.space, NOBODY, BASE, path, NULL, true);
 	build_library(d, "libtwo.so", "-O0");
@@ -243,14 +229,14 @@ static void test_replaced_file(void **state)
 	/* without a build-id only the inode tells, and that may have changed for many reasons */
 	open_world(&w, NULL, NULL);
 	help_map_file(w.space, NOBODY, BASE, path, NULL, false);
-	f = one(&w, NOBODY, BASE + address_of(path, "frames_test_library"));
+	f = one(&w, NOBODY, BASE + help_function_address(path, "frames_test_library"));
 	assert_string_equal(f.name, "frames_test_library");
 	assert_false(f.guessed);
 	close_world(&w);
 	open_world(&w, NULL, NULL);
 	help_map_file(w.space, NOBODY, BASE, path, NULL, false);
 	help_run("cp %s %s.new && mv %s.new %s", path, path, path, path);
-	f = one(&w, NOBODY, BASE + address_of(path, "frames_test_library"));
+	f = one(&w, NOBODY, BASE + help_function_address(path, "frames_test_library"));
 	assert_string_equal(f.name, "frames_test_library");
 	assert_true(f.guessed);
 	close_world(&w);
@@ -307,7 +293,7 @@ static void test_other_root(void **state)
 	help_run("mkdir -p %s/opt/frames-test", d);
 	build_library(d, "opt/frames-test/libroot.so", "");
 	snprintf(path, sizeof(path), "%s/opt/frames-test/libroot.so", d);
-	pc = BASE + address_of(path, "frames_test_library");
+	pc = BASE + help_function_address(path, "frames_test_library");
 	pid = start(go_to_root, d);
 	open_world(&w, NULL, &options);
 	help_map_file(w.space, pid, BASE, path, "/opt/frames-test/libroot.so", true);
@@ -362,7 +348,7 @@ static void test_deleted_file(void **state)
 	snprintf(path, sizeof(path), "%s/libgone.so", d);
 	snprintf(deleted, sizeof(deleted), "%s (deleted)", path);
 	assert_int_equal(stat(path, &st), 0);
-	pc = BASE - 4096 + address_of(path, "frames_test_library");
+	pc = BASE - 4096 + help_function_address(path, "frames_test_library");
 	pid = start(map_it, path);
 	m.tgid = (uint32_t)pid;
 	m.dev_major = major(st.st_dev);

@@ -62,28 +62,6 @@ static size_t use_up(const char *path)
 	return used;
 }
 
-static void write_file(const char *path, const uint8_t *bytes, size_t len)
-{
-	FILE *f = fopen(path, "we");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(bytes, 1, len, f), len);
-	assert_int_equal(fclose(f), 0);
-}
-
-static uint8_t *read_whole(const char *path, size_t *ret_len)
-{
-	FILE *f = fopen(path, "re");
-	uint8_t *bytes = malloc(1 << 22);
-
-	assert_non_null(f);
-	assert_non_null(bytes);
-	*ret_len = fread(bytes, 1, 1 << 22, f);
-	assert_true(*ret_len > 4096 && *ret_len < 1 << 22);
-	fclose(f);
-	return bytes;
-}
-
 /* Offsets where a changed byte matters: headers, section headers, symbols, notes; and the whole of .eh_frame. */
 static size_t pick_offset(uint64_t *seed, const uint8_t *bytes, size_t len, size_t eh,
 			  size_t eh_len)
@@ -128,7 +106,7 @@ static void test_mangled_files(void **state)
 
 	(void)state;
 	help_loaded("/libcmocka.so", library);
-	bytes = read_whole(library, &len);
+	bytes = help_read(library, &len);
 	copy = malloc(len);
 	assert_non_null(copy);
 	eh_frame_of(library, &eh, &eh_len);
@@ -141,11 +119,11 @@ static void test_mangled_files(void **state)
 		while (flips--)
 			copy[pick_offset(&seed, bytes, len, eh, eh_len)] =
 				(uint8_t)(random_next(&seed) % 3 ? random_next(&seed) : 0xff);
-		write_file(path, copy, len);
+		help_write(path, copy, len);
 		used += use_up(path);
 	}
 	for (size_t cut = 0; cut < len; cut += cut < 1024 ? 31 : len / 100) {
-		write_file(path, bytes, cut);
+		help_write(path, bytes, cut);
 		used += use_up(path);
 	}
 	assert_true(used > rounds);

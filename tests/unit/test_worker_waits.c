@@ -26,17 +26,6 @@ static struct lock locks[] = {
 	{ .index = 7, .kind = LOCK_MUTEX, .name = "o in prog" },
 };
 
-static enum ledger_class on_wait(void *arg, struct thread *t, const uint64_t *rec,
-				 enum ledger_class class)
-{
-	const struct ev_futex *futex = (const void *)rec;
-
-	(void)arg;
-	(void)class;
-	t->waits_on = &locks[futex->uaddr - 1];
-	return lock_kind_class(locks[futex->uaddr - 1].kind);
-}
-
 /* Workers: the tids 7, 8, 9 from 100 to 900, or as the caller has set them. */
 static void run(struct ledger_window *w, size_t nr, const char *text, struct worker_waits *ret)
 {
@@ -47,7 +36,7 @@ static void run(struct ledger_window *w, size_t nr, const char *text, struct wor
 	assert_int_equal(ledger_new(ARCH_X86_64, 4, &l, &err), 0);
 	for (size_t i = 0; i < nr; i++)
 		ledger_add_window(l, &w[i]);
-	ledger_on_wait(l, on_wait, NULL);
+	ledger_on_wait(l, trace_text_on_wait, locks);
 	assert_int_equal(worker_pass_new(l, w, nr, 0, END_NS, &p, &err), 0);
 	trace_text_feed(l, text);
 	ledger_finish(l, END_NS);

@@ -387,6 +387,17 @@ void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks
 	feed_lines((struct line){ .ledger = l, .passes = passes, .locks = locks }, text);
 }
 
+enum ledger_class trace_text_on_wait(void *arg, struct thread *t, const uint64_t *rec,
+				     enum ledger_class class)
+{
+	struct lock *lock =
+		(struct lock *)arg + ((const struct ev_futex *)(const void *)rec)->uaddr - 1;
+
+	(void)class;
+	t->waits_on = lock;
+	return lock_kind_class(lock->kind);
+}
+
 void trace_text_write(const char *path, const json_t *meta, const char *text)
 {
 	int fd = open(path, O_CREAT | O_RDWR | O_TRUNC | O_CLOEXEC, 0600);

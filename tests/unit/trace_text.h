@@ -50,6 +50,10 @@ void trace_text_feed_passes(struct ledger *l, struct passes *passes, const char 
 void trace_text_feed_locks(struct ledger *l, struct passes *passes, struct locks *locks,
 			   const char *text);
 
+/* A ledger_wait_fn; arg: an array of struct lock. Who waits for the word at address n waits for the nth of them. */
+enum ledger_class trace_text_on_wait(void *arg, struct thread *t, const uint64_t *rec,
+				     enum ledger_class class);
+
 /* Writes a text into a trace file instead, with that META; see trace/writer.h. */
 void trace_text_write(const char *path, const json_t *meta, const char *text);
 
