@@ -15,6 +15,8 @@
 
 #include "probes/probe.h"
 
+#define TRIES 3
+
 static char directory[] = "/tmp/whyscale-bpf-XXXXXX";
 char one_trace[64], one_facts[64];
 
@@ -84,6 +86,24 @@ struct record_result one_command(char *const *argv)
 
 	assert_int_equal(result.exit_status, 0);
 	return result;
+}
+
+void one_whole_command(char *const *argv)
+{
+	need_bpf();
+	for (int i = 0; i < TRIES; i++)
+		if (!one_command(argv).lost)
+			return;
+	print_message("SKIP: records were lost %d times\n", TRIES);
+	skip();
+}
+
+int64_t one_number(const json_t *fact, const char *key)
+{
+	const json_t *value = json_object_get(fact, key);
+
+	assert_true(json_is_integer(value));
+	return json_integer_value(value);
 }
 
 struct loaded *one_load(void)

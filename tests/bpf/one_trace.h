@@ -25,6 +25,12 @@ struct record_result one_record(struct record_options opts);
 /* Records a command, which must end with 0. */
 struct record_result one_command(char *const *argv);
 
+/* The same, again while records are lost, as they may be where the machine is busy; skips the test after the third time. */
+void one_whole_command(char *const *argv);
+
+/* An integer of a line of one_facts. */
+int64_t one_number(const json_t *fact, const char *key);
+
 /* The trace, whole, with all its records well-formed; the caller's. */
 struct loaded *one_load(void);
 

@@ -19,7 +19,6 @@
 #include "tests/bpf/one_trace.h"
 
 #define MAX_WORKERS 8
-#define TRIES 3
 
 /* ---- a program that ran ---- */
 
@@ -29,25 +28,6 @@ struct ran {
 	struct findings findings;
 	const struct finding *lock; /* the one of cause "lock", NULL: there is none */
 };
-
-/* Events may be lost when the machine is busy: then the lock's story has holes, and it is tried again. */
-static void record(char *const *argv)
-{
-	need_bpf();
-	for (int i = 0; i < TRIES; i++)
-		if (!one_command(argv).lost)
-			return;
-	print_message("SKIP: records were lost %d times\n", TRIES);
-	skip();
-}
-
-static int64_t number(const json_t *fact, const char *key)
-{
-	const json_t *value = json_object_get(fact, key);
-
-	assert_true(json_is_integer(value));
-	return json_integer_value(value);
-}
 
 /* The workers are those that say so, from the begin of the first to the end of the last one's work. */
 static void read_workers(struct experiment *e)
@@ -65,9 +45,9 @@ static void read_workers(struct experiment *e)
 		assert_non_null(fact);
 		if (!strcmp(json_string_value(json_object_get(fact, "role")), "worker")) {
 			assert_true(e->nr++ < MAX_WORKERS);
-			w->tid = (uint32_t)number(fact, "tid");
-			w->begin_ns = number(fact, "begin_ns");
-			w->end_ns = number(fact, "end_ns");
+			w->tid = (uint32_t)one_number(fact, "tid");
+			w->begin_ns = one_number(fact, "begin_ns");
+			w->end_ns = one_number(fact, "end_ns");
 			w->exec_ns = w->delay_ns = -1;
 			if (e->nr == 1 || w->begin_ns < e->t0_ns)
 				e->t0_ns = w->begin_ns;
@@ -86,7 +66,7 @@ static void ran(struct ran *r, char *const *argv)
 	struct err err = {};
 
 	memset(r, 0, sizeof(*r));
-	record(argv);
+	one_whole_command(argv);
 	read_workers(&r->run);
 	if (experiment_load(&r->run, one_trace, &err))
 		fail_msg("experiment_load: %s", err.msg);
@@ -138,8 +118,8 @@ static void check_lock(const struct ran *r, const char *name, const char *kind)
 	assert_string_equal(json_string_value(json_object_get(r->lock->evidence, "kind")), kind);
 	for (size_t i = 0; i < r->run.nr; i++)
 		ns += r->run.worker[i].ledger_ns[CLASS_LOCK];
-	assert_int_equal((uint64_t)number(r->lock->evidence, "wait_ns"), ns);
-	assert_true(number(r->lock->evidence, "waits") > 0);
+	assert_int_equal((uint64_t)one_number(r->lock->evidence, "wait_ns"), ns);
+	assert_true(one_number(r->lock->evidence, "waits") > 0);
 	assert_true(r->lock->lost_ns > 0 && (uint64_t)r->lock->lost_ns <= ns + ns / 100);
 }
 
@@ -157,7 +137,7 @@ static void test_convoy(void **state)
 		&r, "holder_handed_percent",
 		"the lock had been handed to a waiter that first had to get a CPU (a lock convoy)");
 	assert_true(evidence(&r, "holder_handed_percent") >= 40);
-	assert_int_equal(number(r.lock->evidence, "convoys"), 3);
+	assert_int_equal(one_number(r.lock->evidence, "convoys"), 3);
 	ran_free(&r);
 }
 

@@ -25,8 +25,6 @@
 #include "strategy/capacity.h"
 #include "tests/bpf/one_trace.h"
 
-#define TRIES 3
-
 static void need_cpus(int nr)
 {
 	cpu_set_t set;
@@ -45,31 +43,13 @@ struct ran {
 	uint64_t own_sum_ns;
 };
 
-static bool record_once(const char *const *words)
+static void record(const char *const *words)
 {
 	char *argv[6] = { one_prog("scaling") };
 
 	for (int i = 0; i < 4 && words[i]; i++)
 		argv[i + 1] = (char *)words[i];
-	return !one_command(argv).lost;
-}
-
-static void record(const char *const *words)
-{
-	need_bpf();
-	for (int i = 0; i < TRIES; i++)
-		if (record_once(words))
-			return;
-	print_message("SKIP: records were lost %d times\n", TRIES);
-	skip();
-}
-
-static int64_t number(const json_t *fact, const char *key)
-{
-	const json_t *value = json_object_get(fact, key);
-
-	assert_true(json_is_integer(value));
-	return json_integer_value(value);
+	one_whole_command(argv);
 }
 
 static void take_fact(struct ran *r, const json_t *fact, size_t *cap)
@@ -77,18 +57,18 @@ static void take_fact(struct ran *r, const json_t *fact, size_t *cap)
 	size_t own_cap = *cap;
 
 	if (!strcmp(json_string_value(json_object_get(fact, "role")), "run")) {
-		r->e.t0_ns = number(fact, "t0_ns");
-		r->e.t1_ns = number(fact, "t1_ns");
+		r->e.t0_ns = one_number(fact, "t0_ns");
+		r->e.t1_ns = one_number(fact, "t1_ns");
 		return;
 	}
 	assert_int_equal(vec_room(&r->own_ns, &own_cap, r->e.nr + 1), 0);
 	assert_int_equal(vec_room(&r->e.worker, cap, r->e.nr + 1), 0);
-	r->own_ns[r->e.nr] = (uint64_t)number(fact, "cpu_ns");
+	r->own_ns[r->e.nr] = (uint64_t)one_number(fact, "cpu_ns");
 	r->own_sum_ns += r->own_ns[r->e.nr];
 	r->e.worker[r->e.nr++] = (struct experiment_worker){
-		.tid = (uint32_t)number(fact, "worker"),
-		.begin_ns = number(fact, "begin_ns"),
-		.end_ns = number(fact, "end_ns"),
+		.tid = (uint32_t)one_number(fact, "worker"),
+		.begin_ns = one_number(fact, "begin_ns"),
+		.end_ns = one_number(fact, "end_ns"),
 		.exec_ns = -1,
 		.delay_ns = -1,
 	};
