@@ -183,6 +183,13 @@ const struct finding *explain_the(const struct findings *all, const char *cause)
 	return NULL;
 }
 
+const struct finding *explain_find_the(const struct made *m, struct findings *all,
+				       const char *cause)
+{
+	explain_find(m, all);
+	return explain_the(all, cause);
+}
+
 void explain_says(const struct finding *f, const char *text)
 {
 	assert_non_null(f);

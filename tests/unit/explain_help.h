@@ -44,6 +44,10 @@ void explain_find(const struct made *m, struct findings *all);
 /* The finding of that cause, NULL: there is none. */
 const struct finding *explain_the(const struct findings *all, const char *cause);
 
+/* Both. */
+const struct finding *explain_find_the(const struct made *m, struct findings *all,
+				       const char *cause);
+
 /* Its sentence has, or has not, this text. */
 void explain_says(const struct finding *f, const char *text);
 void explain_silent(const struct finding *f, const char *text);

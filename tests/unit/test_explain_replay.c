@@ -50,9 +50,7 @@ static void test_bounds(void **state)
 	explain_lose(&m, STACK_IMBALANCE, 400);
 	replay.without[REPLAY_LOCK].least_ns = 7 * T / 10; /* 0.5 T less: half of the run */
 	replay.without[REPLAY_LOCK].expected_ns = 95 * T / 100;
-	explain_find(&m, &all);
-
-	f = explain_the(&all, "lock");
+	f = explain_find_the(&m, &all, "lock");
 	assert_string_equal(bound_by(f), "replay");
 	assert_true(fabs(f->bound - 4) < 1e-9); /* twice as fast, and twice as fast again */
 	assert_true(fabs(f->lost_speedup - 2) < 1e-9);
@@ -104,8 +102,7 @@ static void test_others(void **state)
 		m.run.runq_wait_ns = cases[i].wait_ns;
 		m.run.runq_foreign_ns = cases[i].foreign_ns;
 		explain_lose(&m, STACK_RUNQ_PREEMPTED, 400);
-		explain_find(&m, &all);
-		f = explain_the(&all, "runqueue");
+		f = explain_find_the(&m, &all, "runqueue");
 		if (cases[i].words)
 			explain_says(f, cases[i].words);
 		else
@@ -131,8 +128,7 @@ static void test_extremes(void **state)
 		m.facts.replay = &replay;
 		explain_lose(&m, STACK_IO, 1000);
 		replay.without[REPLAY_IO].least_ns = i ? 0 : replay.as_is_ns;
-		explain_find(&m, &all);
-		f = explain_the(&all, "io");
+		f = explain_find_the(&m, &all, "io");
 		assert_true(isfinite(f->bound) && f->bound >= 2);
 		assert_true(i || f->bound == 2);
 		findings_free(&all);
@@ -150,8 +146,7 @@ static void test_withheld(void **state)
 	explain_make(&m);
 	m.facts.replay = &replay;
 	explain_lose(&m, STACK_LOCK, 2000);
-	explain_find(&m, &all);
-	f = explain_the(&all, "lock");
+	f = explain_find_the(&m, &all, "lock");
 	assert_string_equal(bound_by(f), "shares");
 	assert_true(fabs(f->bound - 4) < 1e-9);
 	assert_string_equal(json_string_value(json_object_get(f->evidence, "replay_withheld")),
@@ -208,8 +203,7 @@ static void test_moves(void **state)
 	replay.move_cost = (struct cost_range){ true, 41000, 9000, 400000 };
 	replay.without[REPLAY_MOVES].expected_ns = replay.as_is_ns - T / 10;
 	replay.without[REPLAY_MOVES].least_ns = replay.as_is_ns - T / 5;
-	explain_find(&m, &all);
-	f = explain_the(&all, "migration");
+	f = explain_find_the(&m, &all, "migration");
 	explain_says(f, "41.0 us each on this machine (9.0 to 400.0");
 	explain_says(f, "Without them at most 2.50x.");
 	assert_true(fabs(f->bound - 2.5) < 1e-9 && f->lost_ns == 0);
@@ -237,8 +231,7 @@ static void test_coordinator_alone(void **state)
 	explain_lose(&m, STACK_SYNC, 1500);
 	m.facts.coordinator_alone_ns = 1500 * MS;
 	m.facts.coordinator_alone_wall_ns = 500 * MS;
-	explain_find(&m, &all);
-	f = explain_the(&all, "serial");
+	f = explain_find_the(&m, &all, "serial");
 	assert_int_equal(f->lost_ns, 1500 * MS);
 	explain_says(f, "for 50.0 % of the run only what starts the workers runs");
 	/* Amdahl's law: half of the run alone, the rest on four: divided too it takes 5/8 of the time */
