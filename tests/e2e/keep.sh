@@ -112,6 +112,17 @@ ok "... and with a removed file as standard input" nameless_input
 ok "the exit status is passed on" bash -c '"$0" record --keep 60s -o s.data -- sh -c "exit 7"; [ $? -eq 7 ]' "$W"
 ok "an earlier file becomes NAME.old" bash -c '[ -s s.data ] && "$0" record --keep 60s -o s.data -- true && [ -s s.data.old ]' "$W"
 
+# At the end it is too late to choose another file.
+kept_beside() {
+	local part
+	mkdir in_the_way.data.old && echo earlier >in_the_way.data || return
+	timeout 60 "$W" record --keep 60s -o in_the_way.data -- sleep 0.2 2>err && return 1
+	cat err
+	part=$(sed -n "s/.*; what was recorded is in '\(.*\)'$/\1/p" err)
+	[ -n "$part" ] && grep -qx earlier in_the_way.data && "$W" report "$part" | grep -q sleep
+}
+ok "where it cannot take its name it is kept under another, and that is said" kept_beside
+
 # ---- attached; snapshots ----
 spawn "$PROGS/periods" 60 >said
 target=$!

@@ -128,7 +128,7 @@ static int save(struct recording *rec, const char *path, const json_t *meta, uin
 		struct err *err)
 {
 	int fd, r = output_create(&rec->output, path, &fd, err), late;
-	struct err why = {};
+	struct err why = {}, told;
 
 	if (r)
 		return r;
@@ -137,8 +137,10 @@ static int save(struct recording *rec, const char *path, const json_t *meta, uin
 	r = trace_writer_save(rec->writer, fd, rec->first_meta, meta, ret_bytes, err);
 	/* what could be written is kept */
 	late = output_commit(&rec->output, &why);
+	if (late)
+		late = output_leave(&rec->output, &why, r ? &told : err);
 	output_end(&rec->output);
-	return r || !late ? r : err_set(err, late, "%s", why.msg);
+	return r ? r : late;
 }
 
 int keep_save(struct recording *rec, const json_t *meta, struct err *err)

@@ -156,6 +156,15 @@ int output_commit(struct output *o, struct err *err)
 	return output_replace(o, err);
 }
 
+int output_leave(struct output *o, const struct err *why, struct err *err)
+{
+	if (!o->temporary || o->nameless)
+		return err_set(err, why->code, "%s", why->msg);
+	err_set(err, why->code, "%.300s; what was recorded is in '%.300s'", why->msg, o->temporary);
+	free(take_ptr(o->temporary));
+	return err->code;
+}
+
 int output_check(const struct output *o, struct err *err)
 {
 	struct stat st;

@@ -28,6 +28,9 @@ int output_commit(struct output *o, struct err *err);
 /* The same, but an earlier file of that name is gone. */
 int output_replace(struct output *o, struct err *err);
 
+/* After output_commit() failed with `why`: what is in it stays under its temporary name, and the sentence says so. Returns why->code. */
+int output_leave(struct output *o, const struct err *why, struct err *err);
+
 /* -ESTALE with a sentence when it was committed and somebody has removed it since. 0 for one of all zeros. */
 int output_check(const struct output *o, struct err *err);
 
