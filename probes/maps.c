@@ -63,8 +63,10 @@ static int store_mapped(void *arg, struct mapping *m)
 	struct maps *s = arg;
 	int keep = maps_keep_mapped(s->keep, m);
 
-	if (keep > 0)
+	if (keep > 0) {
 		maps_ids_add(s->ids, m);
+		maps_keep_stored(s->keep, m);
+	}
 	store_if(s, keep, m);
 	return s->failed;
 }

@@ -376,11 +376,20 @@ int maps_keep_mapped(struct maps_keep *k, struct mapping *m)
 		return 0;
 	}
 	p->stored++;
-	told_set(t, m->start, m->end, named ? what_is(m) : 0,
-		 named && k->again ? words_new(m) : NULL);
+	told_set(t, m->start, m->end, named ? what_is(m) : 0, NULL);
 	if (!named)
 		take_name(m);
 	return 1;
+}
+
+void maps_keep_stored(struct maps_keep *k, const struct mapping *m)
+{
+	const struct process *p = slot_of(k, m->tgid);
+	size_t i = p->tgid ? told_find(p->told, m->start) : 0;
+	struct range *r = p->told && i < p->told->nr ? &p->told->ranges[i] : NULL;
+
+	if (k->again && r && !r->words && r->start == m->start && r->end == m->end)
+		r->words = words_new(m);
 }
 
 size_t maps_keep_room(const struct maps_keep *k)

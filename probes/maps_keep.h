@@ -47,6 +47,8 @@ int maps_keep_mapped(struct maps_keep *k, struct mapping *m);
  * to count towards KEEP_MAX.
  */
 void maps_keep_words(struct maps_keep *k);
+/* After maps_keep_mapped() gave 1: m is stored, with all that is known of it by now (its build-id, our path of it). That is told again. */
+void maps_keep_stored(struct maps_keep *k, const struct mapping *m);
 int maps_keep_each(const struct maps_keep *k, int (*fn)(void *arg, const struct mapping *m),
 		   void *arg);
 void maps_keep_tidy(struct maps_keep *k);

@@ -194,6 +194,15 @@ hogs_named() {
 }
 ok "... and its stacks have names" hogs_named
 
+# ... with what tells one build of a file from another
+another_build() {
+	cp "$PROGS/burn" replaced && timeout 60 "$W" record --keep 300ms -g -o r.data -- ./replaced cpu 1 && cp "$PROGS/storm" replaced || return
+	"$W" flame --on --folded r.data >folded 2>err
+	cat err
+	grep -q 'replaced is another build than the recorded one' err
+}
+ok "... a file that was replaced since is not taken for the one that was mapped" another_build
+
 # ---- waits that began long before ----
 deadlock() {
 	timeout 60 "$W" record --keep 300ms -o d.data -- "$PROGS/storm" deadlock 1500 || return
