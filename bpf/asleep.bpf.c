@@ -2,11 +2,14 @@
 /*
  * The stacks of threads that sleep when the recording begins: what they have slept in since before it, no switch-out will show.
  *
- * Each is written as that of the last switch-out: EV_CALLS with its seq, 0 when the recording begins, once the snapshot (snapshot.bpf.h) has told that the
- * thread is blocked. Another thread's memory is read here, which may have to wait for a page: so this program may sleep, and has a
- * scratch of its own. If the thread was woken meanwhile nothing is written. The kernel leaves its scheduler's functions out of the
- * stack of another thread, as in /proc/PID/stack: schedule(), __schedule(), mutex_lock() are innermost at a switch-out only.
+ * Each is written as that of the last switch-out: EV_CALLS with its seq, 0 when the recording begins, once the snapshot
+ * (snapshot.bpf.h) has told that the thread is blocked. Another thread's memory is read here, for its Python frames too, which may have
+ * to wait for a page: so this program may sleep, and has scratches of its own. If the thread was woken meanwhile nothing is written.
+ * The kernel leaves its scheduler's functions out of the stack of another thread, as in /proc/PID/stack: schedule(), __schedule(),
+ * mutex_lock() are innermost at a switch-out only.
  */
+#define PY_ANOTHER
+#include "python.bpf.h"
 #include "stack_kernel.bpf.h"
 #include "stack_user.bpf.h"
 
@@ -15,19 +18,20 @@ char LICENSE[] SEC("license") = "GPL v2";
 #define FIRST_BUDGET \
 	(64 << 20) /* bytes of new stacks: what is too much for the buffer is given up anyway */
 
-/* As python_thread.bpf.h has it: whose frames another thread cannot read here. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1); /* or that of the map that is used instead */
-	__type(key, u32);
-	__type(value, struct py_process);
-} py_processes SEC(".maps");
+const volatile bool python_refused; /* config.python was set, but this kernel does not take it here */
 
-static __always_inline bool runs_python(const struct local *l)
+static __always_inline u64 python_of(struct stack_scratch *s, struct task_struct *p,
+				     struct local *l)
 {
-	u32 tgid = l->tgid;
+	u32 flags = s->flags, tgid = l->tgid;
+	u64 id = 0;
 
-	return config.python && bpf_map_lookup_elem(&py_processes, &tgid);
+	if (python_refused && bpf_map_lookup_elem(&py_processes, &tgid))
+		flags |= CL_NO_PYTHON;
+	else
+		id = python_stack(p, l, s->now, &flags);
+	s->flags = flags;
+	return id;
 }
 
 static __always_inline bool sleeps(struct task_struct *p, const struct local *l)
@@ -51,6 +55,7 @@ static __always_inline u32 copy_stack(struct stack_scratch *s, struct task_struc
 			break;
 		if (bytes > want - done)
 			bytes = want - done;
+		barrier_var(bytes); /* as there: 6.1 */
 		if (bytes > PAGE ||
 		    bpf_copy_from_user_task(to + done, bytes, (void *)(s->sp + done), p, 0))
 			break;
@@ -104,7 +109,7 @@ int asleep(struct bpf_iter__task *ctx)
 {
 	struct task_struct *p = ctx->task;
 	struct stack_scratch *s;
-	u64 kernel, user, switches;
+	u64 kernel, user, python = 0, switches;
 	u32 seq;
 	struct local *l;
 	struct buf *b;
@@ -125,10 +130,10 @@ int asleep(struct bpf_iter__task *ctx)
 	s->more = 0;
 	kernel = kernel_stack_of(s, p);
 	user = user_stack_of(s, p, l);
-	if (user && runs_python(l))
-		s->flags |= CL_NO_PYTHON;
+	if (user)
+		python = python_of(s, p, l);
 	if (sleeps(p, l) && seq == READ_ONCE(l->seq) &&
 	    switches == READ_ONCE(p->nvcsw) + READ_ONCE(p->nivcsw))
-		write_calls(b, s, l->serial, (u16)seq, kernel, user, 0);
+		write_calls(b, s, l->serial, (u16)seq, kernel, user, python);
 	return 0;
 }

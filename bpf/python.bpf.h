@@ -64,7 +64,7 @@ static __always_inline bool py_outwards(struct py_scratch *s)
 }
 
 /* Takes the frame at s->frame; with PY_NEW_CODE not yet. */
-__noinline int py_frame(void)
+PY_READER int py_frame(PY_OF)
 {
 	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
@@ -80,7 +80,7 @@ __noinline int py_frame(void)
 	bytes = layout->frame_bytes;
 	if (bytes > PYL_FRAME_BYTES)
 		bytes = PYL_FRAME_BYTES;
-	if (!py_read(s->of_frame, bytes, s->frame))
+	if (!py_read(OF_AND s->of_frame, bytes, s->frame))
 		return PY_UNREADABLE;
 	nr = s->nr;
 	back = PY_WORD(s->of_frame, layout->frame_back, PY_FRAME_MASK);
@@ -102,7 +102,7 @@ __noinline int py_frame(void)
 	code = PY_WORD(s->of_frame, layout->frame_code, PY_FRAME_MASK);
 	if (!py_at(s, layout, code, &at))
 		return PY_UNREADABLE;
-	s->check = py_check_of(s, layout, code);
+	s->check = py_check_of(OF_AND s, layout, code);
 	if (s->check && py_is_cleanup(s, layout)) {
 		s->frame = back;
 		return PY_MORE;
@@ -193,33 +193,37 @@ __noinline u64 py_stack(void)
 	return id;
 }
 
-/* The frames of this thread, into s->frames. What is known of it so far, and whose it is, is in the scratch. */
-__noinline int py_frames(void)
+static long py_frames_turn(u32 i, struct py_turns *t)
 {
-	struct py_scratch *s = py_here();
-	int r = py_thread();
+	int what = py_frame(OF_TURN);
 
+	if (what == PY_UNREADABLE || (what == PY_NEW_CODE && py_new_code(OF_TURN)))
+		t->r = PY_FAILED;
+	return what == PY_END || t->r == PY_FAILED;
+}
+
+/* The frames of this thread, into s->frames. What is known of it so far, and whose it is, is in the scratch. */
+PY_READER int py_frames(PY_OF)
+{
+	struct py_turns t = { OF_BEGIN };
+	struct py_scratch *s = py_here();
+
+	t.r = py_thread(OF);
 	if (!s)
 		return PY_FAILED;
-	if (r == PY_FOUND && !s->nr_tops)
+	if (t.r == PY_FOUND && !s->nr_tops)
 		return PY_NONE;
 	s->frame = 0;
 	s->nr = s->cut = 0;
-	for (u32 i = 0; r == PY_FOUND && i < PY_STEPS; i++) {
-		int what = py_frame();
-
-		if (what == PY_END)
-			break;
-		if (what == PY_UNREADABLE || (what == PY_NEW_CODE && py_new_code()))
-			r = PY_FAILED;
-	}
-	return r == PY_FOUND && !READ_ONCE(s->nr) ? PY_NONE : r;
+	if (t.r == PY_FOUND)
+		py_loop(PY_STEPS, py_frames_turn, &t);
+	return t.r == PY_FOUND && !READ_ONCE(s->nr) ? PY_NONE : t.r;
 }
 
 /* ---- what the other programs call ---- */
 
 /*
- * The Python stack of p, the current thread, whose storage is l: its id, or 0 when it runs no Python now. What is new is written
+ * The Python stack of p, the current thread (or another: PY_ANOTHER), whose storage is l: its id, or 0 when it runs no Python now. What is new is written
  * into this CPU's buffer with time `now`. Sets CL_NO_PYTHON in *ret_flags when it could not be had. Not for an interrupt's wake-up.
  */
 static __always_inline u64 python_stack(struct task_struct *p, struct local *l, u64 now,
@@ -244,7 +248,7 @@ static __always_inline u64 python_stack(struct task_struct *p, struct local *l, 
 	s->tls = py_tls(p);
 	s->now = now;
 	s->thread = l->py_thread;
-	r = py_frames();
+	r = py_frames(OF_TASK(p));
 	l->py_thread = s->thread;
 	if (r == PY_NONE)
 		return 0;

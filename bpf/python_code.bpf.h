@@ -56,7 +56,7 @@ __noinline int py_put_wide(u32 i)
 }
 
 /* Puts the str at `from` at s->out, at most `max` bytes, and a 0 behind it. 0, or 1: it cannot be read. */
-__noinline int py_text(u64 from, u32 max)
+PY_READER int py_text(PY_OF_AND u64 from, u32 max)
 {
 	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
@@ -68,8 +68,8 @@ __noinline int py_text(u64 from, u32 max)
 	s->from = from;
 	s->out_end = s->out + (max < PY_FILE_MAX ? max : PY_FILE_MAX);
 	layout = py_layout_of(s);
-	if (!layout || !py_read(&s->length, 8, READ_ONCE(s->from) + layout->text_length) ||
-	    !py_read(&s->state, 4, READ_ONCE(s->from) + layout->text_state))
+	if (!layout || !py_read(OF_AND & s->length, 8, READ_ONCE(s->from) + layout->text_length) ||
+	    !py_read(OF_AND & s->state, 4, READ_ONCE(s->from) + layout->text_state))
 		return 1;
 	/* from 3.8 to 3.13: interned:2, kind:3, compact:1, ascii:1 */
 	s->kind = s->state >> 2 & 7;
@@ -82,7 +82,7 @@ __noinline int py_text(u64 from, u32 max)
 			bytes = length;
 		barrier_var(bytes); /* the compiler knows this bound, the verifier only since 6.8 */
 		bytes &= PY_FILE_MAX;
-		if (!py_read(s->text + (s->out & (PY_HEAD - 1)), bytes,
+		if (!py_read(OF_AND s->text + (s->out & (PY_HEAD - 1)), bytes,
 			     READ_ONCE(s->from) + layout->text_ascii))
 			return 1;
 		s->out += bytes;
@@ -96,7 +96,7 @@ __noinline int py_text(u64 from, u32 max)
 		if (length > sizeof(s->wide))
 			return 1;
 		s->put = bytes = length;
-		if (!py_read(s->wide, bytes, READ_ONCE(s->from) + layout->text_wide))
+		if (!py_read(OF_AND s->wide, bytes, READ_ONCE(s->from) + layout->text_wide))
 			return 1;
 		for (u32 i = 0; i < PY_WIDE_MAX; i++)
 			if (py_put_wide(i))
@@ -177,12 +177,12 @@ static __always_inline u64 py_mix_words(u64 hash, const u64 *words, u32 nr)
  * soon another's, with the same pointers to strings that have come to the same addresses; so length and hash of these count too,
  * and the line table's length and first bytes.
  */
-static __always_inline u64 py_check_of(struct py_scratch *s, const struct py_layout *layout,
-				       u64 code)
+static __always_inline u64 py_check_of(PY_OF_AND struct py_scratch *s,
+				       const struct py_layout *layout, u64 code)
 {
 	u64 name, file, table, check, *words = s->words;
 
-	if (!py_read(s->of_code, PYL_CODE_BYTES, code))
+	if (!py_read(OF_AND s->of_code, PYL_CODE_BYTES, code))
 		return 0;
 	name = PY_WORD(s->of_code, layout->code_name, PY_MASK);
 	file = PY_WORD(s->of_code, layout->code_file, PY_MASK);
@@ -194,13 +194,13 @@ static __always_inline u64 py_check_of(struct py_scratch *s, const struct py_lay
 	if (layout->code_serial != PYL_NONE)
 		check = py_mix(check, (u32)PY_WORD(s->of_code, layout->code_serial, PY_MASK));
 	/* length and hash of a str follow each other */
-	if (!py_read(words, 16, name + layout->text_length))
+	if (!py_read(OF_AND words, 16, name + layout->text_length))
 		return 0;
 	check = py_mix_words(check, words, 2);
-	if (!py_read(words, 16, file + layout->text_length))
+	if (!py_read(OF_AND words, 16, file + layout->text_length))
 		return 0;
 	check = py_mix_words(check, words, 2);
-	if (!py_read(words, sizeof(s->words), table + layout->bytes_length))
+	if (!py_read(OF_AND words, sizeof(s->words), table + layout->bytes_length))
 		return 0;
 	check = py_mix_words(check, words, PY_TABLE_WORDS);
 	return check ? check : 1;
@@ -214,16 +214,17 @@ static __always_inline struct py_known *py_known_at(u64 check)
 }
 
 /* The names and the line table of the code object in s->of_code, into s->text. Returns how many bytes, or 0: they cannot be read. */
-static __always_inline u32 py_copy_code(struct py_scratch *s, const struct py_layout *layout)
+static __always_inline u32 py_copy_code(PY_OF_AND struct py_scratch *s,
+					const struct py_layout *layout)
 {
 	u64 table = PY_WORD(s->of_code, layout->code_table, PY_MASK), size;
 	u32 take, bytes;
 
 	s->out = 0;
-	if (py_text(PY_WORD(s->of_code, layout->code_name, PY_MASK), PY_NAME_MAX) ||
-	    py_text(PY_WORD(s->of_code, layout->code_file, PY_MASK), PY_FILE_MAX))
+	if (py_text(OF_AND PY_WORD(s->of_code, layout->code_name, PY_MASK), PY_NAME_MAX) ||
+	    py_text(OF_AND PY_WORD(s->of_code, layout->code_file, PY_MASK), PY_FILE_MAX))
 		return 0;
-	if (!py_read(&s->length, 8, table + layout->bytes_length))
+	if (!py_read(OF_AND & s->length, 8, table + layout->bytes_length))
 		return 0;
 	size = READ_ONCE(s->length);
 	if ((s64)size < 0)
@@ -233,7 +234,7 @@ static __always_inline u32 py_copy_code(struct py_scratch *s, const struct py_la
 	if (take > PY_TABLE_MAX)
 		return 0;
 	bytes = s->out & (PY_HEAD - 1);
-	if (!py_read(s->text + bytes, take, table + layout->bytes_begin))
+	if (!py_read(OF_AND s->text + bytes, take, table + layout->bytes_begin))
 		return 0;
 	s->table = size;
 	return bytes + take;
@@ -243,7 +244,7 @@ static __always_inline u32 py_copy_code(struct py_scratch *s, const struct py_la
  * A code object that is not known: its fields are in s->of_code, what it will be found by in s->check. Writes it, unless another
  * process has the same. 0, or 1: it cannot be read, or there was no room for it.
  */
-__noinline int py_new_code(void)
+PY_READER int py_new_code(PY_OF)
 {
 	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
@@ -256,7 +257,7 @@ __noinline int py_new_code(void)
 	layout = py_layout_of(s);
 	if (!layout)
 		return 1;
-	bytes = py_copy_code(s, layout);
+	bytes = py_copy_code(OF_AND s, layout);
 	if (!bytes)
 		return 1;
 	s->bytes = bytes;

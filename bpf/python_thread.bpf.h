@@ -1,9 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* For python.bpf.h only: its maps, and how a thread finds its thread state. */
+/* For python.bpf.h only: its maps, how memory is read, and how a thread finds its thread state. */
 #ifndef WHYSCALE_PYTHON_THREAD_BPF_H
 #define WHYSCALE_PYTHON_THREAD_BPF_H
 
 #include "common.bpf.h"
+
+/*
+ * Whose memory is read: that of the current thread; or, where PY_ANOTHER is defined, that of a task `of`, which sleeps, by a program that
+ * may sleep itself (asleep.bpf.c). A task is passed on from function to function, which no global function takes before 6.8 (nor an
+ * argument that the compiler finds unused); and as the verifier follows static functions anew at each call, loops of such calls are
+ * bpf_loop()'s then, whose turn it follows once.
+ */
+#ifdef PY_ANOTHER
+#define PY_OF struct task_struct *of
+#define PY_OF_AND PY_OF,
+#define OF of
+#define OF_AND of,
+#define OF_TURN t->of
+#define OF_BEGIN .of = of,
+#define OF_TASK(p) (p)
+#define PY_READER static __noinline
+#define py_loop(turns, turn, state) bpf_loop(turns, turn, state, 0)
+#else
+#define PY_OF void
+#define PY_OF_AND
+#define OF
+#define OF_AND
+#define OF_TURN
+#define OF_BEGIN
+#define OF_TASK(p)
+#define PY_READER __noinline
+#define py_loop(turns, turn, state)               \
+	do {                                      \
+		for (u32 i = 0; i < (turns); i++) \
+			if (turn(i, state))       \
+				break;            \
+	} while (0)
+#endif
+
+/* What a loop's turns share. */
+struct py_turns {
+#ifdef PY_ANOTHER
+	struct task_struct *of;
+#endif
+	int r;
+};
 
 #define CLONE_THREAD 0x00010000
 
@@ -110,6 +151,9 @@ static __always_inline struct py_scratch *py_here(void)
 
 	barrier_var(cpu);
 	slot = config.every_cpu ? cpu : config.cpu_slot[cpu & (MAX_CPUS - 1)];
+#ifdef PY_ANOTHER
+	slot = 0; /* one walk at a time, and others run on this CPU while it sleeps */
+#endif
 	return bpf_map_lookup_elem(&py_scratch, &slot);
 }
 
@@ -120,9 +164,13 @@ static __always_inline const struct py_layout *py_layout_of(const struct py_scra
 	return bpf_map_lookup_elem(&py_layouts, &layout);
 }
 
-static __always_inline bool py_read(void *to, u32 bytes, u64 from)
+static __always_inline bool py_read(PY_OF_AND void *to, u32 bytes, u64 from)
 {
+#ifdef PY_ANOTHER
+	return !bpf_copy_from_user_task(to, bytes, (void *)from, of, 0);
+#else
 	return !bpf_probe_read_user(to, bytes, (void *)from);
+#endif
 }
 
 #define PY_WORD(raw, offset, mask) (*(u64 *)((raw) + ((offset) & (mask))))
@@ -182,12 +230,12 @@ static __always_inline bool py_is_self(u64 id, u64 tls)
 /* ---- the thread state ---- */
 
 /* The innermost frame of the thread state that is in s->of_thread; 0: none. False: it could not be read. */
-static __always_inline bool py_top(struct py_scratch *s, const struct py_layout *layout)
+static __always_inline bool py_top(PY_OF_AND struct py_scratch *s, const struct py_layout *layout)
 {
 	s->frame = PY_WORD(s->of_thread, layout->thread_frame, PY_MASK);
 	if (layout->cframe_frame == PYL_NONE || !s->frame)
 		return true;
-	return py_read(&s->frame, 8, s->frame + layout->cframe_frame);
+	return py_read(OF_AND & s->frame, 8, s->frame + layout->cframe_frame);
 }
 
 static __always_inline bool py_is_mine(const struct py_scratch *s, const struct py_layout *layout)
@@ -196,11 +244,12 @@ static __always_inline bool py_is_mine(const struct py_scratch *s, const struct 
 }
 
 /* The one that was found before: it is still this thread's, and in the list, if that runs through it. */
-static __always_inline bool py_thread_holds(struct py_scratch *s, const struct py_layout *layout)
+static __always_inline bool py_thread_holds(PY_OF_AND struct py_scratch *s,
+					    const struct py_layout *layout)
 {
 	u64 link, back = 0;
 
-	if (!py_read(s->of_thread, PYL_THREAD_BYTES, s->thread) || !py_is_mine(s, layout))
+	if (!py_read(OF_AND s->of_thread, PYL_THREAD_BYTES, s->thread) || !py_is_mine(s, layout))
 		return false;
 	link = PY_WORD(s->of_thread, layout->thread_prev, PY_MASK);
 	if (link)
@@ -208,21 +257,23 @@ static __always_inline bool py_thread_holds(struct py_scratch *s, const struct p
 	else
 		link = PY_WORD(s->of_thread, layout->thread_interp, PY_MASK) +
 		       layout->interp_threads;
-	return py_read(&back, 8, link) && back == s->thread && py_top(s, layout) && s->frame;
+	return py_read(OF_AND & back, 8, link) && back == s->thread && py_top(OF_AND s, layout) &&
+	       s->frame;
 }
 
 /*
  * Whether there are subinterpreters. Then a thread may have several thread states with frames: the interpreter that was called is newer
  * than its caller, which goes on to have the frames of the call. s->of_thread is the thread's state in one of them.
  */
-static __always_inline bool py_several(const struct py_scratch *s, const struct py_layout *layout)
+static __always_inline bool py_several(PY_OF_AND const struct py_scratch *s,
+				       const struct py_layout *layout)
 {
 	u64 newest = 0, next = 0;
 
-	if (!py_read(&newest, 8, s->runtime + layout->runtime_interpreters))
+	if (!py_read(OF_AND & newest, 8, s->runtime + layout->runtime_interpreters))
 		return true;
 	return newest != PY_WORD(s->of_thread, layout->thread_interp, PY_MASK) ||
-	       !py_read(&next, 8, newest + layout->interp_next) || next;
+	       !py_read(OF_AND & next, 8, newest + layout->interp_next) || next;
 }
 
 /* The thread state that was just read is this thread's and has frames. Is it the last one? */
@@ -241,7 +292,7 @@ static __always_inline bool py_take(struct py_scratch *s)
  * A step through the thread states of all interpreters, newest first, from s->at of s->interp. What is found is in s->tops; s->thread is
  * the first one, or one that has no frames, or 0. -1: not at the end yet.
  */
-__noinline int py_step(void)
+PY_READER int py_step(PY_OF)
 {
 	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
@@ -253,18 +304,19 @@ __noinline int py_step(void)
 	if (!layout)
 		return PY_FAILED;
 	if (!s->at) {
-		if (!py_read(&s->interp, 8, s->interp + layout->interp_next))
+		if (!py_read(OF_AND & s->interp, 8, s->interp + layout->interp_next))
 			return PY_FAILED;
 		if (!s->interp)
 			return s->thread ? PY_FOUND : PY_NONE;
-		return py_read(&s->at, 8, s->interp + layout->interp_threads) ? -1 : PY_FAILED;
+		return py_read(OF_AND & s->at, 8, s->interp + layout->interp_threads) ? -1 :
+											PY_FAILED;
 	}
-	if (!py_read(s->of_thread, PYL_THREAD_BYTES, s->at))
+	if (!py_read(OF_AND s->of_thread, PYL_THREAD_BYTES, s->at))
 		return PY_FAILED;
 	if (py_is_mine(s, layout)) {
 		if (!s->nr_tops)
 			s->thread = s->at;
-		if (!py_top(s, layout))
+		if (!py_top(OF_AND s, layout))
 			return PY_FAILED;
 		if (s->frame && py_take(s))
 			return PY_FOUND;
@@ -280,27 +332,34 @@ __noinline int py_step(void)
 	return -1;
 }
 
-static __always_inline int py_search(void)
+static long py_search_turn(u32 i, struct py_turns *t)
 {
-	for (u32 i = 0; i < PY_THREADS; i++) {
-		int r = py_step();
+	int r = py_step(OF_TURN);
 
-		if (r >= 0)
-			return r;
-	}
-	return PY_FAILED;
+	if (r < 0)
+		return 0;
+	t->r = r;
+	return 1;
+}
+
+static __always_inline int py_search(PY_OF)
+{
+	struct py_turns t = { OF_BEGIN.r = PY_FAILED };
+
+	py_loop(PY_THREADS, py_search_turn, &t);
+	return t.r;
 }
 
 /* The thread was not Python's some time ago, and nothing has changed: the newest thread state is the same, and not its own. */
-static __always_inline bool py_is_nobody(struct py_scratch *s, const struct py_layout *layout,
-					 u64 head, u64 nobody)
+static __always_inline bool py_is_nobody(PY_OF_AND struct py_scratch *s,
+					 const struct py_layout *layout, u64 head, u64 nobody)
 {
-	return s->thread == nobody && py_read(s->of_thread, PYL_THREAD_BYTES, head) &&
+	return s->thread == nobody && py_read(OF_AND s->of_thread, PYL_THREAD_BYTES, head) &&
 	       !py_is_mine(s, layout);
 }
 
 /* Sets s->thread, and s->tops. */
-__noinline int py_thread(void)
+PY_READER int py_thread(PY_OF)
 {
 	const struct py_layout *layout;
 	struct py_scratch *s = py_here();
@@ -313,26 +372,27 @@ __noinline int py_thread(void)
 	if (!layout)
 		return PY_FAILED;
 	s->nr_tops = s->top = s->several = 0;
-	if (s->thread && !(s->thread & 1) && py_thread_holds(s, layout) && !py_several(s, layout)) {
+	if (s->thread && !(s->thread & 1) && py_thread_holds(OF_AND s, layout) &&
+	    !py_several(OF_AND s, layout)) {
 		s->tops[0] = s->frame;
 		s->nr_tops = 1;
 		return PY_FOUND;
 	}
-	if (!py_read(&interp, 8, s->runtime + layout->runtime_interpreters))
+	if (!py_read(OF_AND & interp, 8, s->runtime + layout->runtime_interpreters))
 		return PY_FAILED;
 	if (!interp)
 		return PY_NONE;
-	if (!py_read(&head, 8, interp + layout->interp_threads))
+	if (!py_read(OF_AND & head, 8, interp + layout->interp_threads))
 		return PY_FAILED;
 	nobody = py_mix(py_mix(interp, head), s->now >> PY_NOBODY_SHIFT) | 1;
-	if (py_is_nobody(s, layout, head, nobody))
+	if (py_is_nobody(OF_AND s, layout, head, nobody))
 		return PY_NONE;
-	if (py_read(&next, 8, interp + layout->interp_next) && next)
+	if (py_read(OF_AND & next, 8, interp + layout->interp_next) && next)
 		s->several = 1;
 	s->thread = s->unborn = 0;
 	s->interp = interp;
 	s->at = head;
-	r = py_search();
+	r = py_search(OF);
 	if (r == PY_NONE && !s->unborn)
 		s->thread = nobody;
 	return r;

@@ -18,6 +18,7 @@
 
 #include "asleep.skel.h"
 #include "probes/bpf_cost.h"
+#include "probes/fewer.h"
 #include "probes/probe.h"
 #include "probes/refusal.h"
 
@@ -52,6 +53,9 @@ static int share_maps(struct asleep *a, const struct probe_env *env)
 		{ a->skel->maps.stack_counts, env->counts_fd },
 		{ a->skel->maps.seen_ids, env->seen_fd },
 		{ a->skel->maps.py_processes, env->python_fds[PYTHON_PROCESSES] },
+		{ a->skel->maps.py_layouts, env->python_fds[PYTHON_LAYOUTS] },
+		{ a->skel->maps.py_seen, env->python_fds[PYTHON_SEEN] },
+		{ a->skel->maps.py_codes, env->python_fds[PYTHON_CODES] },
 	};
 	int r = 0;
 
@@ -60,8 +64,8 @@ static int share_maps(struct asleep *a, const struct probe_env *env)
 	return r;
 }
 
-/* env NULL: with maps of its own, to see whether the kernel takes it. */
-static int load(struct asleep *a, const struct probe_env *env, struct err *err)
+/* env NULL: with maps of its own, to see whether the kernel takes it. a->skel is to be destroyed afterwards, whatever comes out. */
+static int load(struct asleep *a, const struct probe_env *env, bool python, struct err *err)
 {
 	int r = 0;
 
@@ -75,6 +79,8 @@ static int load(struct asleep *a, const struct probe_env *env, struct err *err)
 			       "build whyscale anew with `make clean all`");
 	if (env) {
 		memcpy((void *)&a->skel->rodata->config, env->bpf_config, env->bpf_config_bytes);
+		a->skel->rodata->config.python = python;
+		a->skel->rodata->python_refused = env->python && !python;
 		r = share_maps(a, env);
 	}
 	if (!r)
@@ -82,6 +88,21 @@ static int load(struct asleep *a, const struct probe_env *env, struct err *err)
 	return r ? refusal_error(err, r,
 				 "the program for threads that sleep (it needs Linux 5.18)") :
 		   0;
+}
+
+/* Waits without Python's functions are better than none. */
+static int load_what_is_taken(struct asleep *a, struct probe_env *env)
+{
+	int r = load(a, env, env->python, &a->why);
+
+	if (r && env->python && refusal_is_program("")) {
+		fewer_note(env, "Python's functions of threads that slept before the recording",
+			   &a->why);
+		asleep_bpf__destroy(a->skel);
+		a->why = (struct err){};
+		r = load(a, env, false, &a->why);
+	}
+	return r;
 }
 
 /* A command's threads begin later. Not an error where the kernel refuses: those waits have no stack, then. */
@@ -95,7 +116,7 @@ static int asleep_open(struct probe_env *env, void **ret_state, struct err *err)
 	if (env->locals_fd < 0 || !(env->stacks & STACKS_OFF) ||
 	    (env->mode == PROBE_COMMAND && !env->keep))
 		return 0;
-	if (load(a, env, &a->why)) {
+	if (load_what_is_taken(a, env)) {
 		asleep_bpf__destroy(a->skel);
 		a->skel = NULL;
 		return 0;
@@ -191,7 +212,7 @@ static int asleep_meta(void *state, json_t *into)
 static int asleep_check(struct err *why)
 {
 	struct asleep *a = calloc(1, sizeof(*a));
-	int r = a ? load(a, NULL, why) : err_sys(why, -ENOMEM, "cannot load it");
+	int r = a ? load(a, NULL, false, why) : err_sys(why, -ENOMEM, "cannot load it");
 
 	asleep_close(a);
 	return r;
@@ -201,7 +222,7 @@ const struct probe probe_asleep = {
 	.name = "asleep",
 	.gives = "call stacks of threads that sleep when the recording begins (record -g -a, -p)",
 	.without = "waits that began before the recording have no stack",
-	.cost = "once, some 5 us a thread; nothing while the recording goes on",
+	.cost = "once, some 5 us a thread, more with --python; nothing while the recording goes on",
 	.with_sched = true,
 	.check = asleep_check,
 	.open = asleep_open,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Checks the Python stacks of a recording of progs/frames.py: oracle_python.py SCRIPT-OUTPUT FACTS-DIRECTORY.
+"""Checks the Python stacks of a recording of progs/frames.py: oracle_python.py SCRIPT-OUTPUT FACTS-DIRECTORY [asleep].
 
 Runs under the interpreter that was recorded, and lets that decode the line tables. What must hold:
 - the stacks at which a thread slept are the ones that it noted, all frames of all of them, in their order;
@@ -7,6 +7,7 @@ Runs under the interpreter that was recorded, and lets that decode the line tabl
 - hot, warm and mild have 70, 20 and 10 % of the samples;
 - whoever was called from C, and nobody else, entered the interpreter's loop anew (before 3.11 everybody did).
 Exits with 78 where it may be by chance that this does not hold.
+With `asleep`: each of its threads sleeps since before the recording, at the one stack that it noted.
 """
 import collections
 import json
@@ -53,6 +54,7 @@ class Recording:
     def __init__(self, path):
         self.parts, self.codes, self.stacks, self.cut = {}, {}, {}, set()
         self.sleeps, self.samples, self.calls, self.missing = collections.defaultdict(list), [], {}, 0
+        self.before = {}  # stacks of those that slept when it began, by tid
         with open(path, errors="surrogateescape") as lines:
             for line in lines:
                 self.take(line.rstrip("\n").split(" "))
@@ -95,6 +97,8 @@ class Recording:
         stack = kv.get("python")
         self.missing += "no_python" in kv
         if kv["about"] == "off":
+            if kv["seq"] == "0":
+                self.before[words[2].split("/")[-1]] = stack
             self.calls[(words[1], "off")] = stack
         elif kv["about"] == "sample" and stack:
             self.samples.append(stack)
@@ -132,18 +136,33 @@ def check_thread(rec, tid, noted):
         # whoever loses its CPU for 2 ms within nanosleep() finds the time over, and does not sleep
         chance.extend([tid] if len(got) < len(noted) else [])
     for i, (stack, note) in enumerate(zip(got, noted)):
-        if not note:
-            continue
-        frames = rec.frames(stack)
-        want = as_cut(note)
-        for a, b in zip(frames, want):
-            if a[3] == "cut" and a[0] == "longer_one":
-                b[3] = "cut"
-        if stack in rec.cut:
-            want = want[:len(frames)]
-        if frames != want:
-            bad("thread %s, sleep %d: recorded %s\n    said %s" % (tid, i, frames, want))
+        if note:
+            check_stack(rec, "thread %s, sleep %d" % (tid, i), stack, note)
     return len(noted)
+
+
+def check_stack(rec, what, stack, note):
+    frames = rec.frames(stack)
+    want = as_cut(note)
+    for a, b in zip(frames, want):
+        if a[3] == "cut" and a[0] == "longer_one":
+            b[3] = "cut"
+    if stack in rec.cut:
+        want = want[:len(frames)]
+    if frames != want:
+        bad("%s: recorded %s\n    said %s" % (what, frames, want))
+
+
+def check_before(rec, facts):
+    seen = 0
+    for name in os.listdir(facts):
+        with open(os.path.join(facts, name)) as notes:
+            for tid, noted in json.load(notes).items():
+                check_stack(rec, "thread %s of %s" % (tid, name), rec.before.get(tid), noted[-1])
+                seen += 1
+    print("# %d threads" % seen)
+    if len(os.listdir(facts)) != 2 or seen != 16:
+        bad("%d threads" % seen)
 
 
 def check_possible(rec):
@@ -191,12 +210,15 @@ def check_entries(rec):
 
 def main():
     rec = Recording(sys.argv[1])
-    check_sleeps(rec, sys.argv[2])
-    check_possible(rec)
-    check_shares(rec)
-    check_entries(rec)
+    if sys.argv[3:] == ["asleep"]:
+        check_before(rec, sys.argv[2])
+    else:
+        check_sleeps(rec, sys.argv[2])
+        check_possible(rec)
+        check_shares(rec)
+        check_entries(rec)
     versions = {code["python"] for code in rec.codes.values()}
-    if versions != {"3.%d" % MINOR}:
+    if versions != {"3.%d" % MINOR} and sys.argv[3:] != ["asleep"]:  # there it may be the whole machine
         bad("versions %s" % versions)
     print("# %d codes, %d stacks, %d not readable" % (len(rec.codes), len(rec.stacks), rec.missing))
     for text in problems[:10]:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A Python program that says what its stacks are, for every CPython from 3.8 on: frames.py FACTS-DIRECTORY.
+"""A Python program that says what its stacks are, for every CPython from 3.8 on: frames.py FACTS-DIRECTORY [child | asleep].
 
 Whenever it sleeps it has noted its own stack just before, on the same line: the sequence of each thread's sleeps is written to
 FACTS/PID.json, {"tid": [[[name, file, first line, line], ... innermost first], ...]}. And it burns CPU in hot, warm and mild at
 70, 20 and 10 %. The first sleep of a process that was executed is left out (it says [] there): whoever watches may need time.
+
+With `asleep` each of its threads goes to sleep once, in another way, for a minute; when all do it writes FACTS/PID.json and says so.
 """
 import asyncio
 import contextlib
@@ -16,7 +18,7 @@ import sys
 import threading
 import time
 
-NAP = 0.002
+NAP = 0.006  # whoever loses its CPU for so long on its way to sleep does not: the time is over
 BURN = 1.2
 notes = {}
 
@@ -235,6 +237,42 @@ def c_threads():
         libc.pthread_join(thread, None)
 
 
+def waits_for_lock():
+    held = threading.Lock()
+    held.acquire()
+    note(sys._getframe()); held.acquire()  # noqa: E702
+
+
+def made_by_c():
+    """As in c_threads(): it is never joined."""
+    import ctypes
+    libc = ctypes.CDLL(None)
+    made_by_c.call = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda _: point())
+    libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, made_by_c.call, None)
+
+
+def wait_for_notes(nr):
+    while len(notes) < nr:
+        time.sleep(0.01)
+    time.sleep(0.1)  # from the note to the sleep
+
+
+def all_asleep():
+    global NAP
+    NAP = 60
+    ways = [point, lambda: recursion(3), lambda: recursion(40), lambda: recursion(200), generators, callbacks, classes, waits_for_lock,
+            made_codes, foreign_names, lambda: long_function("long_one", 4500), lambda: long_function("longer_one", 30000)]
+    for way in ways:
+        threading.Thread(target=way, daemon=True).start()
+    made_by_c()
+    wait_for_notes(len(ways) + 1)
+    if not os.fork():
+        notes.clear()
+        threading.Thread(target=lambda: recursion(2), daemon=True).start()
+        wait_for_notes(1)
+    note(sys._getframe()); write_facts(); print("asleep", flush=True); time.sleep(NAP)  # noqa: E702
+
+
 def in_child(_):
     notes.clear()
     point()
@@ -257,6 +295,8 @@ def executed():
 
 
 def main():
+    if sys.argv[2:] == ["asleep"]:
+        all_asleep()
     executed()
     everything()
     if len(sys.argv) < 3:
