@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The flame graph in a real browser: every check is one function below, run in order on the page that it names.
 
-usage: flame_browser.py DIRECTORY      with known.svg, known.html, tall.svg, threads.svg, diff.svg, hostile.svg, big.svg in it
+usage: flame_browser.py DIRECTORY      with known.svg, known.html, tall.svg, threads.svg, diff.svg, hostile.svg, big.svg in it;
+                                       off.svg, wake.svg, lock.svg, of a recording, where one can be made
 
 Prints a line for each check, "ok NAME" or "not ok NAME: WHY"; screenshots are kept beside the files.
 
@@ -424,6 +425,71 @@ def _(p):
     p.b.screenshot(f"{p.directory}/diff.png")
 
 
+@check("diff.svg", "what has vanished can be zoomed into and found, and is in the sum of what was")
+def _(p):
+    p.key("/", "^vanished$", ENTER)
+    assert p.box("vanished")["hit"], p.status()
+    p.key(ESCAPE)
+    p.click("vanished")
+    assert "steady" not in p.names() and "15 samples before" in p.box("vanished")["label"], p.names()
+    p.key(ESCAPE)
+    assert "steady" in p.names()
+
+
+# ---- a recording: `burn lock`, whose main thread wants the lock while the other one sleeps with it ----
+
+@check("off.svg", "waits are times, not counts, and what is waited for has its colour")
+def _(p):
+    label = p.box("want_lock")["label"]
+    assert re.search(r"^want_lock, user, [\d.]+ (ms|s), [\d.]+ % of all, \d+ waits?$", label), label
+    assert "k4" in p.box("lock")["kind"] and "waiting" in p.box("lock")["label"], p.box("lock")
+    assert not any("samples" in one for one in p.labels())
+    box = p.box("want_lock")
+    p.b.mouse(box["x"] + 20, box["y"] + 8)
+    assert re.search(r"[\d.]+ (ms|s)\b", p.tip()) and "samples" not in p.tip(), p.tip()
+    p.b.screenshot(f"{p.directory}/off.png")
+
+
+@check("wake.svg", "the waker's frames stand above the sleeper's")
+def _(p):
+    lines = p.b.run("""
+        const at = name => [...document.querySelectorAll('g.f')].filter(g => g.getAttribute('aria-label').split(',')[0] === name)
+            .map(g => g.querySelector('rect.box').getBoundingClientRect());
+        return at('hold_lock').flatMap(h => at('want_lock').map(w => [h.x >= w.x - 1 && h.right <= w.right + 1, h.y, w.y]));""")
+    assert any(inside and waker < sleeper for inside, waker, sleeper in lines), lines
+    p.b.screenshot(f"{p.directory}/wake.png")
+
+
+@check("lock.svg", "the lock stands at the root, on it its holder, then who waits")
+def _(p):
+    rows = {name: p.box(name)["y"] for name in p.names()}
+    lock, holder = ([name for name in rows if name.startswith(begin)][0] for begin in ("the_lock", "held by burn/"))
+    near(rows["all"] - rows[lock], 18)
+    near(rows[lock] - rows[holder], 18)
+    assert rows["want_lock"] < rows[holder]
+    near(p.box(lock)["width"] / p.box("all")["width"], 1, 0.05)
+    p.b.screenshot(f"{p.directory}/lock.png")
+
+
+# ---- colours ----
+
+@check("known.svg", "each kind has a colour of its own, light and dark, and none shouts")
+def _(p):
+    for theme in ("light", "dark"):
+        p.b.prefer(theme)
+        fills = p.b.run("""
+            const svg = document.querySelector('svg.flame');
+            return [0, 1, 2, 3, 4].map(k => {
+                const r = document.createElementNS(svg.namespaceURI, 'rect');
+                r.setAttribute('class', `box k${k} v0`); svg.append(r);
+                const fill = getComputedStyle(r).fill; r.remove(); return fill; });""")
+        colours = [[int(n) for n in re.findall(r"\d+", fill)] for fill in fills]
+        for i, a in enumerate(colours):
+            for b in colours[:i]:
+                assert sum((x - y) ** 2 for x, y in zip(a, b)) ** 0.5 >= 25, (theme, a, b)
+            assert max(a) - min(a) <= 160, (theme, a)  # pure red has 255
+
+
 # ---- hostile names, HTML, an image, a million stacks ----
 
 @check("hostile.svg", "names are nothing but text")
@@ -476,6 +542,8 @@ def main():
     with Browser(1200, 800) as browser:
         page = Page(browser, directory)
         for file, name, function in CHECKS:
+            if not os.path.exists(f"{directory}/{file}"):
+                continue  # whoever calls says why
             try:
                 browser.prefer("light")
                 page.load(file)

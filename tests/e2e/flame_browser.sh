@@ -45,6 +45,13 @@ ok "a million stacks" "$PY" "$ROOT/scripts/bench-flame" --only-generate big.fold
 ok "... drawn" draws big.svg --from-folded big.folded
 rm -f big.folded
 
+# What a lock and its waits look like: burn's lock, which one thread holds while it sleeps and the other wants.
+recorded() {
+	"$W" record -g --stacks=on,off,wake,lock -F 499 -o burn.data -- "$PROGS/burn" lock 1 &&
+		draws off.svg burn.data --off && draws wake.svg burn.data --wake && draws lock.svg burn.data --lock
+}
+ok_bpf "graphs of a recording: waits, who ended them, locks" recorded
+
 "$PY" "$HERE/flame_browser.py" "$TMP" >results 2>errors
 [ -s results ] || ok "the browser starts" cat errors
 result() {
