@@ -7,7 +7,7 @@ Runs under the interpreter that was recorded, and lets that decode the line tabl
 - hot, warm and mild have 70, 20 and 10 % of the samples;
 - whoever was called from C, and nobody else, entered the interpreter's loop anew (before 3.11 everybody did).
 Exits with 78 where it may be by chance that this does not hold.
-With `asleep`: each of its threads sleeps since before the recording, at the one stack that it noted.
+With `asleep`: each of its threads sleeps since before the recording, at the one stack that it noted last.
 """
 import collections
 import json
@@ -54,7 +54,7 @@ class Recording:
     def __init__(self, path):
         self.parts, self.codes, self.stacks, self.cut = {}, {}, {}, set()
         self.sleeps, self.samples, self.calls, self.missing = collections.defaultdict(list), [], {}, 0
-        self.before = {}  # stacks of those that slept when it began, by tid
+        self.before = {}  # the last wait's, by tid
         with open(path, errors="surrogateescape") as lines:
             for line in lines:
                 self.take(line.rstrip("\n").split(" "))
@@ -97,8 +97,7 @@ class Recording:
         stack = kv.get("python")
         self.missing += "no_python" in kv
         if kv["about"] == "off":
-            if kv["seq"] == "0":
-                self.before[words[2].split("/")[-1]] = stack
+            self.before[words[2].split("/")[-1]] = stack
             self.calls[(words[1], "off")] = stack
         elif kv["about"] == "sample" and stack:
             self.samples.append(stack)

@@ -126,6 +126,26 @@ asleep_in() {
 		"$1" "$ROOT/tests/e2e/oracle_python.py" "$TMP/script" "$TMP/asleep" asleep
 }
 
+# The same where a trace begins long after they went to sleep: record --keep.
+asleep_kept() {
+	rm -rf "$TMP/asleep" "$TMP/asleep.out"
+	mkdir "$TMP/asleep"
+	"$W" record --keep 500ms -g --python -m 16M -o "$TMP/asleep.data" -- \
+		"$1" -W ignore "$ROOT/$ME" "$TMP/asleep" asleep >"$TMP/asleep.out" 2>"$TMP/notes" &
+	set -- "$1" "$!"
+	spawned+=("$2")
+	until_true 20 both_asleep || return
+	for process in $(pgrep -f "frames.py $TMP/asleep asleep"); do
+		later "kill $process 2>/dev/null"
+	done
+	sleep 2
+	end "$2"
+	cat "$TMP/notes"
+	# nothing of when they went to sleep is in it
+	"$W" script "$TMP/asleep.data" >"$TMP/script" && ! grep -q ' switch prev=python.* state=S syscall=clock_nanosleep' "$TMP/script" &&
+		"$1" "$ROOT/tests/e2e/oracle_python.py" "$TMP/script" "$TMP/asleep" asleep
+}
+
 # The same as a graph: below the Python function what it called, above it the interpreter's own; nothing is said to be missing.
 asleep_graph() {
 	local pid
@@ -170,6 +190,7 @@ case $(version_of "$PY") in
 	ok_bpf "$PY: without --python none" without "$PY"
 	ok_bpf "$PY: attached to" attached "$PY"
 	ok_bpf "$PY: asleep since before: all frames" asleep "$PY"
+	ok_bpf "... and with --keep" asleep_kept "$PY"
 	ok_bpf "... and in the graph" asleep_graph "$PY"
 	;;
 *) skip "$PY" "it is missing, or none of 3.8 to 3.13" ;;
