@@ -23,6 +23,7 @@ static const struct replay_cut cuts[REPLAY_NR] = {
 	[REPLAY_MOVES] = { .no_moves = true },
 	[REPLAY_PINNED] = { .no_moves = true, .pinned = true },
 	[REPLAY_FIRST] = { .first = true },
+	[REPLAY_APART] = { .classes = 1u << CLASS_LOCK | 1u << CLASS_GIL },
 };
 
 /* The work of each group, divided by its CPUs; where each thread is on one CPU, the work of each CPU. */

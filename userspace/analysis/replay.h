@@ -16,6 +16,7 @@
  *   no moves      the time on a CPU behind each move to another CPU is shorter by what a move costs here (cost.h): by its middle value in
  *                 `expected`, by the most in `least`; not made where nobody measured that cost
  *   pinned        each thread may use one CPU only, the k-th one the k-th CPU and so on in turns; no moves, as above (if the cost is known)
+ *   apart         no wait for any lock of the program or its interpreter, as if each thread were a process with its own
  *   first         none waits for a CPU behind programs that are not recorded: after another thread was given its CPU (`expected`), ever (`least`)
  *
  * What is assumed: who waits for whom stays as recorded, and no new waits come; time on a CPU stays the same; what a wait for a CPU
@@ -64,6 +65,7 @@ enum replay_what {
 	REPLAY_MOVES,     /* no migrations: nothing of what they cost */
 	REPLAY_PINNED,    /* each thread on one CPU, in turns; may take longer */
 	REPLAY_FIRST,     /* before all programs that are not recorded */
+	REPLAY_APART,     /* no wait for any lock of the program, nor for an interpreter's */
 	REPLAY_NR
 };
 

@@ -17,7 +17,7 @@ struct options {
 	struct verify_options trials;
 };
 
-enum option_key { KEY_JSON = 0x100, KEY_TOP, KEY_NO_LEGEND, KEY_VERIFY, KEY_FEWER };
+enum option_key { KEY_JSON = 0x100, KEY_TOP, KEY_NO_LEGEND, KEY_VERIFY, KEY_FEWER, KEY_PROCESSES };
 
 static const struct argp_option option_table[] = {
 	{ "input", 'i', "FILE", 0, "the trace to read; default: " CLI_DEFAULT_FILE, 0 },
@@ -25,11 +25,14 @@ static const struct argp_option option_table[] = {
 	{ "verify", KEY_VERIFY, "NAME[,NAME]", OPTION_ARG_OPTIONAL,
 	  "run the recorded command again, as it was and with one CPU less or more (fewer-cpus, more-cpus), each "
 	  "thread pinned (pin), a higher priority (nice, chrt), another switch interval of Python (interval), "
-	  "fewer workers (workers), and compare with what was predicted; default: all that can tell something",
+	  "processes instead of threads (processes), fewer workers (workers), and compare with what was predicted; default: all that can tell something",
 	  0 },
 	{ "fewer", KEY_FEWER, "WORD", 0,
 	  "for --verify: where the command is told its number of workers, as a word with {n} (-T{n}) or a "
 	  "variable (OMP_NUM_THREADS={n})",
+	  0 },
+	{ "processes", KEY_PROCESSES, "COMMAND", 0,
+	  "for --verify: what does the same work with processes instead of threads; a shell runs it",
 	  0 },
 	{ "json", KEY_JSON, NULL, 0, "show the result as JSON", 0 },
 	{ "no-legend", KEY_NO_LEGEND, NULL, 0, "without the lines that explain the words", 0 },
@@ -66,6 +69,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 					  "give a word such as -T{n}, or OMP_NUM_THREADS={n}",
 					  arg);
 		o->trials.fewer = arg;
+		return 0;
+	case KEY_PROCESSES:
+		if (!*arg)
+			return cli_refuse(state, "--processes: the command is empty");
+		o->trials.processes = arg;
 		return 0;
 	case KEY_NO_LEGEND:
 		o->no_legend = true;

@@ -164,6 +164,24 @@ static bool plan_interval(const struct trial_bench *b, struct trial_plan *p)
 	return true;
 }
 
+/* ---- processes ---- */
+
+static bool plan_processes(const struct trial_bench *b, struct trial_plan *p)
+{
+	const int64_t *part = b->facts->stack->part_ns;
+
+	if (!b->processes)
+		return cannot(
+			p, "--processes must say which command does the same work with processes");
+	if (facts_share(b->facts, part[STACK_LOCK] + part[STACK_GIL]) < FINDING_MIN_SHARE)
+		return cannot(p, "hardly anybody waited for a lock that threads share");
+	p->change.processes = true;
+	snprintf(p->what, sizeof(p->what), "processes instead of threads");
+	snprintf(p->experiment, sizeof(p->experiment),
+		 "the command of --processes, where each has locks of its own");
+	return by_replay(b, REPLAY_APART, p);
+}
+
 /* ---- workers ---- */
 
 static bool plan_workers(const struct trial_bench *b, struct trial_plan *p)
@@ -207,6 +225,7 @@ static const struct {
 	{ "nice", plan_nice },
 	{ "chrt", plan_chrt },
 	{ "interval", plan_interval },
+	{ "processes", plan_processes },
 	{ "workers", plan_workers },
 };
 

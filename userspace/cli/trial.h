@@ -12,6 +12,8 @@
  *   interval       CPython's switch interval four times as long (20 ms), so a quarter of the hand-overs. Fastest: three quarters of the
  *                  time in which nobody had the lock, or who was given it waited for a CPU, are gone, and as many switches. Slowest: nothing
  *                  overlaps any more, all that the workers ran, slept and read comes one after the other
+ *   processes      another command that does the same work with processes: the replay without the locks that threads share, the
+ *                  interpreter's included. A lock that lies in memory that processes share stays one, which the replay does not know
  *   workers        M instead of N, of which min(M, CPUs) = p run at once. What runs alone stays. Fastest: all other time on a CPU divided
  *                  by p (Amdahl's law). Slowest: all else that is no waiting for a CPU divided by p, too
  */
@@ -31,6 +33,7 @@ struct trial_bench {
 	const struct facts *facts; /* of the recorded run; its replay is good */
 	unsigned int here;         /* CPUs that can be used here */
 	unsigned int workers;      /* that the command was told; 0: nobody said where it is told */
+	bool processes;            /* a command that does the same with processes is known */
 	bool may_go_first;         /* priorities may be raised */
 	double switch_ns;          /* that one costs here; 0: not known */
 };
@@ -43,6 +46,7 @@ struct trial_change {
 	bool realtime;
 	unsigned int interval_ms; /* of Python's; 0: its own */
 	unsigned int workers;     /* 0: as recorded */
+	bool processes;           /* the other command */
 };
 
 struct trial_plan {

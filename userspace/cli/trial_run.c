@@ -314,6 +314,7 @@ static int run_words(struct trial_runner *r, const struct trial_change *change, 
 	code = code ?: replay_trace(trace, NULL, replay, err);
 	unlink(trace);
 	*ret = (struct trial_ran){ .wall_ns = recorded.wall_ns,
+				   .traced_ns = !code && replay->good ? replay->measured_ns : 0,
 				   .cpus = !code && replay->good ? replay->cpus : 0,
 				   .ignored = change->interval_ms && access(applied, F_OK) };
 	unlink(applied);
@@ -323,10 +324,13 @@ static int run_words(struct trial_runner *r, const struct trial_change *change, 
 int trial_run(struct trial_runner *r, const struct trial_change *change, struct trial_ran *ret,
 	      struct err *err)
 {
+	char *other[] = { "sh", "-c", (char *)r->processes, NULL };
 	_cleanup_(free_p) char **argv = NULL;
 	_cleanup_(free_p) char *word = NULL;
 	size_t nr = 0;
 
+	if (change->processes)
+		return run_words(r, change, other, ret, err);
 	while (r->argv[nr])
 		nr++;
 	argv = calloc(nr + 1, sizeof(*argv));

@@ -17,12 +17,15 @@ struct trial_runner {
 	const char *before, *after; /* of the number, in that word; NULL: not told there */
 	size_t before_len;
 	char variable[64]; /* "": not told there */
+	const char *
+		processes; /* what a shell runs for the same work with processes; NULL: not known */
 };
 
 struct trial_ran {
 	uint64_t wall_ns;
-	unsigned int cpus; /* that its threads could use; 0: not known */
-	bool ignored;      /* no Python took the interval */
+	uint64_t traced_ns; /* as struct replay's measured_ns; 0: there is no replay of it */
+	unsigned int cpus;  /* that its threads could use; 0: not known */
+	bool ignored;       /* no Python took the interval */
 };
 
 /* Makes the directory for what the runs leave. trial_runner_end() in any case. */

@@ -12,6 +12,8 @@
 #include "report/text.h"
 #include "strategy/strategy_args.h"
 
+#define CAPACITY_STEADY 1.1 /* the most and the least CPU time of a turn do not differ by more */
+
 /* ---- whyscale run ---- */
 
 static const struct run_entry *entry_of(const struct lab *lab, const char *name)
@@ -40,6 +42,19 @@ static void tell_losses(const struct run_entry *peer, struct verdict *v)
 		 100 * (double)f->lost_ns / whole);
 }
 
+/* As measured before and after the run that is shown. */
+static struct verified_capacity capacity_of(const struct run_entry *e)
+{
+	return (struct verified_capacity){ .cpus = e->capacity_cpus,
+					   .nr = e->capacity_cpus && e->inflation.known ? 2 : 0,
+					   .worth = e->capacity,
+					   .worth_min = e->capacity_min,
+					   .worth_max = e->capacity_max,
+					   .times = e->inflation.capacity.times,
+					   .times_min = e->inflation.capacity.times_min,
+					   .times_max = e->inflation.capacity.times_max };
+}
+
 /* The threads without their interpreter's lock, against the processes. */
 static void verify_gil(const struct lab *lab, const struct run_entry *e, const struct finding *f,
 		       unsigned int repeats, struct verified *ret)
@@ -63,6 +78,8 @@ static void verify_gil(const struct lab *lab, const struct run_entry *e, const s
 		 peer->name);
 	verdict_decide(v);
 	tell_losses(peer, v);
+	ret->capacity[ret->nr] = capacity_of(peer);
+	ret->as_it_was[ret->nr] = capacity_of(e);
 	ret->name[ret->nr++] = "processes";
 }
 
@@ -142,6 +159,37 @@ int verify_run(const struct lab *lab, const struct lab_options *o, struct verifi
 
 /* ---- what is shown ---- */
 
+static void widen(double *low, double *high, const struct verified_capacity *c)
+{
+	*low = !*low || c->times_min < *low ? c->times_min : *low;
+	*high = c->times_max > *high ? c->times_max : *high;
+}
+
+/* Over all of them; of each one it is in the JSON. */
+static void capacity_text(const struct verified *v, int width, FILE *out)
+{
+	double low = 0, high = 0;
+	unsigned int cpus = 0;
+
+	for (size_t i = 0; i < v->nr; i++)
+		if (v->capacity[i].nr && v->as_it_was[i].nr) {
+			widen(&low, &high, &v->capacity[i]);
+			widen(&low, &high, &v->as_it_was[i]);
+			cpus = v->capacity[i].cpus;
+		}
+	if (!cpus)
+		return;
+	fputc('\n', out);
+	text_field(
+		out, width, "capacity",
+		"before and after each of these runs, a turn of a bare counting loop took %.2f to %.2f "
+		"times its CPU time while one ran on each of %u CPUs at once: what they are worth "
+		"together%s.",
+		low, high, cpus,
+		high > low * CAPACITY_STEADY ? " drifted, and a prediction knows nothing of that" :
+					       " hardly drifted");
+}
+
 void verified_text(const struct verified *v, int width, FILE *out)
 {
 	char text[VERDICT_TEXT];
@@ -151,13 +199,27 @@ void verified_text(const struct verified *v, int width, FILE *out)
 	for (size_t i = 0; i < v->nr; i++) {
 		const struct verdict *one = &v->verdict[i];
 
-		text_field(out, width, i ? "" : "verified", "%s: %s. The experiment: %s.%s%s",
-			   one->what, verdict_text(one, text), one->experiment,
+		if (i)
+			fputc('\n', out);
+		text_field(out, width, "verified", "%s (%s): %s. The experiment: %s.%s%s",
+			   one->what, v->name[i], verdict_text(one, text), one->experiment,
 			   *one->because ? " " : "", one->because);
 	}
+	capacity_text(v, width, out);
+	if (v->nr_not_tried)
+		fputc('\n', out);
 	for (size_t i = 0; i < v->nr_not_tried; i++)
-		text_field(out, width, i ? "" : "not tried", "%s: %s", v->not_tried[i].name,
+		text_field(out, width, i ? "" : "not tried", "%s: %s.", v->not_tried[i].name,
 			   v->not_tried[i].why);
+}
+
+static json_t *capacity_json(const struct verified_capacity *c)
+{
+	return c->nr ? json_pack("{s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f}", "cpus", (int)c->cpus,
+				 "measurements", (int)c->nr, "worth", c->worth, "worth_min",
+				 c->worth_min, "worth_max", c->worth_max, "times", c->times,
+				 "times_min", c->times_min, "times_max", c->times_max) :
+		       json_null();
 }
 
 json_t *verified_json(const struct verified *v)
@@ -168,6 +230,8 @@ json_t *verified_json(const struct verified *v)
 		json_t *one = verdict_json(&v->verdict[i]);
 
 		json_object_set_new(one, "name", json_string(v->name[i]));
+		json_object_set_new(one, "capacity", capacity_json(&v->capacity[i]));
+		json_object_set_new(one, "capacity_as_it_was", capacity_json(&v->as_it_was[i]));
 		json_array_append_new(list, one);
 	}
 	for (size_t i = 0; i < v->nr_not_tried; i++)

@@ -16,9 +16,22 @@
 #define VERIFY_MAX 32
 #define VERIFY_REPEATS 3
 
+/*
+ * What the CPUs were worth together around runs of one kind (capacity.h), measured before and after each of them, since it drifts with the
+ * host: the median of those measurements, the smallest and the largest.
+ */
+struct verified_capacity {
+	unsigned int cpus,
+		nr; /* on so many at once, so often; 0: not at all: one worker, or one CPU */
+	double worth, worth_min, worth_max; /* the work of so many CPUs */
+	double times, times_min, times_max; /* CPU time of a turn, together over alone */
+};
+
 struct verified {
 	struct verdict verdict[VERIFY_MAX];
 	const char *name[VERIFY_MAX]; /* of the experiment */
+	struct verified_capacity capacity[VERIFY_MAX],
+		as_it_was[VERIFY_MAX]; /* around its runs; around those that it is compared with */
 	size_t nr;
 	struct {
 		const char *name;
@@ -33,6 +46,7 @@ struct verify_options {
 	const char *names; /* "pin,nice"; NULL: all that can be tried */
 	const char *
 		fewer; /* where the command is told its number of workers (trial_run.h); NULL: not known */
+	const char *processes; /* likewise: what does the same with processes */
 };
 
 /* -EINVAL with a sentence where a name is unknown. */

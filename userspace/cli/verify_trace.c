@@ -47,6 +47,7 @@ static int run_experiments(const struct explained *e, const struct verify_option
 {
 	struct trial_bench b = { .facts = &e->facts,
 				 .here = (unsigned int)CPU_COUNT(&runner->ours),
+				 .processes = o->processes != NULL,
 				 .may_go_first = trial_may_go_first() };
 	struct machine_costs costs;
 	int r = 0;
@@ -61,6 +62,7 @@ static int run_experiments(const struct explained *e, const struct verify_option
 				       err);
 	if (r)
 		return r;
+	runner->processes = o->processes;
 	b.switch_ns = costs_here(&costs) ? costs.one_switch.ns : 0;
 	cli_note("--verify runs this again, several times: %.500s", e->command);
 	r = verify_trials(&b, runner, o->names, "", ret, err);

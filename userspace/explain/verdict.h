@@ -4,8 +4,9 @@
  *
  *   low   what the replay expected            high   what it takes for the limit (replay.h)
  *
- * Both ends are widened by the noise: the spread of the repetitions, or VERDICT_NOISE where there is none to be known. What lies outside is
- * wrong, and said to be.
+ * Both ends are widened by the noise: the spread of the repetitions, or VERDICT_NOISE where there is none to be known. Where the run that the
+ * prediction was made from took another time than its repetitions, it is at least that difference; and at least what a replay may be off by
+ * (REPLAY_OFF_MAX). What lies outside is wrong, and said to be.
  */
 #ifndef WHYSCALE_EXPLAIN_VERDICT_H
 #define WHYSCALE_EXPLAIN_VERDICT_H
