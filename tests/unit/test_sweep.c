@@ -397,12 +397,45 @@ static void test_capacity(void **state)
 	sweep_free(&s);
 }
 
+static double bound_of(const struct findings *f, const char *cause)
+{
+	for (size_t i = 0; i < f->nr; i++)
+		if (!strcmp(f->finding[i].cause, cause))
+			return f->finding[i].bound;
+	return 0;
+}
+
+/* One worker that had a CPU for a quarter of its time alone would be four times as fast with one of its own, and two of them eight times. */
+static void test_waited(void **state)
+{
+	static const unsigned int n[] = { 1, 2 };
+	const struct made m = { 0 };
+	struct sweep_findings f;
+	struct sweep s;
+
+	(void)state;
+	make(&s, n, ARRAY_SIZE(n), &m, 1, 0);
+	for (size_t i = 0; i < s.nr; i++) {
+		int64_t *part = s.point[i].median.stack.part_ns;
+
+		part[STACK_RUNQ_PREEMPTED] = part[STACK_USEFUL] / 4 * 3;
+		part[STACK_USEFUL] -= part[STACK_RUNQ_PREEMPTED];
+		s.point[i].median.oncpu_ns = part[STACK_USEFUL];
+	}
+	sweep_conclude(&s);
+	assert_int_equal(sweep_findings_make(&s, &f), 0);
+	assert_true(fabs(bound_of(&f.point[0], "runqueue") - 4) < 1e-6);
+	assert_true(fabs(bound_of(&f.point[1], "runqueue") - 8) < 1e-6);
+	sweep_findings_free(&f);
+	sweep_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),     cmocka_unit_test(test_crowded),
 		cmocka_unit_test(test_failed),   cmocka_unit_test(test_few),
-		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_capacity), cmocka_unit_test(test_waited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,11 +32,13 @@ static int show(const struct sweep_options *o, const struct sweep_result *result
 		const char *name, struct sweep_picture *picture, struct err *err)
 {
 	json_t *one = NULL;
+	char how[80];
 	int r;
 
 	if (!list)
 		printf("%s\n", name);
-	r = sweep_show(o, result, "the number of workers", picture, list ? &one : NULL, err);
+	snprintf(how, sizeof(how), "the number of workers of %s", name);
+	r = sweep_show(o, result, how, picture, list ? &one : NULL, err);
 	if (!list)
 		putchar('\n');
 	else if (!r && (json_object_set_new(one, "name", json_string(name)) ||

@@ -120,11 +120,13 @@ double finding_ratio(uint64_t part, uint64_t whole)
 	return whole ? (double)part / (double)whole : 0;
 }
 
-/* No more than `most` times one worker; a speedup that is already beyond stays. */
+/* No more than `most` times one worker that need not wait for a CPU; a speedup that is already beyond stays. */
 static double bounded(const struct facts *f, double bound, double most)
 {
 	double now = facts_speedup(f);
 
+	if (f->reference_waited > 0 && f->reference_waited < 1)
+		most /= 1 - f->reference_waited;
 	if (!f->single && bound > most)
 		bound = most;
 	return bound > now ? bound : now;

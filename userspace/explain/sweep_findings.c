@@ -36,6 +36,13 @@ static double thousandths(double value)
 
 /* ---- a point ---- */
 
+static double share_waited(const struct stack *s)
+{
+	double share = stack_share(s, STACK_RUNQ_PREEMPTED) + stack_share(s, STACK_RUNQ_WAKEUP);
+
+	return s->workers ? share / (double)s->workers : 0;
+}
+
 /* `names` are its own and the base's. */
 static struct facts facts_of(const struct sweep *s, const struct sweep_point *p,
 			     char names[2][NAME_SIZE])
@@ -53,6 +60,7 @@ static struct facts facts_of(const struct sweep *s, const struct sweep_point *p,
 		.reference_ns = base || s->base->median.oncpu_ns <= 0 ?
 					0 :
 					(uint64_t)s->base->median.stack.part_ns[STACK_USEFUL],
+		.reference_waited = share_waited(&s->base->median.stack),
 		.cpus = s->limits_cpus ? p->n : s->cpus,
 		.capacity_cpus = p->capacity_cpus,
 		.capacity = p->capacity,

@@ -28,7 +28,8 @@
 #define TICK_APART 26.0
 
 static const char style[] =
-	"svg.curve{font:13px system-ui,\"DejaVu Sans\",sans-serif;color-scheme:light}\n"
+	"svg.curve{font:13px system-ui,\"DejaVu Sans\",sans-serif;color-scheme:light;background:#ffffff;"
+	"max-width:100%;min-width:600px;height:auto}\n"
 	".curve text{fill:#1a1a1a}.curve .bg{fill:#ffffff}.curve .title{font-weight:bold;font-size:16px}\n"
 	".curve .sub{fill:#4a4a4a}.curve .axis{stroke:#4a4a4a;fill:none}.curve .grid{stroke:#e2e2e2}\n"
 	".curve .line{fill:none;stroke-width:2}.curve .ideal{stroke:#767676;stroke-dasharray:5 4}\n"
@@ -37,7 +38,7 @@ static const char style[] =
 	".curve text.amdahl{fill:#9a4507}.curve text.usl{fill:#6d28d9}.curve text.ideal{fill:#5a5a5a}\n"
 	".curve .point{fill:#0b4fb3;stroke:#0b4fb3;stroke-width:2}.curve .out{fill:#ffffff}\n"
 	".curve .bar{stroke:#0b4fb3;stroke-width:1.5;fill:none}\n"
-	"@media (prefers-color-scheme:dark){svg.curve{color-scheme:dark}\n"
+	"@media (prefers-color-scheme:dark){svg.curve{color-scheme:dark;background:#17191c}\n"
 	".curve text{fill:#f2f2f2}.curve .bg{fill:#17191c}.curve .sub{fill:#b9bcc0}\n"
 	".curve .axis{stroke:#b9bcc0}.curve .grid{stroke:#33373c}.curve .ideal{stroke:#9a9ea3}\n"
 	".curve .amdahl{stroke:#f0a35a}.curve .usl{stroke:#b79bff}\n"
@@ -114,14 +115,16 @@ static void put_heading(const struct plot *p, const struct sweep_report *r)
 		p->s->cpus == 1 ? "" : "s", r->repeats, r->repeats == 1 ? "" : "s");
 }
 
-/* Round numbers, some five of them. */
+/* Round numbers, two to six of them. */
 static double tick_step(double top)
 {
-	double step = pow(10, floor(log10(top / 5)));
+	static const double times[] = { 1, 2, 5 };
+	double step = pow(10, floor(log10(top / 6)));
 
-	if (top / step > 25)
-		return step * 5;
-	return top / step > 10 ? step * 2 : step;
+	for (int i = 0; i < 3; i++)
+		if (top / (step * times[i]) <= 6)
+			return step * times[i];
+	return step * 10;
 }
 
 static void put_axes(const struct plot *p)
@@ -150,7 +153,7 @@ static void put_axes(const struct plot *p)
 		"<path class=\"axis\" d=\"M%.0f %.0fV%.0fH%.0f\"/>\n"
 		"<text class=\"sub\" x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\">n</text>\n"
 		"<text class=\"sub\" x=\"%.0f\" y=\"%.0f\">speedup</text>\n",
-		LEFT, TOP, BOTTOM, RIGHT, (LEFT + RIGHT) / 2, BOTTOM + 42, LEFT - 44, TOP - 8);
+		LEFT, TOP, BOTTOM, RIGHT, (LEFT + RIGHT) / 2, BOTTOM + 42, LEFT - 44, TOP - 18);
 }
 
 /* ---- the curves ---- */
