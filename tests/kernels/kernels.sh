@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The program and its tests under other kernels, each in a virtual machine with four CPUs (scripts/guest): one line per test and
-# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown ..." says which, KERNEL_TESTS which tests; without them the short form, which is a part of `make
-# test`: 6.1 on both architectures, and of the tests what tells most in a minute. `make test-kernels` runs all that tell something
-# there. As many guests run side by side as there are CPUs: each takes one.
+# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown ..." says which, KERNEL_TESTS which tests; without them the short form, which is a part of
+# `make test`: 6.1 on both architectures, once more on arm64 with a processor that counts instructions, and of the tests what tells most in
+# a minute. `make test-kernels` runs all that tell something there. As many guests run side by side as there are CPUs: each takes one.
 # shellcheck source=tests/lib.sh disable=SC2317
 . "$(dirname "$0")/../lib.sh"
 
@@ -12,6 +12,7 @@
 tests_of() {
 	case ${KERNEL_TESTS:+given}$1 in
 	*-lockdown) echo lacking ;;
+	*-instructions) echo instructions ;;
 	given*) echo "$KERNEL_TESTS" ;;
 	*-arm64) echo ledger pmu test_counter ;;
 	*) echo ledger test_futex ;;
@@ -20,9 +21,15 @@ tests_of() {
 
 build_of() {
 	case $1/$(uname -m) in
-	*-arm64/x86_64) echo "$BUILD/arm64" ;;
+	*-arm64*/x86_64) echo "$BUILD/arm64" ;;
 	*) echo "$BUILD" ;;
 	esac
+}
+
+# What scripts/guest calls it.
+machine_of() {
+	local kernel=${1%-lockdown}
+	echo "${kernel%-instructions}"
 }
 
 # Prints why the kernel cannot be tried here; or fetches what it needs.
@@ -37,7 +44,7 @@ why_not() {
 		echo "there is no program for it; run: scripts/cross arm64 tests, or make tests"
 		return
 	fi
-	"$ROOT/scripts/guest" -f "${1%-lockdown}" >"$TMP/fetch" 2>&1 || tail -n 1 "$TMP/fetch"
+	"$ROOT/scripts/guest" -f "$(machine_of "$1")" >"$TMP/fetch" 2>&1 || tail -n 1 "$TMP/fetch"
 }
 
 # start KERNEL: the guest, in the background; kernel_of[its pid] is the kernel.
@@ -45,8 +52,9 @@ declare -A kernel_of
 start() {
 	local tests boot=()
 	[[ $1 != *-lockdown ]] || boot=(-a lockdown=confidentiality)
+	[[ $1 != *-instructions ]] || boot=(-i -c 1)
 	read -ra tests <<<"$(tests_of "$1")"
-	"$ROOT/scripts/guest" -b "$(build_of "$1")" -t $((200 + 500 * ${#tests[@]})) "${boot[@]}" "${1%-lockdown}" tests/kernels/inside.sh "${tests[@]}" \
+	"$ROOT/scripts/guest" -b "$(build_of "$1")" -t $((200 + 500 * ${#tests[@]})) "${boot[@]}" "$(machine_of "$1")" tests/kernels/inside.sh "${tests[@]}" \
 		>"$TMP/$1.lines" 2>"$TMP/$1.errors" &
 	kernel_of[$!]=$1
 }
@@ -85,7 +93,7 @@ cat_errors() {
 	return 1
 }
 
-for kernel in ${KERNELS:-6.1 6.1-arm64}; do
+for kernel in ${KERNELS:-6.1 6.1-arm64 6.1-arm64-instructions}; do
 	why=$(why_not "$kernel")
 	if [ "$why" ]; then
 		skip "$kernel" "$why"

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "analysis/experiment.h"
 #include "analysis/load.h"
 #include "probes/counter_names.h"
 #include "trace_text.h"
@@ -247,6 +248,31 @@ static void test_cases(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* Of a whole run, for the split of its inflation: all threads' together; what is not known of one is not known. */
+static void test_run(void **state)
+{
+	unsigned int unknown = 0;
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		bool known = !strchr(cases[i].expected, '+');
+		struct loaded *l = load(cases[i].counters, cases[i].text);
+		struct experiment run = {};
+
+		experiment_take_totals(&run, l);
+		if (!i)
+			assert_true(run.instructions == 10 + 7 + 1 && run.cycles == 20 + 3 + 2);
+		if (!strcmp(cases[i].expected, "A 50 0? slices=1\n"))
+			assert_true(run.instructions == 50 && !run.cycles);
+		if (!strcmp(cases[i].counters, TWO) && !known) {
+			assert_true(!run.instructions && !run.cycles);
+			unknown++;
+		}
+		load_free(l);
+	}
+	assert_true(unknown > 1);
+}
+
 /* ---- names ---- */
 
 static const struct {
@@ -434,6 +460,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_names),
 	};
 

@@ -81,30 +81,42 @@ static void take_counts(struct experiment *e, const struct ledger_window *window
 	}
 }
 
-/* A counter that counted all the time; 0 where there is none. META is untrusted. */
-static uint64_t counter_of(const struct loaded *l, const char *name)
+/*
+ * A counter of all threads; 0 where there is none, or where it is not known of all that they ran. Without BPF it stands in META, which is
+ * untrusted.
+ */
+static uint64_t counter_of(const struct loaded *l, const struct counted *sum, const char *name)
 {
 	const json_t *one = json_object_get(json_object_get(l->raw_meta, "counters"), name);
 	json_int_t value = json_integer_value(json_object_get(one, "value"));
 
+	for (unsigned int i = 0; i < counts_nr(l->counts); i++) {
+		const struct counted_value *v = &sum->counter[i];
+
+		if (!strcmp(counts_info(l->counts, i)->name, name))
+			return sum->partial || v->none || v->lacks ? 0 : v->value;
+	}
 	return value > 0 ? (uint64_t)value : 0;
 }
 
 void experiment_take_totals(struct experiment *e, const struct loaded *l)
 {
+	struct counted counted = {};
+
 	memcpy(e->ledger_ns, l->ledger_ns, sizeof(e->ledger_ns));
 	e->nr_threads = l->nr_threads;
 	for (size_t i = 0; i < l->nr_threads; i++) {
 		e->voluntary += l->threads[i]->voluntary;
 		e->involuntary += l->threads[i]->involuntary;
 		e->migrations += l->threads[i]->migrations;
+		counted_add(&counted, counts_of(l->counts, l->threads[i]->serial));
 	}
 	e->audit = l->audit;
 	e->lost_events = l->lost_events;
 	e->cost = l->meta.cost;
 	e->bpf = l->meta.bpf;
-	e->instructions = counter_of(l, "instructions");
-	e->cycles = counter_of(l, "cycles");
+	e->instructions = counter_of(l, &counted, "instructions");
+	e->cycles = counter_of(l, &counted, "cycles");
 }
 
 static int take_concurrency(struct experiment *e, const struct concurrency *c)
