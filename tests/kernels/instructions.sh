@@ -15,10 +15,10 @@ fi
 TURNS=20000000
 
 counted() {
-	"$W" record -e instructions,cycles,instructions:u -o "$TMP/p.data" -- "$PROGS/turns" $TURNS 2 2>"$TMP/notes" || return
+	"$W" record -e instructions,cycles,instructions:u -o "$TMP/p.data" -- "$PROGS/turns" "$TURNS" 2 2>"$TMP/notes" || return
 	cat "$TMP/notes"
 	"$W" report --json "$TMP/p.data" >"$TMP/p.json" || return
-	"$PY" - "$TMP/p.json" $TURNS <<'PYTHON'
+	"$PY" - "$TMP/p.json" "$TURNS" <<'PYTHON'
 import json, sys
 d, turns = json.load(open(sys.argv[1])), int(sys.argv[2])
 assert not d["lost"]["events"], d["lost"]
@@ -53,7 +53,7 @@ ok_bpf "... and for each cycle, in the report" shown
 
 # A curve of the same work that takes more instructions.
 swept() {
-	"$W" sweep -n 1,2 --json -- "$PROGS/turns" $TURNS '{n}' >"$TMP/s.json" 2>"$TMP/err" || { cat "$TMP/err"; return 1; }
+	"$W" sweep -n 1,2 --json -- "$PROGS/turns" "$TURNS" '{n}' >"$TMP/s.json" 2>"$TMP/err" || { cat "$TMP/err"; return 1; }
 	"$PY" - "$TMP/s.json" <<'PYTHON'
 import json, sys
 d = json.load(open(sys.argv[1]))
