@@ -18,6 +18,7 @@
 
 #include "analysis/passes.h"
 #include "analysis/replay.h"
+#include "analysis/work.h"
 #include "sched_sim.h"
 #include "trace_text.h"
 
@@ -30,6 +31,7 @@ struct made {
 	struct replay_source *source;
 	struct replay replay;
 	const struct machine_costs *costs; /* NULL: not known */
+	const struct work *work;           /* NULL: all work all the time */
 };
 
 static const struct machine_costs move_costs = { .migration = { true, 10, 5, 20 } };
@@ -50,8 +52,8 @@ static void make_end(struct made *m, uint64_t end_ns, unsigned int cpus)
 	assert_int_equal(passes_end(m->passes, end_ns), 0);
 	ledger_finish(m->ledger, end_ns);
 	assert_int_equal(locks_finish(m->locks), 0);
-	assert_int_equal(replay_make(m->source, m->passes->history, m->locks, cpus, m->costs,
-				     &m->replay),
+	assert_int_equal(replay_make(m->source, m->passes->history, m->locks, m->work, cpus,
+				     m->costs, &m->replay),
 			 0);
 }
 
@@ -74,6 +76,26 @@ static void make_free(struct made *m)
 	"510 cpu1 switch idle B\n"                                     \
 	"600 cpu0 switch A/X idle\n"                                   \
 	"900 cpu1 switch B/X idle\n"
+#define WAITS_FOR_WORK                      \
+	"100 cpu0 snap A tid=1 oncpu\n"     \
+	"100 cpu1 snap B tid=2 oncpu\n"     \
+	"200 cpu1 switch B/S:wait4 idle\n"  \
+	"500 cpu0 wake B by A task why=1\n" \
+	"510 cpu1 switch idle B\n"          \
+	"600 cpu0 switch A/X idle\n"        \
+	"900 cpu1 switch B/X idle\n"
+/* A runs for 300, B for 100 and waits, twice; then 100 of both. */
+#define SLOWER_AT_A_BARRIER                 \
+	"100 cpu0 snap A tid=1 oncpu\n"     \
+	"100 cpu1 snap B tid=2 oncpu\n"     \
+	"200 cpu1 switch B/S:wait4 idle\n"  \
+	"400 cpu0 wake B by A task why=1\n" \
+	"400 cpu1 switch idle B\n"          \
+	"500 cpu1 switch B/S:wait4 idle\n"  \
+	"700 cpu0 wake B by A task why=1\n" \
+	"700 cpu1 switch idle B\n"          \
+	"800 cpu0 switch A/X idle\n"        \
+	"800 cpu1 switch B/X idle\n"
 #define AMDAHL_ON_ONE_CPU               \
 	"100 cpu0 snap A tid=1 oncpu\n" \
 	"100 cpu0 task A cpus=1\n"      \
@@ -109,6 +131,12 @@ static const struct {
 } cases[] = {
 	{ "two threads and a lock: the one waits no more, the other one's work is left", 2,
 	  WAITS_FOR_A_LOCK, REPLAY_LOCK, 900, 800, 500, 500 },
+	{ "the same without waiting for others' work: it was for a lock", 2, WAITS_FOR_A_LOCK,
+	  REPLAY_SYNC, 900, 800, 800, 800 },
+	{ "one waits for the other's work instead", 2, WAITS_FOR_WORK, REPLAY_SYNC, 900, 800, 500,
+	  500 },
+	{ "each in turn waits at a barrier for the slower one, which is always the same", 2,
+	  SLOWER_AT_A_BARRIER, REPLAY_SYNC, 800, 700, 700, 700 },
 	{ "the same without I/O: there was none", 2, WAITS_FOR_A_LOCK, REPLAY_IO, 900, 800, 800,
 	  800 },
 	{ "Amdahl's law: 200 and 100 alone, 600 divided by two CPUs instead of one", 2,
@@ -280,6 +308,28 @@ static void test_no_costs(void **state)
 }
 
 /* Two locks: without the one the other one's waits stay. */
+/* What a thread waits for while it does not work is no loss, and stays. */
+static void test_coordinator(void **state)
+{
+	struct work_window window = { .begin_ns = 100, .end_ns = 600 };
+	struct work work = { .window = &window, .nr = 1 };
+
+	(void)state;
+	for (int works = 0; works < 2; works++) {
+		struct made m;
+
+		make_begin(&m);
+		m.work = &work;
+		trace_text_feed_locks(m.ledger, m.passes, m.locks, WAITS_FOR_WORK);
+		/* A's only, or B's only: B waits */
+		window.thread = ledger_thread(m.ledger, (size_t)works);
+		make_end(&m, 900, 2);
+		assert_true(m.replay.good);
+		assert_int_equal(m.replay.without[REPLAY_SYNC].least_ns, works ? 500 : 800);
+		make_free(&m);
+	}
+}
+
 static void test_one_lock(void **state)
 {
 	struct made m;
@@ -404,7 +454,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),    cmocka_unit_test(test_no_costs),
 		cmocka_unit_test(test_one_lock), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_random),   cmocka_unit_test(test_coordinator),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

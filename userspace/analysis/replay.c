@@ -23,6 +23,7 @@ static const struct replay_cut cuts[REPLAY_NR] = {
 	[REPLAY_MOVES] = { .no_moves = true },
 	[REPLAY_PINNED] = { .no_moves = true, .pinned = true },
 	[REPLAY_FIRST] = { .first = true },
+	[REPLAY_SYNC] = { .classes = 1u << CLASS_SYNC },
 	[REPLAY_APART] = { .classes = 1u << CLASS_LOCK | 1u << CLASS_GIL },
 };
 
@@ -191,8 +192,8 @@ static bool worth_it(const struct replay_model *m, const struct replay *r, enum 
 }
 
 int replay_make(struct replay_source *source, const struct history *history,
-		const struct locks *locks, unsigned int nr_cpus, const struct machine_costs *costs,
-		struct replay *ret_replay)
+		const struct locks *locks, const struct work *work, unsigned int nr_cpus,
+		const struct machine_costs *costs, struct replay *ret_replay)
 {
 	struct replay_model m;
 	int r;
@@ -200,7 +201,7 @@ int replay_make(struct replay_source *source, const struct history *history,
 	*ret_replay = (struct replay){};
 	if (costs && costs->migration.known)
 		ret_replay->move_cost = costs->migration;
-	r = model_make(source, history, nr_cpus, &m, ret_replay->why);
+	r = model_make(source, history, work, nr_cpus, &m, ret_replay->why);
 	r = r ?: check(&m, ret_replay);
 	for (int what = 0; what < REPLAY_NR && !r; what++)
 		if (worth_it(&m, ret_replay, what))

@@ -65,6 +65,7 @@ enum replay_what {
 	REPLAY_MOVES,     /* no migrations: nothing of what they cost */
 	REPLAY_PINNED,    /* each thread on one CPU, in turns; may take longer */
 	REPLAY_FIRST,     /* before all programs that are not recorded */
+	REPLAY_SYNC,      /* no wait of a worker for another one's work; see replay_make() */
 	REPLAY_APART,     /* no wait for any lock of the program, nor for an interpreter's */
 	REPLAY_NR
 };
@@ -98,17 +99,19 @@ struct replay {
 };
 
 struct replay_source;
+struct work; /* work.h */
 
 /* Listens to the ledger for which lock each wait was for; before its first event, after passes_new(). 0 or -ENOMEM. */
 int replay_listen(struct ledger *l, struct replay_source **ret_source);
 
 /*
- * After ledger_finish(), while history and locks (NULL: no names) live. nr_cpus and costs (NULL: not known): of the machine that worked. Where a
- * replay cannot be trusted ret_replay says why. 0 or -ENOMEM.
+ * After ledger_finish(), while history and locks (NULL: no names) live. nr_cpus and costs (NULL: not known): of the machine that worked. work
+ * says when each thread works: what it waits for at other times, as one that only starts others and waits for their end, is no loss, and
+ * without REPLAY_SYNC's waits these stay (NULL: all work all the time). Where a replay cannot be trusted ret_replay says why. 0 or -ENOMEM.
  */
 int replay_make(struct replay_source *source, const struct history *history,
-		const struct locks *locks, unsigned int nr_cpus, const struct machine_costs *costs,
-		struct replay *ret_replay);
+		const struct locks *locks, const struct work *work, unsigned int nr_cpus,
+		const struct machine_costs *costs, struct replay *ret_replay);
 
 void replay_source_free(struct replay_source *source);
 

@@ -20,6 +20,7 @@ struct op {
 	uint32_t lock;  /* OP_WAIT, OP_FIXED: its index + 1, 0: none */
 	uint16_t moves; /* OP_RUN: so many migrations in front of it */
 	uint8_t kind, class;
+	bool idle; /* a wait of a thread that does not work then */
 };
 
 struct replay_thread {
@@ -112,8 +113,8 @@ struct replay_source {
 };
 
 /* replay_take.c. 0, -ENOMEM, or -ENODATA with why (a half sentence). model_free() in any case. */
-int model_make(struct replay_source *source, const struct history *history, unsigned int nr_cpus,
-	       struct replay_model *ret_model, char why[160]);
+int model_make(struct replay_source *source, const struct history *history, const struct work *work,
+	       unsigned int nr_cpus, struct replay_model *ret_model, char why[160]);
 void model_free(struct replay_model *m);
 
 /* replay_cpus.c. Puts the threads into groups; CPU masks that overlap are one. */

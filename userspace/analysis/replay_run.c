@@ -158,7 +158,7 @@ static bool left_out(const struct play *p, const struct op *op)
 {
 	bool queue = op->class == CLASS_RUNQ_PREEMPTED || op->class == CLASS_RUNQ_WAKEUP;
 
-	return (p->cut->classes >> op->class & 1) || (queue && p->cut->no_queue) ||
+	return (!op->idle && p->cut->classes >> op->class & 1) || (queue && p->cut->no_queue) ||
 	       (p->cut->lock && op->lock == p->cut->lock);
 }
 

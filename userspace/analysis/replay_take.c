@@ -18,6 +18,7 @@
 
 #include "analysis/history_impl.h"
 #include "analysis/replay_impl.h"
+#include "analysis/work.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
 
@@ -117,6 +118,8 @@ struct taking {
 	struct replay_model *m;
 	struct gift *gift; /* by giver and time, once sorted */
 	size_t nr_gifts, cap_gifts, at_gift;
+	const struct work *work; /* NULL: all work all the time */
+	size_t at_window;
 	struct replay_thread *now;
 	bool ready; /* the last op leaves it with a CPU, or in front of one */
 	int r;
@@ -288,6 +291,22 @@ static void add_run(struct taking *k, const struct past *p, size_t i, struct hin
 		k->m->op[first].moves = moves;
 }
 
+/* It works at some moment of that; its windows begin at k->at_window. */
+static bool works(const struct taking *k, uint64_t from_ns, uint64_t to_ns)
+{
+	const struct work *w = k->work;
+
+	for (size_t i = k->at_window; w && i < w->nr; i++) {
+		const struct work_window *one = &w->window[i];
+
+		if (one->thread->serial != k->now->serial)
+			return false;
+		if (one->begin_ns < to_ns && one->end_ns > from_ns)
+			return true;
+	}
+	return !w;
+}
+
 static void add_interval(struct taking *k, const struct past *p, size_t i, uint32_t *token,
 			 struct hints *hint)
 {
@@ -313,6 +332,7 @@ static void add_interval(struct taking *k, const struct past *p, size_t i, uint3
 		op = add(k, OP_FIXED, to_ns - from_ns, class);
 	}
 	op->lock = lock_of(k, p, i, &hint->waits);
+	op->idle = class == CLASS_SYNC && !works(k, from_ns, to_ns);
 }
 
 /* Behind its last time on a CPU a thread that did not end did nothing. */
@@ -397,10 +417,10 @@ static int take_threads(struct taking *k, uint64_t *ret_last_ns, char why[160])
 	return -ENODATA;
 }
 
-int model_make(struct replay_source *source, const struct history *history, unsigned int nr_cpus,
-	       struct replay_model *ret_model, char why[160])
+int model_make(struct replay_source *source, const struct history *history, const struct work *work,
+	       unsigned int nr_cpus, struct replay_model *ret_model, char why[160])
 {
-	struct taking k = { .source = source, .history = history, .m = ret_model };
+	struct taking k = { .source = source, .history = history, .m = ret_model, .work = work };
 	struct replay_model *m = ret_model;
 	uint64_t last_ns = 0;
 	uint32_t token = 0;
@@ -416,6 +436,9 @@ int model_make(struct replay_source *source, const struct history *history, unsi
 		/* gifts are sorted by the giver's serial, and so are the threads */
 		while (k.at_gift < k.nr_gifts && k.gift[k.at_gift].giver < m->thread[n].serial)
 			k.at_gift++;
+		while (work && k.at_window < work->nr &&
+		       work->window[k.at_window].thread->serial < m->thread[n].serial)
+			k.at_window++;
 		take_thread(&k, &m->thread[n], &token);
 	}
 	free(k.gift);

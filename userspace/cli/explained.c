@@ -45,7 +45,7 @@ static int take(struct loaded *l, struct replay_source *source, struct explained
 	r = r ?: work_experiment(&e->work, l, &e->run);
 	r = r ?: account_take(l, &e->account);
 	if (!r && !l->from_books)
-		r = replay_make(source, l->passes->history, l->locks, l->meta.nr_online,
+		r = replay_make(source, l->passes->history, l->locks, &e->work, l->meta.nr_online,
 				costs_of(l, &costs) ? &costs : NULL, &e->replay);
 	e->account.workers = e->work.lanes;
 	e->facts.cpus = e->replay.good ? e->replay.cpus : l->meta.nr_online;

@@ -165,6 +165,7 @@ static const struct replay_time *without(const struct facts *f, const char *caus
 		[REPLAY_RUNQUEUE] = "runqueue",
 		[REPLAY_THROTTLED] = "throttled",
 		[REPLAY_IO] = "io",
+		[REPLAY_SYNC] = "sync",
 		[REPLAY_MOVES] = "migration",
 	};
 
@@ -203,15 +204,18 @@ static void tell_replay(const struct facts *f, const struct replay_time *t, json
 static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence)
 {
 	const struct replay_time *t = without(f, cause);
-	double bound = t ? finding_bound_replayed(f, t) : 0;
+	double bound = t ? finding_bound_replayed(f, t) : 0, shares = finding_bound(f, lost_ns);
 	bool told = lost_ns > 0 || bound > 0; /* what only counts may have a bound, too */
 
-	if (evidence && t && told)
+	/* played without what `serial` tells, too: then its share alone may be the lower limit */
+	if (t && t == &f->replay->without[REPLAY_SYNC] && shares < bound)
+		bound = 0;
+	if (evidence && t && told && (bound > 0 || !f->replay->good))
 		tell_replay(f, t, evidence);
 	if (evidence && told)
 		json_object_set_new(evidence, "bound_by",
 				    json_string(bound > 0 ? "replay" : "shares"));
-	return bound > 0 ? bound : finding_bound(f, lost_ns);
+	return bound > 0 ? bound : shares;
 }
 
 static int give_up(struct finding *f)
