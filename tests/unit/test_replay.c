@@ -135,6 +135,18 @@ static const struct {
 	  REPLAY_SYNC, 900, 800, 800, 800 },
 	{ "one waits for the other's work instead", 2, WAITS_FOR_WORK, REPLAY_SYNC, 900, 800, 500,
 	  500 },
+	{ "who sleeps is waited for: without that, both are done earlier", 2,
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "200 cpu1 switch B/S:wait4 idle\n"
+	  "300 cpu0 switch A/S:nanosleep idle\n"
+	  "700 cpu0 wake A by idle hardirq\n"
+	  "700 cpu0 switch idle A\n"
+	  "800 cpu0 wake B by A task why=1\n"
+	  "800 cpu1 switch idle B\n"
+	  "900 cpu0 switch A/X idle\n"
+	  "900 cpu1 switch B/X idle\n",
+	  REPLAY_SLEEP, 900, 800, 400, 400 },
 	{ "each in turn waits at a barrier for the slower one, which is always the same", 2,
 	  SLOWER_AT_A_BARRIER, REPLAY_SYNC, 800, 700, 700, 700 },
 	{ "the same without I/O: there was none", 2, WAITS_FOR_A_LOCK, REPLAY_IO, 900, 800, 800,

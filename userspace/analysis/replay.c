@@ -24,6 +24,7 @@ static const struct replay_cut cuts[REPLAY_NR] = {
 	[REPLAY_PINNED] = { .no_moves = true, .pinned = true },
 	[REPLAY_FIRST] = { .first = true },
 	[REPLAY_SYNC] = { .classes = 1u << CLASS_SYNC },
+	[REPLAY_SLEEP] = { .classes = 1u << CLASS_SLEEP },
 	[REPLAY_APART] = { .classes = 1u << CLASS_LOCK | 1u << CLASS_GIL },
 };
 

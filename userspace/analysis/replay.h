@@ -66,6 +66,7 @@ enum replay_what {
 	REPLAY_PINNED,    /* each thread on one CPU, in turns; may take longer */
 	REPLAY_FIRST,     /* before all programs that are not recorded */
 	REPLAY_SYNC,      /* no wait of a worker for another one's work; see replay_make() */
+	REPLAY_SLEEP,     /* no worker sleeps until a time of its own */
 	REPLAY_APART,     /* no wait for any lock of the program, nor for an interpreter's */
 	REPLAY_NR
 };
@@ -107,7 +108,7 @@ int replay_listen(struct ledger *l, struct replay_source **ret_source);
 /*
  * After ledger_finish(), while history and locks (NULL: no names) live. nr_cpus and costs (NULL: not known): of the machine that worked. work
  * says when each thread works: what it waits for at other times, as one that only starts others and waits for their end, is no loss, and
- * without REPLAY_SYNC's waits these stay (NULL: all work all the time). Where a replay cannot be trusted ret_replay says why. 0 or -ENOMEM.
+ * without REPLAY_SYNC's and REPLAY_SLEEP's waits these stay (NULL: all work all the time). Where a replay cannot be trusted ret_replay says why. 0 or -ENOMEM.
  */
 int replay_make(struct replay_source *source, const struct history *history,
 		const struct locks *locks, const struct work *work, unsigned int nr_cpus,

@@ -332,7 +332,7 @@ static void add_interval(struct taking *k, const struct past *p, size_t i, uint3
 		op = add(k, OP_FIXED, to_ns - from_ns, class);
 	}
 	op->lock = lock_of(k, p, i, &hint->waits);
-	op->idle = class == CLASS_SYNC && !works(k, from_ns, to_ns);
+	op->idle = (class == CLASS_SYNC || class == CLASS_SLEEP) && !works(k, from_ns, to_ns);
 }
 
 /* Behind its last time on a CPU a thread that did not end did nothing. */

@@ -156,7 +156,8 @@ double finding_bound_replayed(const struct facts *f, const struct replay_time *w
 }
 
 /* The replay without this cause; NULL: it cannot be left out. */
-static const struct replay_time *without(const struct facts *f, const char *cause)
+static const struct replay_time *without(const struct facts *f, const char *cause,
+					 const json_t *evidence)
 {
 	static const char *const causes_of[REPLAY_NR] = {
 		[REPLAY_GIL] = "gil",
@@ -169,6 +170,11 @@ static const struct replay_time *without(const struct facts *f, const char *caus
 		[REPLAY_MOVES] = "migration",
 	};
 
+	const char *part = json_string_value(json_object_get(evidence, "part"));
+
+	/* of what no cause speaks of */
+	if (f->replay && part && !strcmp(part, stack_part_name(STACK_SLEEP)))
+		return &f->replay->without[REPLAY_SLEEP];
 	for (int what = 0; f->replay && what < REPLAY_NR; what++)
 		if (causes_of[what] && !strcmp(causes_of[what], cause))
 			return &f->replay->without[what];
@@ -203,7 +209,7 @@ static void tell_replay(const struct facts *f, const struct replay_time *t, json
 /* The bound, and by what it was found. */
 static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence)
 {
-	const struct replay_time *t = without(f, cause);
+	const struct replay_time *t = without(f, cause, evidence);
 	double bound = t ? finding_bound_replayed(f, t) : 0, shares = finding_bound(f, lost_ns);
 	bool told = lost_ns > 0 || bound > 0; /* what only counts may have a bound, too */
 

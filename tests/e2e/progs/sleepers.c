@@ -5,6 +5,7 @@
  *   lock N ROUNDS MS     N threads, each ROUNDS times: asleep for MS with one mutex held. N * ROUNDS * MS; without the mutex ROUNDS * MS
  *   forked N ROUNDS MS   the same by N processes, each with a mutex of its own: ROUNDS * MS
  *   shared N ROUNDS MS   the same by N processes with one mutex in memory that they share: N * ROUNDS * MS
+ *   barrier N ROUNDS MS  N threads that meet at a barrier ROUNDS times, each time after the first one was asleep for MS: ROUNDS * MS
  *   cpus MS              asleep for MS divided by the CPUs that it may use
  */
 #include <pthread.h>
@@ -55,12 +56,24 @@ static void make_mutex(int shared)
 	pthread_mutex_init(mutex, &attr);
 }
 
-static void run_threads(int nr)
+static pthread_barrier_t barrier;
+
+static void *meet(void *first)
+{
+	for (int i = 0; i < rounds; i++) {
+		if (first)
+			doze(ms);
+		pthread_barrier_wait(&barrier);
+	}
+	return NULL;
+}
+
+static void run_threads(int nr, void *(*fn)(void *))
 {
 	pthread_t thread[MAX_SLEEPERS];
 
 	for (int i = 0; i < nr; i++)
-		if (pthread_create(&thread[i], NULL, sleeper, NULL))
+		if (pthread_create(&thread[i], NULL, fn, i ? NULL : thread))
 			exit(99);
 	for (int i = 0; i < nr; i++)
 		pthread_join(thread[i], NULL);
@@ -105,8 +118,11 @@ int main(int argc, char **argv)
 	rounds = atoi(argv[3]);
 	ms = atof(argv[4]);
 	make_mutex(!strcmp(argv[1], "shared"));
+	pthread_barrier_init(&barrier, NULL, (unsigned int)nr);
 	if (!strcmp(argv[1], "lock"))
-		run_threads(nr);
+		run_threads(nr, sleeper);
+	else if (!strcmp(argv[1], "barrier"))
+		run_threads(nr, meet);
 	else if (!strcmp(argv[1], "forked") || !strcmp(argv[1], "shared"))
 		run_processes(nr);
 	else
