@@ -119,6 +119,22 @@ def serial():
     known(f["bound"], 1 / 0.75, busy())
 
 
+def barrier():
+    # three meet fifteen times, each time after the first of them slept for 20 ms: nobody else's waiting makes it longer ...
+    sync, sleep = by["sync"], [f for f in findings if f["evidence"].get("part") == "sleep"][0]
+    waited = sum(t["ledger"]["sync"] for t in workers())
+    slept = sum(t["ledger"]["sleep"] for t in workers())
+    assert abs(sync["lost_ns"] - waited) <= 0.03 * waited and abs(sleep["lost_ns"] - slept) <= 0.03 * slept, (sync, sleep, waited, slept)
+    assert sync["evidence"]["bound_by"] == sleep["evidence"]["bound_by"] == "replay", (sync, sleep)
+    assert slept >= 300e6 and 1 <= sync["bound"] <= wall / slept * 1.001, (sync["bound"], wall, slept)
+    # ... and without the sleep nothing is left but what each did on a CPU, or waited for one
+    assert sleep["bound"] >= wall / (wall - slept) * 0.99, (sleep["bound"], wall, slept)
+    if "KNOWN" in os.environ:
+        if wall > 1.1 * 300e6:
+            sys.exit(77)
+        assert sync["bound"] < 1.1 and sleep["bound"] > 5, (sync["bound"], sleep["bound"])
+
+
 def crowd():
     f = findings[0]
     assert f["cause"] == "runqueue", f
@@ -208,6 +224,8 @@ env_known() {
 both "a lock that is always taken: the bound is what is left of the threads" "is the limit known by design, 1.67x" \
 	lock "$PROGS/bounds" lock 2 5 1 40
 both "Amdahl's law: half of the run is serial" "the bound is the law's, 1.33x" serial "$PROGS/bounds" serial 2 100 200
+both "one sleeps, two wait for it at a barrier: what the sleep costs, not what the waiting does" \
+	"as fast without the waiting, many times as fast without the sleep" barrier "$PROGS/sleepers" barrier 3 15 20
 both "four on one CPU: the run queue" "and one CPU more would bring 2x" crowd taskset -c 0 "$PROGS/bounds" crowd 4 60
 both "Python's threads: the GIL, and the limit without it" "it is the largest loss" gil "$PY" threads.py
 ok "without BPF it says why there is no replay" explained bare --no-bpf -- "$PROGS/bounds" crowd 2 20
