@@ -268,4 +268,21 @@ ok "... the curve and the fits are there; what was waited for is not guessed" py
 assert d['fit']['amdahl']['serial'] is not None
 assert d['checks']['serial']['agrees'] is None and 'scheduler events' in d['checks']['serial']['why']
 assert all(p['exclusive_ns'] is None and p['stack']['untracked'] > 0.5 for p in d['points'])"
+# ---- bounds of the points, by playing each again ----
+held() {
+	sweep -n 1,3 -- "$PROGS/sleepers" lock '{n}' 6 50 && py "
+p = {p['n']: p for p in d['points']}
+lock = [f for f in p[3]['findings'] if f['cause'] == 'lock'][0]
+assert lock['evidence']['bound_by'] == 'replay', lock
+# three that sleep with a mutex held take three times as long as one, and without it as long: asleep, nobody needs a CPU
+assert abs(p[3]['speedup'] - 1 / 3) < 0.02 and abs(lock['bound'] - 1) < 0.05, (p[3]['speedup'], lock)
+assert all(f['bound'] >= p[3]['speedup'] * 0.999 for f in p[3]['findings']), p[3]['findings']"
+}
+if [ "$(id -u)" -eq 0 ] && chrt -r 1 true 2>/dev/null; then
+	first=(chrt -r 1)
+	ok_bpf "a mutex that is held asleep: the points' bounds are of each run played again without it" held
+	first=()
+else
+	skip "a mutex that is held asleep" "needs to go before other programs (chrt)"
+fi
 finish

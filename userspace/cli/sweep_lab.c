@@ -204,6 +204,7 @@ static int run_file(struct state *s, size_t i, const char *trace, struct err *er
 {
 	struct series *one = &s->series[i];
 	struct record_result recorded = {};
+	struct machine_costs costs;
 	unsigned int n = s->o->n[i];
 	struct repetition *now = &one->run[one->nr];
 	int r;
@@ -226,8 +227,11 @@ static int run_file(struct state *s, size_t i, const char *trace, struct err *er
 		return fail(s, one, recorded.exit_status, err);
 	lab_capacity(n, CAPACITY_BUDGET_NS / 2, &now->capacity);
 	r = sweep_run_load(trace, n, s->cpus, &now->run, err);
-	if (r)
+	r = r ?: replay_trace(trace, costs_here(&costs) ? &costs : NULL, &now->run.run.replay, err);
+	if (r) {
+		sweep_run_free(&now->run);
 		return r;
+	}
 	one->wall_ns[one->nr] = now->run.wall_ns;
 	one->nr++;
 	return 0;

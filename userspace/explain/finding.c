@@ -120,7 +120,7 @@ double finding_ratio(uint64_t part, uint64_t whole)
 	return whole ? (double)part / (double)whole : 0;
 }
 
-/* No more than `most` times one worker that need not wait for a CPU; a speedup that is already beyond stays. */
+/* No more than `most` times one worker that does nothing but run; a speedup that is already beyond stays. */
 static double bounded(const struct facts *f, double bound, double most)
 {
 	double now = facts_speedup(f);
@@ -206,6 +206,15 @@ static void tell_replay(const struct facts *f, const struct replay_time *t, json
 			  "CPU; other waits take as long as they took"));
 }
 
+/*
+ * Played again without the workers' waits for work: no lane without a thread was among the loss, which no replay fills. And it is without
+ * those that `serial` tells, too: then the share alone may be the lower limit.
+ */
+static bool waits_only(const struct facts *f, double bound, double shares)
+{
+	return bound <= shares && !f->run->waits.kind_ns[WAIT_ABSENT];
+}
+
 /* The bound, and by what it was found. */
 static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence)
 {
@@ -213,8 +222,7 @@ static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns
 	double bound = t ? finding_bound_replayed(f, t) : 0, shares = finding_bound(f, lost_ns);
 	bool told = lost_ns > 0 || bound > 0; /* what only counts may have a bound, too */
 
-	/* played without what `serial` tells, too: then its share alone may be the lower limit */
-	if (t && t == &f->replay->without[REPLAY_SYNC] && shares < bound)
+	if (t && t == &f->replay->without[REPLAY_SYNC] && !waits_only(f, bound, shares))
 		bound = 0;
 	if (evidence && t && told && (bound > 0 || !f->replay->good))
 		tell_replay(f, t, evidence);

@@ -41,8 +41,8 @@ struct facts {
 	const char *baseline_name;
 	uint64_t reference_ns; /* on-CPU time of the same work in the reference; 0: none */
 	/*
-	 * The share of the reference's time in which its workers waited for a CPU: without that, one worker would have been faster, so N of
-	 * them can be worth more than N times the reference. 0: none, or not known.
+	 * The share of the reference's time in which its workers were on no CPU: without what they waited for, they would have been faster, so
+	 * N of them can be worth more than N times the reference. 0: none, or not known.
 	 */
 	double reference_waited;
 	/* The workers are threads of a Python that has a global interpreter lock: said of a wait only where no event names its lock. */

@@ -38,9 +38,7 @@ static double thousandths(double value)
 
 static double share_waited(const struct stack *s)
 {
-	double share = stack_share(s, STACK_RUNQ_PREEMPTED) + stack_share(s, STACK_RUNQ_WAKEUP);
-
-	return s->workers ? share / (double)s->workers : 0;
+	return s->workers ? 1 - stack_share(s, STACK_USEFUL) / (double)s->workers : 0;
 }
 
 /* `names` are its own and the base's. */
@@ -67,6 +65,7 @@ static struct facts facts_of(const struct sweep *s, const struct sweep_point *p,
 		.capacity_min = p->capacity_min,
 		.capacity_max = p->capacity_max,
 		.shared = p->shared,
+		.replay = &p->median.run.replay,
 	};
 }
 
