@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,6 +341,14 @@ static const struct run_entry *peer_of(const struct lab *lab, const struct run_e
 	return peer;
 }
 
+/* The share of its time in which the workers of the reference were on no CPU. */
+static double waited(const struct run_entry *reference, uint64_t oncpu_ns)
+{
+	double whole = reference ? (double)reference->wall_ns * (double)reference->run.nr : 0;
+
+	return whole > 0 && oncpu_ns ? fmax(0, 1 - (double)oncpu_ns / whole) : 0;
+}
+
 static int explain(const struct lab *lab, const struct series *one, struct run_entry *e,
 		   const struct run_entry *reference)
 {
@@ -359,6 +368,7 @@ static int explain(const struct lab *lab, const struct series *one, struct run_e
 		.baseline_ns = e->baseline_ns,
 		.baseline_name = e->baseline_name,
 		.reference_ns = reference_ns,
+		.reference_waited = waited(reference, reference_ns),
 		.interpreter_lock = gil_shared,
 		.peer = peer ? peer->name : NULL,
 		.peer_speedup = peer ? run_entry_speedup(peer) : 0,

@@ -86,6 +86,18 @@ json_t *finding_json(const struct finding *f)
 			 f->bound);
 }
 
+const char finding_marks_mean[] =
+	"The bounds marked (replay) come from playing the recorded timelines again without the cause: who "
+	"waits for whom stays as recorded, and each thread keeps its time on a CPU. The others are what is "
+	"left when the lost time is divided evenly among the workers.";
+
+const char *finding_mark(const struct finding *f)
+{
+	const char *by = json_string_value(json_object_get(f->evidence, "bound_by"));
+
+	return by && !strcmp(by, "replay") ? " (replay)" : "";
+}
+
 double facts_speedup(const struct facts *f)
 {
 	return f->baseline_ns && f->stack->wall_ns > 0 ?

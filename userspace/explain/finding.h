@@ -88,6 +88,10 @@ void findings_free(struct findings *f);
 /* {cause, lost_ns, lost_speedup, sentence, evidence, remedy, bound}; the caller's to free. NULL when out of memory. */
 json_t *finding_json(const struct finding *f);
 
+/* What goes behind its sentence: " (replay)" where the bound was found by playing the run again, else "". And what that means. */
+const char *finding_mark(const struct finding *f);
+extern const char finding_marks_mean[];
+
 /* ---- for causes ---- */
 
 /* A loss below this share of the workers' time is not worth a sentence. */

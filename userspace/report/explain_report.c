@@ -9,11 +9,6 @@
 #include "report/text.h"
 #include "report/units.h"
 
-static const char how[] =
-	"The bounds marked (replay) come from playing the recorded timelines again without the cause: who "
-	"waits for whom stays as recorded, and each thread keeps its time on a CPU. The others are what is "
-	"left when the lost time is divided evenly among the workers.";
-
 static void head(const struct explain_report *r, const struct report_options *o, FILE *out)
 {
 	const struct replay *p = r->facts->replay;
@@ -44,20 +39,13 @@ static void head(const struct explain_report *r, const struct report_options *o,
 		text_field(out, o->width, "replay", "none: it has no scheduler events");
 }
 
-static bool replayed(const struct finding *f)
-{
-	const char *by = json_string_value(json_object_get(f->evidence, "bound_by"));
-
-	return by && !strcmp(by, "replay");
-}
-
 static void show(const struct finding *f, const struct report_options *o, FILE *out)
 {
 	bool help = f->lost_ns > 0 || strcmp(f->cause, "none") != 0;
 	char lost[UNITS_SIZE];
 
 	fputc('\n', out);
-	text_field(out, o->width, f->cause, "%s%s", f->sentence, replayed(f) ? " (replay)" : "");
+	text_field(out, o->width, f->cause, "%s%s", f->sentence, finding_mark(f));
 	if (f->lost_ns > 0)
 		text_field(out, o->width, "", "Lost: %s of the workers' time.",
 			   units_time(lost, (uint64_t)f->lost_ns));
@@ -75,13 +63,13 @@ int explain_report_text(const struct explain_report *r, const struct report_opti
 	head(r, o, out);
 	for (size_t i = 0; i < nr; i++) {
 		show(&r->findings->finding[i], o, out);
-		any |= replayed(&r->findings->finding[i]);
+		any |= *finding_mark(&r->findings->finding[i]);
 	}
 	if (nr < r->findings->nr)
 		text_line(out, o->width, "\n%zu smaller ones are not shown (--top).",
 			  r->findings->nr - nr);
 	if (any && !o->no_legend)
-		text_line(out, o->width, "\n%s", how);
+		text_line(out, o->width, "\n%s", finding_marks_mean);
 	return 0;
 }
 

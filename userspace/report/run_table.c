@@ -141,7 +141,8 @@ static void legend(const struct run_report *r, const struct report_options *o, F
 			"moves to another CPU; AUDIT: whether these equal the kernel's own counts.");
 	text_field(
 		out, o->width, "",
-		"In the sentences below, 1.97x is 1.97 times as fast as the single version of the same language.");
+		"In the sentences below, 1.97x is 1.97 times as fast as the single version of the same language. %s",
+		finding_marks_mean);
 }
 
 /* The largest loss is always told, another one only when it took this share of the workers' time. */
@@ -165,9 +166,9 @@ static void sentences(const struct run_report *r, const struct report_options *o
 			const struct finding *f = &e->findings.finding[k];
 			bool help = f->lost_ns > 0;
 
-			text_field(out, o->width, f->cause, "%s%s%s%s", f->sentence,
-				   help ? " What would help: " : "", help ? f->remedy : "",
-				   help ? "." : "");
+			text_field(out, o->width, f->cause, "%s%s%s%s%s", f->sentence,
+				   finding_mark(f), help ? " What would help: " : "",
+				   help ? f->remedy : "", help ? "." : "");
 		}
 	}
 }

@@ -223,13 +223,14 @@ static void tell(const struct finding *f, const struct report_options *o, FILE *
 {
 	bool help = f->lost_ns > 0;
 
-	text_field(out, o->width, f->cause, "%s%s%s%s", f->sentence,
+	text_field(out, o->width, f->cause, "%s%s%s%s%s", f->sentence, finding_mark(f),
 		   help ? " What would help: " : "", help ? f->remedy : "", help ? "." : "");
 }
 
 static void sentences(const struct sweep_report *r, const struct report_options *o, FILE *out)
 {
 	const struct findings *curve = &r->findings->curve;
+	bool marked = false;
 
 	for (size_t i = 0; i < r->sweep->nr; i++) {
 		const struct sweep_point *p = &r->sweep->point[i];
@@ -239,9 +240,13 @@ static void sentences(const struct sweep_report *r, const struct report_options 
 		if (p->failed)
 			text_field(out, o->width, "failed", "n=%u: %s", p->n, p->failed);
 		for (size_t k = 0; k < all->nr; k++)
-			if (!k || (double)all->finding[k].lost_ns >= TELL_TOO * whole)
+			if (!k || (double)all->finding[k].lost_ns >= TELL_TOO * whole) {
 				tell(&all->finding[k], o, out);
+				marked |= *finding_mark(&all->finding[k]);
+			}
 	}
+	if (marked)
+		text_field(out, o->width, "", "%s", finding_marks_mean);
 	if (curve->nr)
 		fprintf(out, "\nThe curve:\n");
 	for (size_t i = 0; i < curve->nr; i++)
