@@ -5,7 +5,8 @@
  *   ring K ROUNDS [processes]   K threads (or processes) on one CPU pass a token through pipes. Each waits until the next one is
  *                               asleep before it writes: so thread i wakes thread i+1 exactly ROUNDS times
  *   path B C MAIN DECOY         main starts B, which burns B ms and wakes C, which burns C ms and wakes main, which burns MAIN ms.
- *                               The decoy burns DECOY ms meanwhile, on another CPU if there is one, and nobody waits for it
+ *                               The decoy burns DECOY ms beside B, on another CPU if there is one, and nobody waits for it. Who
+ *                               burns goes on until the kernel has the one before no more (B: the decoy). Needs root
  *   hogs MS                     two threads burn until MS ms have passed, on the first CPU that is allowed
  *   squat MS                    one process, named "squatter", does the same
  *
@@ -50,10 +51,16 @@ static pid_t own_tid(void)
 	return (pid_t)syscall(SYS_gettid);
 }
 
+/*
+ * Of a path: moments before and after it handed over (main: before it made B, and once it had); its CPU time when it did (main: when
+ * it had burned), and what of that was before it was handed to.
+ */
+static __thread uint64_t from_ns, to_ns, given_cpu_ns, off_path_ns;
+
 static void fact(const char *role, int number)
 {
 	const char *path = getenv("CHAIN_FACTS");
-	char line[256];
+	char line[384];
 	int fd, n;
 
 	if (!path)
@@ -61,10 +68,13 @@ static void fact(const char *role, int number)
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	n = snprintf(line, sizeof(line),
 		     "{\"role\":\"%s\",\"number\":%d,\"pid\":%d,\"tid\":%d,\"cpu_ns\":%llu,"
-		     "\"now_ns\":%llu}\n",
+		     "\"now_ns\":%llu,\"from_ns\":%llu,\"to_ns\":%llu,\"given_cpu_ns\":%llu,"
+		     "\"off_path_ns\":%llu}\n",
 		     role, number, (int)getpid(), (int)own_tid(),
 		     (unsigned long long)now(CLOCK_THREAD_CPUTIME_ID),
-		     (unsigned long long)now(CLOCK_MONOTONIC));
+		     (unsigned long long)now(CLOCK_MONOTONIC), (unsigned long long)from_ns,
+		     (unsigned long long)to_ns, (unsigned long long)given_cpu_ns,
+		     (unsigned long long)off_path_ns);
 	if (fd < 0 || write(fd, line, (size_t)n) != n)
 		die("CHAIN_FACTS");
 	close(fd);
@@ -201,42 +211,89 @@ static void do_ring(int nr, int rounds, bool processes)
 
 /* ---- path ---- */
 
-static int to_c[2], to_main[2];
+static int to_c[2], to_main[2], to_decoy[2];
 static long burn_ms[4];
-static volatile pid_t path_c_tid;
+static volatile pid_t path_tid[3];
+enum { PATH_B, PATH_C, PATH_DECOY };
 
-/* Both that are waited for on the path are seen asleep in their reads before it begins. */
-static void *path_b(void *arg)
+/*
+ * Burns for so long, and until the kernel has no thread tid of this process any more. Nothing in it blocks: so it is the path, whatever
+ * else the machine does, and nobody who has burned before is there to be waited for.
+ */
+static void burn_and_see_gone(uint64_t ns, pid_t tid)
+{
+	uint64_t end = now(CLOCK_THREAD_CPUTIME_ID) + ns;
+
+	while (now(CLOCK_THREAD_CPUTIME_ID) < end || !syscall(SYS_tgkill, getpid(), tid, 0))
+		;
+}
+
+/*
+ * What is left to do is little. A moment before a thread leaves its CPU for the last time the kernel has it no more: in real time nobody
+ * takes that CPU from it in between, for as long as the next one burns.
+ */
+static void end_soon(void)
+{
+	struct sched_param real_time = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_FIFO, &real_time))
+		die("SCHED_FIFO");
+}
+
+static void hand_over(int fd)
+{
+	given_cpu_ns = now(CLOCK_THREAD_CPUTIME_ID);
+	from_ns = now(CLOCK_MONOTONIC);
+	if (write(fd, "t", 1) != 1)
+		die("write");
+	to_ns = now(CLOCK_MONOTONIC);
+}
+
+static void wait_for(int fd)
+{
+	char token;
+
+	if (read(fd, &token, 1) != 1)
+		die("read");
+}
+
+static void see_asleep(const volatile pid_t *tid)
 {
 	struct timespec moment = { 0, 200000 };
-	char c = 'b';
+
+	while (!*tid || !asleep(*tid))
+		nanosleep(&moment, NULL);
+}
+
+static void *path_b(void *arg)
+{
+	pid_t main_tid = getpid();
 
 	(void)arg;
 	prctl(PR_SET_NAME, "path-b");
 	pin(0);
-	while (!path_c_tid || !asleep(path_c_tid) || !asleep(getpid()))
-		nanosleep(&moment, NULL);
-	burn((uint64_t)burn_ms[0] * MSEC);
+	path_tid[PATH_B] = own_tid();
+	see_asleep(&main_tid);
+	hand_over(to_decoy[1]);
+	burn_and_see_gone((uint64_t)burn_ms[PATH_B] * MSEC, path_tid[PATH_DECOY]);
+	end_soon();
+	hand_over(to_c[1]);
 	fact("b", 0);
-	if (write(to_c[1], &c, 1) != 1)
-		die("write");
 	return NULL;
 }
 
 static void *path_c(void *arg)
 {
-	char c;
-
 	(void)arg;
 	prctl(PR_SET_NAME, "path-c");
 	pin(0);
-	path_c_tid = own_tid();
-	if (read(to_c[0], &c, 1) != 1)
-		die("read");
-	burn((uint64_t)burn_ms[1] * MSEC);
+	path_tid[PATH_C] = own_tid();
+	wait_for(to_c[0]);
+	off_path_ns = now(CLOCK_THREAD_CPUTIME_ID);
+	burn_and_see_gone((uint64_t)burn_ms[PATH_C] * MSEC, path_tid[PATH_B]);
+	end_soon();
+	hand_over(to_main[1]);
 	fact("c", 0);
-	if (write(to_main[1], &c, 1) != 1)
-		die("write");
 	return NULL;
 }
 
@@ -245,25 +302,35 @@ static void *path_decoy(void *arg)
 	(void)arg;
 	prctl(PR_SET_NAME, "path-decoy");
 	pin(1);
+	path_tid[PATH_DECOY] = own_tid();
+	wait_for(to_decoy[0]);
 	burn((uint64_t)burn_ms[3] * MSEC);
+	end_soon();
 	fact("decoy", 0);
 	return NULL;
 }
 
+/* Who waits is seen asleep in its read before the next one is made: while they are made they have nothing to wait for each other. */
 static void do_path(void)
 {
 	pthread_t b, c, decoy;
-	char token;
 
-	if (pipe(to_c) || pipe(to_main))
+	if (pipe(to_c) || pipe(to_main) || pipe(to_decoy))
 		die("pipe");
 	c = start(path_c, NULL);
+	see_asleep(&path_tid[PATH_C]);
 	decoy = start(path_decoy, NULL);
+	see_asleep(&path_tid[PATH_DECOY]);
+	off_path_ns = now(CLOCK_THREAD_CPUTIME_ID);
+	from_ns = now(CLOCK_MONOTONIC);
 	b = start(path_b, NULL);
-	if (read(to_main[0], &token, 1) != 1)
-		die("read");
-	burn((uint64_t)burn_ms[2] * MSEC);
+	to_ns = now(CLOCK_MONOTONIC);
+	wait_for(to_main[0]);
+	off_path_ns = now(CLOCK_THREAD_CPUTIME_ID) - off_path_ns;
+	burn_and_see_gone((uint64_t)burn_ms[2] * MSEC, path_tid[PATH_C]);
+	given_cpu_ns = now(CLOCK_THREAD_CPUTIME_ID);
 	fact("main", 0);
+	/* all are gone: nobody waits here */
 	pthread_join(b, NULL);
 	pthread_join(c, NULL);
 	pthread_join(decoy, NULL);
