@@ -55,34 +55,23 @@ else
 	skip "perf counts the same wake-ups in the same run" "perf is not installed"
 fi
 
-# Nanoseconds on a CPU so far, of a process of one thread.
-cpu_of() {
-	cut -d' ' -f1 "/proc/$1/schedstat"
-}
-
 occupied() {
 	not_lost occupied_once
 }
 
-# The squatter is there before the recording begins; what it runs meanwhile its schedstat tells.
+# The squatter is there before the recording begins; what it runs meanwhile the hogs see in its schedstat.
 occupied_once() {
-	local squatter before after status
+	local squatter status
 	rm -f "$TMP/facts" "$TMP/chain.data"*
 	spawn "$PROGS/chain" squat 30000
 	squatter=$!
 	until_true 5 grep -qx squatter "/proc/$squatter/comm" || return
-	before=$(cpu_of "$squatter")
-	timeout 60 "$W" record -o "$TMP/chain.data" -- bash -c '
-		read -r began _ <"/proc/$2/schedstat"
-		"$1" hogs 400
-		read -r ended _ <"/proc/$2/schedstat"
-		echo $((ended - began)) >"$3"' bash "$PROGS/chain" "$squatter" "$TMP/ran"
+	timeout 60 "$W" record -o "$TMP/chain.data" -- "$PROGS/chain" hogs 400 "$squatter"
 	status=$?
-	after=$(cpu_of "$squatter")
 	end "$squatter"
-	[ "$status" -eq 0 ] && [ "$after" -gt "$before" ] || return 1
+	[ "$status" -eq 0 ] || return 1
 	"$W" report --json "$TMP/chain.data" >"$TMP/report.json" || return
-	"$PY" "$CHECK" occupied "$TMP/report.json" "$TMP/facts" "$squatter" "$(cat "$TMP/ran")"
+	"$PY" "$CHECK" occupied "$TMP/report.json" "$TMP/facts" "$squatter"
 }
 ok_bpf "two hogs and a squatter of another program on one CPU: who had it" occupied
 

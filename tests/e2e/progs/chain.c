@@ -7,7 +7,8 @@
  *   path B C MAIN DECOY         main starts B, which burns B ms and wakes C, which burns C ms and wakes main, which burns MAIN ms.
  *                               The decoy burns DECOY ms beside B, on another CPU if there is one, and nobody waits for it. Who
  *                               burns goes on until the kernel has the one before no more (B: the decoy). Needs root
- *   hogs MS                     two threads burn until MS ms have passed, on the first CPU that is allowed
+ *   hogs MS [PID]               two threads burn until MS ms have passed, on the first CPU that is allowed; they tell how long the
+ *                               process PID had a CPU meanwhile
  *   squat MS                    one process, named "squatter", does the same
  *
  * Each thread appends a line of JSON to the file named by $CHAIN_FACTS.
@@ -56,6 +57,7 @@ static pid_t own_tid(void)
  * it had burned), and what of that was before it was handed to.
  */
 static __thread uint64_t from_ns, to_ns, given_cpu_ns, off_path_ns;
+static __thread uint64_t other_ns; /* of a hog: how long PID had a CPU while it burned */
 
 static void fact(const char *role, int number)
 {
@@ -69,12 +71,12 @@ static void fact(const char *role, int number)
 	n = snprintf(line, sizeof(line),
 		     "{\"role\":\"%s\",\"number\":%d,\"pid\":%d,\"tid\":%d,\"cpu_ns\":%llu,"
 		     "\"now_ns\":%llu,\"from_ns\":%llu,\"to_ns\":%llu,\"given_cpu_ns\":%llu,"
-		     "\"off_path_ns\":%llu}\n",
+		     "\"off_path_ns\":%llu,\"other_ns\":%llu}\n",
 		     role, number, (int)getpid(), (int)own_tid(),
 		     (unsigned long long)now(CLOCK_THREAD_CPUTIME_ID),
 		     (unsigned long long)now(CLOCK_MONOTONIC), (unsigned long long)from_ns,
 		     (unsigned long long)to_ns, (unsigned long long)given_cpu_ns,
-		     (unsigned long long)off_path_ns);
+		     (unsigned long long)off_path_ns, (unsigned long long)other_ns);
 	if (fd < 0 || write(fd, line, (size_t)n) != n)
 		die("CHAIN_FACTS");
 	close(fd);
@@ -340,18 +342,38 @@ static void do_path(void)
 
 static uint64_t end_ns;
 static pthread_barrier_t barrier;
+static long other_pid;
+
+/* Time on a CPU of a process of one thread, up to its last moment there. */
+static uint64_t other_ran(void)
+{
+	char path[64], text[128] = "";
+	int fd;
+
+	if (!other_pid)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%ld/schedstat", other_pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		die(path);
+	close(fd);
+	return strtoull(text, NULL, 10);
+}
 
 static void *hog(void *arg)
 {
 	pthread_barrier_wait(&barrier);
+	other_ns = other_ran();
 	while (now(CLOCK_MONOTONIC) < end_ns)
 		;
+	other_ns = other_ran() - other_ns;
 	fact("hog", (int)(intptr_t)arg);
 	return NULL;
 }
 
 static void do_hogs(long ms)
 {
+	uint64_t ran = other_ran();
 	pthread_t t[2];
 
 	pin(0); /* the hogs are born pinned */
@@ -361,6 +383,8 @@ static void do_hogs(long ms)
 		t[i] = start(hog, (void *)(intptr_t)i);
 	for (int i = 0; i < 2; i++)
 		pthread_join(t[i], NULL);
+	other_ns = other_ran() - ran;
+	fact("hogs", 0);
 }
 
 static void do_squat(long ms)
@@ -386,12 +410,13 @@ int main(int argc, char **argv)
 		memcpy(burn_ms, n, sizeof(burn_ms));
 		do_path();
 	} else if (argc > 2 && !strcmp(argv[1], "hogs")) {
+		other_pid = n[1];
 		do_hogs(n[0]);
 	} else if (argc > 2 && !strcmp(argv[1], "squat")) {
 		do_squat(n[0]);
 	} else {
 		fprintf(stderr, "usage: chain ring K ROUNDS [processes] | path B C MAIN DECOY | "
-				"hogs MS | squat MS\n");
+				"hogs MS [PID] | squat MS\n");
 		return 2;
 	}
 	return 0;
