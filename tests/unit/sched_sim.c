@@ -160,7 +160,7 @@ static void snapshot(struct sim *s)
 
 		sim_put(s, 0, &rec, EV_MISSED, MI_WAKEUP, sizeof(rec));
 	}
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < SIM_OLD; i++) {
 		struct task *t = task_new(s);
 		struct ev_thread rec = { .who = t->serial, .tid = t->tid, .tgid = t->tgid };
 

@@ -12,6 +12,9 @@
 #define SIM_SLOTS 10
 #define SIM_SERIALS 64
 
+#define SIM_EPOCH 1000000000ull /* what EV_BOOKS' start_ns goes by */
+#define SIM_OLD 3               /* serials up to this one were there when the recording began */
+
 /* The process of a thread: there are three, none of them with a leader. */
 static inline uint32_t sim_tgid(uint32_t serial)
 {

@@ -108,6 +108,7 @@ void sim_put_books(struct sim *s, struct task *t, unsigned int cpu, unsigned int
 		.nr_migrations = th->migrations,
 		.exec_ns = t->exec_ns,
 		.delay_ns = t->delay_ns,
+		.start_ns = t->serial > SIM_OLD ? SIM_EPOCH + th->start_ns : SIM_EPOCH - 1,
 	};
 
 	sim_put(s, cpu, &rec, EV_BOOKS, flags, sizeof(rec));

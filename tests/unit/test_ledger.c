@@ -196,6 +196,28 @@ static const struct {
 	  "300 cpu1 switch idle B\n",
 	  "A 100-1000 oncpu=900 v=0 i=0\n"
 	  "B 300-1000 oncpu=700 v=0 i=0\n" },
+	{ "a lost fork, of which the books tell: what was before the first record is untracked",
+	  "100 cpu0 snap A oncpu\n"
+	  "!200 cpu0 fork A > B\n"
+	  "300 cpu1 switch idle B\n"
+	  "400 cpu1 switch B/X idle\n"
+	  "400 cpu1 books B dead born=195 v=1\n",
+	  "A 100-1000 oncpu=900 v=0 i=0\n"
+	  "B 195-400 oncpu=100 untracked=105 v=1 i=0\n" },
+	{ "... its last switch, too",
+	  "100 cpu0 snap A oncpu\n"
+	  "!200 cpu0 fork A > B\n"
+	  "300 cpu1 switch idle B\n"
+	  "!400 cpu1 switch B/X idle\n"
+	  "400 cpu1 books B dead born=200 v=1\n",
+	  "A 100-1000 oncpu=900 v=0 i=0\n"
+	  "B 200-400 untracked=200 v=0 i=0\n" },
+	{ "... of who was there before the recording",
+	  "100 cpu0 snap A oncpu\n"
+	  "300 cpu1 switch idle B\n"
+	  "400 cpu1 books B end born=5\n",
+	  "A 100-1000 oncpu=900 v=0 i=0\n"
+	  "B 100-1000 oncpu=700 untracked=200 v=0 i=0\n" },
 	{ "an early wake-up whose switch-out was lost",
 	  "100 cpu0 snap A oncpu\n"
 	  "200 cpu1 wake A by idle oncpu\n"
@@ -295,6 +317,23 @@ static void test_names_and_exec(void **state)
 	ledger_free(l);
 }
 
+static void test_unseen(void **state)
+{
+	struct ledger *l = trace_text_ledger();
+
+	(void)state;
+	trace_text_feed(l, "100 cpu0 snap A oncpu\n"
+			   "300 cpu1 switch idle D\n"
+			   "400 cpu1 switch D/S:read C\n");
+	ledger_finish(l, END_NS);
+	assert_int_equal(ledger_unseen(l), 1);
+	ledger_free(l);
+	l = trace_text_ledger();
+	ledger_finish(l, END_NS);
+	assert_int_equal(ledger_unseen(l), 0);
+	ledger_free(l);
+}
+
 static void test_lost_spans(void **state)
 {
 	struct ledger *l = trace_text_ledger();
@@ -381,7 +420,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),      cmocka_unit_test(test_names_and_exec),
-		cmocka_unit_test(test_lost_spans), cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_lost_spans), cmocka_unit_test(test_unseen),
+		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_malformed),
 	};
 

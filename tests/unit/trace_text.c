@@ -156,6 +156,7 @@ static void put_books(const struct line *line)
 		.exec_ns = value(line, "exec", 0),
 		.delay_ns = value(line, "delay", 0),
 		.steal_ns = value(line, "steal", 0),
+		.start_ns = value(line, "born", 0) ? TRACE_TEXT_EPOCH + value(line, "born", 0) : 0,
 	};
 	unsigned int flags = value(line, "steal", 0) ? BK_STEAL : 0;
 
@@ -378,6 +379,7 @@ struct ledger *trace_text_ledger(void)
 	struct err err;
 
 	assert_int_equal(ledger_new(ARCH_X86_64, TRACE_TEXT_CPUS, &l, &err), 0);
+	ledger_epoch(l, TRACE_TEXT_EPOCH);
 	return l;
 }
 

@@ -13,7 +13,7 @@
  *   100 cpu0 exec A tid=7 | exit A | name A worker
  *   100 cpu0 missed A in arrival=50 queue=20 n=1 | missed A wakeup queue=5
  *   100 cpu0 unbooked A moved 30 | left 30 | before 30	of the next switch
- *   100 cpu0 books A first|dead|end v=1 i=2 m=3 exec=400 delay=50
+ *   100 cpu0 books A first|dead|end v=1 i=2 m=3 exec=400 delay=50 [born=20]
  *   100 cpu0 lost 20 80 5			first, last, records
  *   100 cpu0 futex A addr=4096 op=128 val=2 word=2 owner=7,1,0 [pc=N] [timeout] [vector]	of the next switch-out, or ("now") the last
  *   100 cpu0 klock A addr=4096			of the next switch-out
@@ -40,6 +40,7 @@
 #include "analysis/passes.h"
 
 #define TRACE_TEXT_CPUS 4
+#define TRACE_TEXT_EPOCH 1000000ull /* for ledger_epoch() */
 
 /* An empty ledger of so many CPUs (x86-64); the caller's. */
 struct ledger *trace_text_ledger(void);

@@ -45,6 +45,11 @@ void ledger_cut(struct ledger *l, uint64_t from_ns, uint32_t serials)
 	l->cut_serials = serials < SERIAL_MAX ? serials : SERIAL_MAX;
 }
 
+void ledger_epoch(struct ledger *l, uint64_t epoch_ns)
+{
+	l->epoch_ns = epoch_ns;
+}
+
 void ledger_watch(struct ledger *l, ledger_watch_fn fn, void *arg)
 {
 	assert(l->nr_watch < LEDGER_MAX_WATCH);
@@ -135,4 +140,15 @@ uint64_t ledger_end_ns(const struct ledger *l)
 uint64_t ledger_malformed(const struct ledger *l)
 {
 	return l->malformed;
+}
+
+uint64_t ledger_unseen(const struct ledger *l)
+{
+	uint64_t seen = 0, last = 0;
+
+	for (size_t i = 0; i < l->table.nr && !l->cut_ns; i++) {
+		last = l->table.list[i]->serial;
+		seen += l->table.list[i]->started;
+	}
+	return last - seen;
 }

@@ -78,7 +78,7 @@ struct thread {
 	bool ended;   /* TASK_DEAD was seen */
 	bool exec;    /* ran another program since its start */
 	bool exited;  /* EV_EXIT was seen: exit_code holds, as wait(2) gives it */
-	bool unannounced; /* its EV_FORK or EV_SNAP was lost: tid, tgid and the first part of its life are unknown */
+	bool unannounced; /* its EV_FORK or EV_SNAP was lost: tid and tgid are unknown, and what it did first */
 	bool lost_near; /* records were dropped on some CPU during its life (set by ledger_finish) */
 	uint32_t exit_code;
 	uint64_t clone_flags;
@@ -205,6 +205,12 @@ void ledger_free(struct ledger *l);
 void ledger_cut(struct ledger *l, uint64_t from_ns, uint32_t serials);
 
 /*
+ * CLOCK_MONOTONIC at time 0 of the trace: of a thread whose beginning was lost the books tell when it was made. Then its life begins there,
+ * untracked up to its first record; without the epoch, with that record. To be called before the first event.
+ */
+void ledger_epoch(struct ledger *l, uint64_t epoch_ns);
+
+/*
  * To be called between the events before from_ns and the others: all threads are known now, and so what those wait for that do, for
  * which the locks' owners and their processes are needed.
  */
@@ -228,6 +234,8 @@ int ledger_event(struct ledger *l, const struct trace_event *ev);
 void ledger_finish(struct ledger *l, uint64_t end_ns);
 
 /* Results, owned by the ledger. Threads in order of serial. */
+/* Threads of which every record was lost: serials below one that was met are given out to others, too. A cut trace has no such number: 0. */
+uint64_t ledger_unseen(const struct ledger *l);
 uint64_t ledger_malformed(
 	const struct ledger *l); /* records ignored: no such CPU, a serial or kind that cannot be */
 size_t ledger_nr_threads(const struct ledger *l);

@@ -174,6 +174,33 @@ static void books_first(struct ledger *l, struct thread *t, const struct ev_book
 	t->audit_from_ns = l->now_ns;
 }
 
+/*
+ * The beginning of its life was lost, and these books say when that was: what came before its first record is untracked, all of it where
+ * there is none. Who was there before the recording was there when that began.
+ */
+static void tell_birth(struct ledger *l, struct thread *t, const struct ev_books *rec)
+{
+	uint64_t from_ns = rec->start_ns > l->epoch_ns ? rec->start_ns - l->epoch_ns : 0;
+	uint64_t begun_ns = l->cut_ns > l->first_ns ? l->cut_ns : l->first_ns;
+
+	if (!t->unannounced || !l->epoch_ns || !rec->start_ns || before_cut(l, t))
+		return;
+	/* as of an EV_FORK: it had no books before */
+	t->has_first |= from_ns >= begun_ns;
+	if (from_ns < begun_ns)
+		from_ns = begun_ns;
+	if (!t->started)
+		thread_begin(t, from_ns < l->now_ns ? from_ns : l->now_ns);
+	if (from_ns >= t->start_ns)
+		return;
+	t->ledger_ns[CLASS_UNTRACKED] += t->start_ns - from_ns;
+	t->waits[CLASS_UNTRACKED]++;
+	if (t->start_ns - from_ns > t->longest_ns[CLASS_UNTRACKED])
+		t->longest_ns[CLASS_UNTRACKED] = t->start_ns - from_ns;
+	t->untracked_losses++;
+	t->start_ns = from_ns;
+}
+
 static int on_books(struct ledger *l, const struct ev_books *rec)
 {
 	unsigned int flags = EV_FLAGS(rec->w0);
@@ -187,6 +214,7 @@ static int on_books(struct ledger *l, const struct ev_books *rec)
 		books_first(l, t, rec);
 	if (!(flags & (BK_DEAD | BK_END)))
 		return 0;
+	tell_birth(l, t, rec);
 	if (flags & BK_DEAD && t->started && !t->ended) {
 		interval_lost(l, t, l->now_ns); /* its last switch was dropped */
 		thread_die(l, t, l->now_ns);

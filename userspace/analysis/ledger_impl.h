@@ -64,7 +64,8 @@ struct ledger {
 	bool holes; /* EV_MISSED was met: some events never reach a probe here */
 	uint64_t first_ns, now_ns;
 	uint64_t malformed;
-	uint64_t cut_ns; /* ledger_cut(); 0: it was not */
+	uint64_t epoch_ns; /* ledger_epoch(); 0: not known */
+	uint64_t cut_ns;   /* ledger_cut(); 0: it was not */
 	uint32_t cut_serials;
 
 	struct thread_table table;

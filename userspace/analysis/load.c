@@ -41,6 +41,7 @@ int load_open(const char *path, struct loaded **ret_loaded, struct err *err)
 	r = ledger_new(syscall_arch_by_name(l->meta.arch), l->meta.nr_cpus, &l->ledger, err);
 	if (r)
 		goto fail;
+	ledger_epoch(l->ledger, l->meta.epoch_ns);
 	if (l->meta.kept.cut)
 		ledger_cut(l->ledger, l->meta.kept.from_ns, l->meta.kept.serials);
 	r = counts_new(l->ledger, l->raw_meta, &l->counts);

@@ -382,7 +382,7 @@ static void take_thread(struct taking *k, struct replay_thread *thread, uint32_t
 /* Its list is complete from its first moment: else older history was given up. */
 static bool complete(const struct past *p)
 {
-	return !p->base && (!p->begun || p->from_ns == p->t->start_ns);
+	return !p->base && (!p->begun || p->from_ns == p->t->start_ns || p->t->unannounced);
 }
 
 static int take_threads(struct taking *k, uint64_t *ret_last_ns, char why[160])

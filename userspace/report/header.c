@@ -108,8 +108,14 @@ static void show_spans(const struct loaded *l, char *buf, size_t size)
 static void show_lost(const struct loaded *l, const struct report_options *o, FILE *out)
 {
 	const struct load_meta *m = &l->meta;
-	char spans[640], causes[200] = "", nr[2][UNITS_SIZE + 16];
+	char spans[640], causes[200] = "", unseen[UNITS_SIZE + 64] = "", nr[2][UNITS_SIZE + 16];
+	uint64_t threads = ledger_unseen(l->ledger);
 
+	if (threads)
+		snprintf(unseen, sizeof(unseen),
+			 "; %s of which no event is left %s not in this report",
+			 units_count(nr[0], sizeof(nr[0]), threads, "thread"),
+			 threads == 1 ? "is" : "are");
 	if (!l->lost_events) {
 		text_field(
 			out, o->width, "lost", "%s",
@@ -123,9 +129,10 @@ static void show_lost(const struct loaded *l, const struct report_options *o, FI
 				 ", a CPU without buffer %" PRIu64 ")",
 				 m->dropped_full, m->dropped_storage, m->dropped_no_buffer);
 		show_spans(l, spans, sizeof(spans));
-		text_field(out, o->width, "lost", "%s%s%s; what %s would have told is `untracked`",
+		text_field(out, o->width, "lost",
+			   "%s%s%s; what %s would have told is `untracked`%s",
 			   units_count(nr[0], sizeof(nr[0]), l->lost_events, "event"), causes,
-			   spans, l->lost_events == 1 ? "it" : "they");
+			   spans, l->lost_events == 1 ? "it" : "they", unseen);
 	}
 	if (l->missed_switches || l->missed_wakeups || l->missed_migrations)
 		text_field(out, o->width, "missed",

@@ -35,12 +35,12 @@ json_t *json_audit(const struct audit *a)
 	json_t *migrations =
 		json_pack("{s:s, s:I, s:I}", "result", report_audit_name(a->migrations), "ours",
 			  (json_int_t)a->migrated[0], "kernel", (json_int_t)a->migrated[1]);
-	json_t *time = json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "result",
+	json_t *time = json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "result",
 				 report_audit_name(a->time), "oncpu_ns", both(a->oncpu_ns),
 				 "runq_ns", both(a->runq_ns), "steal_ns", (json_int_t)a->steal_ns,
 				 "moved_ns", (json_int_t)a->moved_ns, "left_ns",
-				 (json_int_t)a->left_ns, "difference_ns",
-				 (json_int_t)a->difference_ns, "tolerance_ns",
+				 (json_int_t)a->left_ns, "asleep_ns", (json_int_t)a->asleep_ns,
+				 "difference_ns", (json_int_t)a->difference_ns, "tolerance_ns",
 				 (json_int_t)a->tolerance_ns);
 
 	return json_pack("{s:s, s:o, s:o, s:o}", "result", report_audit_name(a->all), "switches",
@@ -93,11 +93,11 @@ json_t *json_lost(const struct loaded *l)
 	const struct load_meta *m = &l->meta;
 	uint64_t missed = l->missed_switches + l->missed_wakeups + l->missed_migrations;
 
-	return json_pack("{s:I, s:I, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}", "events",
-			 (json_int_t)l->lost_events, "missed", (json_int_t)missed, "spans",
-			 spans(l), "causes", "full", (json_int_t)m->dropped_full, "storage",
-			 (json_int_t)m->dropped_storage, "no_buffer",
-			 (json_int_t)m->dropped_no_buffer, "missed_kinds", "switches",
+	return json_pack("{s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}", "events",
+			 (json_int_t)l->lost_events, "missed", (json_int_t)missed, "threads",
+			 (json_int_t)ledger_unseen(l->ledger), "spans", spans(l), "causes", "full",
+			 (json_int_t)m->dropped_full, "storage", (json_int_t)m->dropped_storage,
+			 "no_buffer", (json_int_t)m->dropped_no_buffer, "missed_kinds", "switches",
 			 (json_int_t)l->missed_switches, "wakeups", (json_int_t)l->missed_wakeups,
 			 "migrations", (json_int_t)l->missed_migrations);
 }
