@@ -169,6 +169,24 @@ ok_bpf "futex_waitv" possibly known futex "$syncs" waitv
 ok_bpf "futex_wait of Linux 6.7" possibly known futex "$syncs" futex2
 
 ok_bpf "a kernel mutex, held by a sleeper" possibly known position "$PROGS/klocks" position 3 20
+# perf looks on: the same events, from its own buffer.
+klock_perf() {
+	not_lost klock_perf_once
+}
+
+klock_perf_once() {
+	rm -f "$TMP/facts" "$TMP/known.data"*
+	KNOWN_FACTS=$TMP/facts timeout -k 5 60 perf record -q -e lock:contention_end -o "$TMP/perf.data" -- \
+		"$W" record -o "$TMP/known.data" -- "$PROGS/klocks" position 3 20 || return 79
+	timeout -k 5 60 perf script -i "$TMP/perf.data" -F tid,event,trace >"$TMP/perf.txt" 2>/dev/null &&
+		timeout -k 5 60 "$W" report --kernel-addresses --json "$TMP/known.data" >"$TMP/report.json" || return 1
+	timeout -k 5 60 "$PY" "$KLOCKS" position_perf "$TMP/report.json" "$TMP/facts" - "$TMP/perf.txt"
+}
+if perf record -q -e lock:contention_end -o "$TMP/perf.data" true 2>/dev/null; then
+	ok_bpf "... its address, and how often it was found taken, as perf has them" possibly klock_perf
+else
+	skip "... its address, and how often it was found taken, as perf has them" "perf is missing or has no event of it"
+fi
 ok_bpf "the lock of an address space" known mmap "$PROGS/klocks" mmap 300
 
 # A kernel before 5.19 has no contention events, which its type information tells. Where this one has them, a copy of that with the name
@@ -228,5 +246,32 @@ named() {
 	grep -q 'counter_lock' "$TMP/text" && grep -qw 'holder' "$TMP/text"
 }
 ok_bpf "report --locks names the lock and its holder" named
+
+# Of the last recording: each lock's line has the JSON's numbers, as far as it shows them.
+same_numbers() {
+	"$PY" -c 'if True:
+		import json, re, sys
+		locks = {e["name"]: e for e in json.load(open(sys.argv[1]))["locks"]}
+		text = open(sys.argv[2], encoding="utf-8").read().split("Which locks", 1)[1]
+		head, *lines = text.split("\n\n")[0].split("\n")[1:]
+		unit = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
+		seen = 0
+		for line in lines:
+			m = re.match(r"(.*?) +(%s) +(lock|gil|klock|sync) +(\d+) +([\d.]+) (\w+) +([\d.]+) (\w+) +(\d+) +(.*)" %
+			             "|".join({e["kind"] for e in locks.values()}), line)
+			e = locks[m[1].strip()]
+			seen += 1
+			assert (m[2], m[3], int(m[4]), int(m[9])) == (e["kind"], e["class"], e["waits"], e["waiters"]), (line, e)
+			for said, to, key in (m[5], m[6], "wait_ns"), (m[7], m[8], "longest_ns"):
+				assert abs(float(said) * unit[to] - e[key]) <= 0.01 * e[key], (line, key, e[key])
+			shares = dict(zip(re.findall(r"running|preempted|blocked|asleep|free|unknown|timed out|signal", head.split("threads")[1]),
+			                  re.findall(r"<?[\d.]+ %|-|\d+", m[10])))
+			for key in e["holder_doing_ns"].keys() & shares.keys():
+				share = 100 * e["holder_doing_ns"][key] / e["wait_ns"]
+				said = shares[key].replace(" %", "")
+				assert said == "-" and share < 0.01 or said[0] == "<" or abs(float(said) - share) <= 0.06, (line, key, share)
+		assert seen == len(locks) and seen, (seen, len(locks))' "$TMP/report.json" "$TMP/text"
+}
+ok_bpf "... with the numbers of the JSON: waits, total, longest, threads, what the holder did" same_numbers
 
 finish

@@ -67,8 +67,15 @@ def case_count(c):
     known = gil.wait_ns - gil.doing["unknown"] - gil.doing["free"]
     check(gil.doing["running"] + gil.doing["preempted"] >= 0.98 * known, "who had it counted: %s", gil.doing)
     # a waiter asks for the lock after one interval: a timed wait that ends by itself, then one that is ended by the other
+    # told apart: hand-overs, switch intervals that ran out, and waits for the mutex inside
+    inside = gil.entries[0]["gil"] if gil.entries else None
+    if inside:
+        check(inside["timeouts"] == gil.ended["timed_out"], "%d intervals ran out, %s", inside["timeouts"], gil.ended)
+        check(inside["handovers"] + inside["timeouts"] + inside["mutex_waits"] <= gil.waits, "%s in %d waits", inside, gil.waits)
+        check(inside["main"] is True, "the main interpreter's: %s", inside)
     cycles = min(f["wall_ns"] for f, _ in facts) // (4 * c.of("main")[0]["interval_ns"] * len(facts))
     check(min(gil.ended["timed_out"], gil.ended["woken"]) >= cycles, "at least %d cycles: %s", cycles, gil.ended)
+    check(not inside or inside["handovers"] >= cycles, "at least %d hand-overs: %s", cycles, inside)
 
 
 def case_alone(c):

@@ -3,7 +3,9 @@
 
 oracle_klocks.py CASE REPORT FACTS [BOOKS [WORD...]]: as oracle_locks.py, whose checks are used.
 """
+import re
 import sys
+from collections import Counter
 
 sys.dont_write_bytecode = True
 from oracle import MS, check, main
@@ -24,6 +26,37 @@ def case_position(c):
     check(t["ledger"]["io"] <= 5 * MS, "it waits for the lock, not for the file: %s", t["ledger"])
     check(found.ended["woken"] == found.waits, "ended %s", found.ended)
     check(found.first_holder() == holder["tid"], "%d held it: %s", holder["tid"], found.holders)
+    check_kernel_name(c, found, "fdget_pos")
+    spun = spins_of(c, found)
+    check([s["count"] for s in spun] == [w["calls"]], "each of %d calls found it taken once: %s", w["calls"], spun)
+
+
+def spins_of(c, found):
+    """What is said of time spent spinning for a lock: it lies on a CPU, never in a wait."""
+    spun = [s for s in c.d["klock_spins"] if s["address"] in [e["address"] for e in found.entries]]
+    for s in spun:
+        check(s["count"] >= 1 and s["oncpu_ns"] <= c.d["ledger"]["oncpu"], "spun %s, on a CPU for %d", s, c.d["ledger"]["oncpu"])
+    return spun
+
+
+def check_kernel_name(c, found, *callers):
+    """By the function that called for it, as no kernel's symbols have every lock."""
+    for e in found.entries:
+        check(any(name in e["name"] for name in callers), "%r does not name %s", e["name"], callers)
+
+
+def case_position_perf(c):
+    """The same by perf's record of the contention events: that lock's address, and how often the waiter found it taken."""
+    whole(c)
+    w = c.of("waiter")[0]
+    found, calls = klocks_of(c, w["tid"]), Counter()
+    for line in open(c.words[0], encoding="utf-8"):
+        m = re.match(r" *(\d+) +lock:contention_end: +(0x[0-9a-f]+) \(ret=0\)", line)
+        if m and int(m[1]) == w["tid"]:
+            calls[m[2]] += 1
+    spun = spins_of(c, found)
+    check(spun and len(found.entries) == 1 and [calls[s["address"]] for s in spun] == [s["count"] for s in spun],
+          "perf has %s for the waiter, we %s of %s", dict(calls), spun, [e["address"] for e in found.entries])
 
 
 def case_mmap(c):
@@ -38,6 +71,8 @@ def case_mmap(c):
     check(t["ledger"]["klock"] <= w["wait_ns"] + MS, "blocked on the kernel's locks for %d ns, its calls took %d", t["ledger"]["klock"],
           w["wait_ns"])
     check(found.first_holder() == c.of("filler")[0]["tid"], "the filler held it: %s", found.holders)
+    check_kernel_name(c, found, "mmap", "munmap")
+    check(sum(s["count"] for s in spins_of(c, found)) >= found.waits, "each wait found it taken: %s", c.d["klock_spins"])
 
 
 if __name__ == "__main__":

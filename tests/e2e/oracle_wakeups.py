@@ -156,6 +156,34 @@ def check_path(d, facts, words):
     check(decoy["cpu_ns"] >= int(words[3]) * MS and decoy["now_ns"] < b["from_ns"], "the decoy burned beside B: %s", decoy)
 
 
+def check_timer(d, facts, words):
+    """A thread sleeps N times, and a timer's interrupt ends each, mostly while the burner has the CPU: it is never the burner's doing."""
+    sleeper, burner = (threads_by_role(facts, role)[0] for role in ("sleeper", "burner"))
+    mine = [p for p in d["wakeups"]["pairs"] if p["wakee"]["tid"] == sleeper["tid"] and p["context"] != "new"]
+    by_interrupt = sum(p["count"] for p in mine if p["context"] in ("hardirq", "softirq", "interrupt") and p["waker"] is None)
+    sleeps = [t["waits"]["sleep"] for t in d["threads"] if t["tid"] == sleeper["tid"]][0]
+    check(sleeper["number"] <= int(words[0]) and sleeper["number"] >= 0.5 * int(words[0]), "it slept %d times", sleeper["number"])
+    missed = d["lost"]["missed"]
+    check(abs(sleeps["count"] - sleeper["number"]) <= missed, "%s sleeps, by the kernel's books %d", sleeps, sleeper["number"])
+    check(abs(by_interrupt - sleeper["number"]) <= missed, "%d wake-ups by an interrupt, %d sleeps: %s", by_interrupt, sleeper["number"], mine)
+    check(not [p for p in mine if p["waker"] and p["waker"]["tid"] == burner["tid"]], "the burner woke it: %s", mine)
+    delays = sum(p["delays"] for p in mine), sum(p["delay_ns"] for p in mine)
+    ready = [t["ledger"]["runq_wakeup"] for t in d["threads"] if t["tid"] == sleeper["tid"]][0]
+    check(delays[0] >= by_interrupt - missed and delays[1] <= ready, "then it waits for its CPU: %s, of %d", delays, ready)
+    # from each wake-up to the switch that gives it a CPU, by the events
+    expected, since = [], None
+    for line in open(words[1], encoding="utf-8"):
+        at = int(line.split(" ", 1)[0].replace(".", ""))
+        if re.search(r" wake wakee=\S+/%d " % sleeper["tid"], line):
+            since = at
+        elif since is not None and re.search(r" switch prev=\S* next=\S+/%d " % sleeper["tid"], line):
+            expected.append(at - since)
+            since = None
+    longest = max(p["longest_ns"] for p in mine)
+    check(missed or (len(expected), sum(expected), max(expected)) == (*delays, longest), "delays %s, the longest %d; by the events %d, %d, %d",
+          delays, longest, len(expected), sum(expected), max(expected))
+
+
 def check_occupied(d, facts, words):
     """
     Two hogs and a squatter of another program on one CPU: while one hog waits the other or the squatter has the CPU. So each hog's
@@ -183,7 +211,7 @@ def check_occupied(d, facts, words):
     check(ns <= foreign, "the squatter's %d of %d", ns, foreign)
 
 
-CASES = {"ring": check_ring, "perf": check_perf, "path": check_path, "occupied": check_occupied, "any": lambda *_: None}
+CASES = {"ring": check_ring, "perf": check_perf, "path": check_path, "occupied": check_occupied, "timer": check_timer, "any": lambda *_: None}
 
 
 def main():

@@ -23,6 +23,7 @@ chain_once() {
 
 ok_bpf "a ring of 5 threads, 200 rounds: each wakes the next 200 times" chain ring 5 200
 ok_bpf "a ring of 3 processes, 300 rounds" chain ring 3 300 processes
+ok_bpf "a timer wakes a thread 100 times while another one has its CPU: that one woke nobody" chain timer 100 "$TMP/script"
 
 # Where events were lost nothing was tested, and that is no pass.
 path() {

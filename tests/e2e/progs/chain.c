@@ -9,6 +9,8 @@
  *                               burns goes on until the kernel has the one before no more (B: the decoy). Needs root
  *   hogs MS [PID]               two threads burn until MS ms have passed, on the first CPU that is allowed; they tell how long the
  *                               process PID had a CPU meanwhile
+ *   timer N                     a thread sleeps N times for 2 ms; another one burns on the same CPU meanwhile, and is what the timer
+ *                               interrupts
  *   squat MS                    one process, named "squatter", does the same
  *
  * Each thread appends a line of JSON to the file named by $CHAIN_FACTS.
@@ -18,6 +20,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +28,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -387,6 +391,45 @@ static void do_hogs(long ms)
 	fact("hogs", 0);
 }
 
+/* ---- timer ---- */
+
+static atomic_bool slept;
+
+static void *burner(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&slept))
+		;
+	fact("burner", 0);
+	return NULL;
+}
+
+/* `number` in its fact: how often it left the CPU of its own doing, while it slept. */
+static void *sleeper(void *arg)
+{
+	struct timespec moment = { 0, 2000000 };
+	struct rusage before, after;
+
+	getrusage(RUSAGE_THREAD, &before);
+	for (long n = (long)(intptr_t)arg; n > 0; n--)
+		nanosleep(&moment, NULL);
+	getrusage(RUSAGE_THREAD, &after);
+	atomic_store(&slept, true);
+	fact("sleeper", (int)(after.ru_nvcsw - before.ru_nvcsw));
+	return NULL;
+}
+
+static void do_timer(long n)
+{
+	pthread_t t[2];
+
+	pin(0);
+	t[0] = start(burner, NULL);
+	t[1] = start(sleeper, (void *)(intptr_t)n);
+	pthread_join(t[1], NULL);
+	pthread_join(t[0], NULL);
+}
+
 static void do_squat(long ms)
 {
 	uint64_t until = now(CLOCK_MONOTONIC) + (uint64_t)ms * MSEC;
@@ -412,11 +455,13 @@ int main(int argc, char **argv)
 	} else if (argc > 2 && !strcmp(argv[1], "hogs")) {
 		other_pid = n[1];
 		do_hogs(n[0]);
+	} else if (argc > 2 && !strcmp(argv[1], "timer")) {
+		do_timer(n[0]);
 	} else if (argc > 2 && !strcmp(argv[1], "squat")) {
 		do_squat(n[0]);
 	} else {
 		fprintf(stderr, "usage: chain ring K ROUNDS [processes] | path B C MAIN DECOY | "
-				"hogs MS [PID] | squat MS\n");
+				"hogs MS [PID] | timer N | squat MS\n");
 		return 2;
 	}
 	return 0;
