@@ -182,6 +182,30 @@ def gil():
         retry(busy())
 
 
+def facts_of(role):
+    with open("facts", encoding="utf-8") as lines:
+        return [f for f in map(json.loads, lines) if f["role"] == role]
+
+
+def klock():
+    """Blocked for a mutex of the kernel, in a program that counts and measures this itself, as the kernel's books do."""
+    f, (waiter,), (main,), (holder,) = by["klock"], facts_of("waiter"), facts_of("main"), facts_of("holder")
+    its, = [x["wait_ns"] for x in report["locks"] if x["class"] == "klock" and waiter["tid"] in [w["tid"] for w in x["waiting"]]]
+    # that lock's, and a moment for another one that a thread may find taken while it is made
+    assert f["evidence"]["wait_ns"] == its <= f["lost_ns"] == f["evidence"]["klock_ns"] <= report["ledger"]["klock"], (f, its)
+    assert main["hold_ns"] - 50000 * main["rounds"] <= its <= waiter["wait_ns"] + 1000, (f, waiter, main)
+    said = "%d time%s" % (waiter["waits"], "" if waiter["waits"] == 1 else "s")
+    assert "fdget_pos" in f["sentence"] and said in f["sentence"] and "held by holder/%d" % holder["tid"] in f["sentence"], (f, waiter)
+
+
+def sync():
+    """A consumer that waits for work."""
+    f, (waiter,) = by["sync"], facts_of("waiter")
+    ledger, = [t["ledger"] for t in threads if t["tid"] == waiter["tid"]]
+    assert f["lost_ns"] <= min(ledger["sync"], waiter["wait_ns"]) and f["lost_ns"] >= 0.95 * ledger["sync"], (f, waiter, ledger)
+    assert "condition variable" in f["sentence"] and "work_cond" in f["sentence"] and not {"lock", "serial"} & set(by), findings
+
+
 def bare():
     assert not d["replay"]["good"] and d["replay"]["why"], d["replay"]
 
@@ -263,6 +287,13 @@ both "one sleeps, two wait for it at a barrier: what the sleep costs, not what t
 	"as fast without the waiting, many times as fast without the sleep" barrier "$PROGS/sleepers" barrier 3 15 20
 both "four on one CPU: the run queue" "and one CPU more would bring 2x" crowd taskset -c 0 "$PROGS/bounds" crowd 4 60
 both "Python's threads: the GIL, and the limit without it" "it is the largest loss" gil "$PY" threads.py
+# knowing CASE PROGRAM...: whose threads write down what they know
+knowing() {
+	rm -f facts
+	KNOWN_FACTS=$TMP/facts explained "$@"
+}
+ok_bpf "blocked on a lock of the kernel: which, how often, how long, held by whom" knowing klock "$PROGS/klocks" position 5 30
+ok_bpf "waiting for work: for which condition variable, and no lock" knowing sync "$PROGS/syncs" queue 200 1000
 ok "without BPF it says why there is no replay" explained bare --no-bpf -- "$PROGS/bounds" crowd 2 20
 
 if ! need_bpf; then
