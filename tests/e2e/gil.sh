@@ -29,12 +29,12 @@ known_once() {
 	timeout -k 5 60 "$PY" "$ROOT/tests/e2e/oracle_gil.py" "$2" "$TMP/report.json" "$TMP/facts"
 }
 
-# version_of PYTHON: 3.11, or nothing when it is too old or no CPython.
+# version_of PYTHON: 3.11.2, or nothing when it is too old or no CPython.
 version_of() {
 	timeout 20 "$1" -c 'if True:
 		import platform, sys
 		if sys.version_info >= (3, 8) and platform.python_implementation() == "CPython":
-			print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+			print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null
 }
 
 # has_interpreters PYTHON: an interpreter can be made that has a lock of its own (3.12 and later).
@@ -55,23 +55,24 @@ all_of() {
 	fi
 }
 
-declare -A pythons
-for python in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3; do
-	[ -x "$python" ] || continue
+# Each one that is found, once: names lead to the same file. A version of which there is none is said to be skipped.
+declare -A seen found_minor
+for python in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3 /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3 \
+	/usr/local/bin/python3.[0-9]* /opt/*/bin/python3; do
+	[[ -x $python && $python != *-config ]] || continue
+	# a name that is a version manager's script is no interpreter
+	[ "$(head -c 4 "$python" | tail -c 3)" = ELF ] || continue
+	real=$(readlink -f "$python")
+	[ -z "${seen[$real]:-}" ] || continue
+	seen[$real]=1
 	version=$(version_of "$python")
-	[ -z "$version" ] || pythons[$version]=$python
+	[ -n "$version" ] || continue
+	found_minor[${version%.*}]=1
+	all_of "CPython $version, $python" "$python"
 done
 for version in 3.8 3.9 3.10 3.11 3.12 3.13; do
-	if [ "${pythons[$version]:-}" ]; then
-		all_of "CPython $version" "${pythons[$version]}"
-	else
-		skip "CPython $version" "it is not installed below ${PYENV_ROOT:-$HOME/.pyenv}/versions"
-	fi
+	[ "${found_minor[$version]:-}" ] || skip "CPython $version" "it is not installed"
 done
-if [ -x /usr/bin/python3 ] && version=$(version_of /usr/bin/python3) && [ "$version" ]; then
-	all_of "/usr/bin/python3, $version" /usr/bin/python3
-else
-	skip "/usr/bin/python3" "it is missing, or older than 3.8"
-fi
+[ "${seen[$(readlink -f /usr/bin/python3)]:-}" ] || skip "/usr/bin/python3" "it is missing, or older than 3.8"
 
 finish

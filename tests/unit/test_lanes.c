@@ -267,6 +267,7 @@ static void random_run(const struct sim_options *opt, size_t n)
 	begin = sim.end_ns / 4;
 	end = sim.end_ns / 4 * 3;
 	assert_int_equal(ledger_new(ARCH_X86_64, SIM_CPUS, &l, &err), 0);
+	ledger_epoch(l, SIM_EPOCH);
 	assert_int_equal(lanes_new(l, n, 2, begin, end, &lanes, &err), 0);
 	for (size_t i = 0; i < sim.nr; i++) {
 		struct trace_event ev = { .time_ns = sim.event[i].time_ns,

@@ -312,6 +312,7 @@ static void run_seed(const struct sim_options *opt)
 
 	sim_run(opt, &sim);
 	assert_int_equal(ledger_new(ARCH_X86_64, SIM_CPUS, &run.ledger, &err), 0);
+	ledger_epoch(run.ledger, SIM_EPOCH);
 	assert_int_equal(parallelism_new(run.ledger, &run.p), 0);
 	for (size_t i = 0; i < sim.nr; i++) {
 		struct trace_event ev = { sim.event[i].time_ns, sim.event[i].cpu,

@@ -359,6 +359,7 @@ static void run(struct sim_options opt, size_t limit)
 
 	sim_run(&opt, &r.sim);
 	assert_int_equal(ledger_new(ARCH_X86_64, SIM_CPUS, &r.ledger, &err), 0);
+	ledger_epoch(r.ledger, SIM_EPOCH);
 	assert_int_equal(history_new(r.ledger, HISTORY_DEFAULT, &r.full), 0);
 	assert_int_equal(history_new(r.ledger, limit, &r.small), 0);
 	ledger_watch(r.ledger, on_interval, &r);

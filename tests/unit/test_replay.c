@@ -42,6 +42,7 @@ static void make_begin(struct made *m)
 
 	*m = (struct made){ .costs = &move_costs };
 	assert_int_equal(ledger_new(ARCH_X86_64, SIM_CPUS, &m->ledger, &err), 0);
+	ledger_epoch(m->ledger, SIM_EPOCH);
 	assert_int_equal(passes_new(m->ledger, SIM_CPUS, PASS_HISTORY, &m->passes, &err), 0);
 	assert_int_equal(replay_listen(m->ledger, &m->source), 0);
 	assert_int_equal(locks_new(m->ledger, ARCH_X86_64, NULL, m->passes->history, &m->locks), 0);

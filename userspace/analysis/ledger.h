@@ -83,9 +83,10 @@ struct thread {
 	uint32_t exit_code;
 	uint64_t clone_flags;
 	uint64_t start_ns,
-		end_ns;         /* since the epoch; end: last event, or the end of the recording */
-	char comm[EV_COMM_LEN]; /* the last name */
-	char file[EV_FILE_LEN]; /* of the program that it began last, empty: of none */
+		end_ns;  /* since the epoch; end: last event, or the end of the recording */
+	uint64_t met_ns; /* its first record, where its life began before that: untracked up to then, of which no watcher is told; or 0 */
+	char comm[EV_COMM_LEN];   /* the last name */
+	char file[EV_FILE_LEN];   /* of the program that it began last, empty: of none */
 	struct thread_name *name; /* every name with its time, in order */
 	size_t nr_names;
 

@@ -198,6 +198,7 @@ static void tell_birth(struct ledger *l, struct thread *t, const struct ev_books
 	if (t->start_ns - from_ns > t->longest_ns[CLASS_UNTRACKED])
 		t->longest_ns[CLASS_UNTRACKED] = t->start_ns - from_ns;
 	t->untracked_losses++;
+	t->met_ns = t->met_ns ?: t->start_ns;
 	t->start_ns = from_ns;
 }
 

@@ -24,6 +24,7 @@ struct one {
 	uint64_t running_ns, criticality_ns;
 	uint8_t doing;    /* enum doing */
 	uint8_t settled;  /* the same, of its last interval */
+	bool told;        /* there was one */
 	bool made_others; /* threads of the recording */
 };
 
@@ -195,8 +196,10 @@ static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uin
 		return;
 	}
 	one->thread = t;
-	if (one->settled == now)
+	/* what was before the first one of a thread that was met late is not told here */
+	if (one->settled == now && (one->told || !t->unannounced))
 		return;
+	one->told = true;
 	one->settled = (uint8_t)now;
 	s->error = s->error ?: turns_add(&s->turns, from_ns, t->serial, (uint8_t)now);
 }
@@ -233,6 +236,10 @@ static void settle(struct listening *s)
 			continue;
 		if (t->start_ns < begin_ns)
 			begin_ns = t->start_ns;
+		if (t->met_ns)
+			s->error =
+				s->error ?:
+					turns_add(&s->turns, t->start_ns, t->serial, DOING_UNKNOWN);
 		s->error = s->error ?: turns_add(&s->turns, t->end_ns, t->serial, DOING_OTHER);
 	}
 	if (s->turns.full || s->error || begin_ns == UINT64_MAX)
