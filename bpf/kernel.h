@@ -190,9 +190,9 @@ struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
 	unsigned int cpu; /* before 5.16 */
-	int on_cpu;
+	unsigned int on_cpu; /* unsigned, as on_rq: 7.3 has a byte for each, and libbpf does not resize a signed field */
 	struct __call_single_node wake_entry;
-	int on_rq;
+	unsigned int on_rq;
 	int static_prio;
 	int normal_prio;
 	unsigned int rt_priority;
