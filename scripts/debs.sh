@@ -19,18 +19,28 @@ lacks() {
 	exit 77
 }
 
-# apt_for ARCH TOOL [ARG...]
+# apt_for ARCH[-SUITE] TOOL [ARG...]: of another suite of Debian's than those of this machine, such as bullseye, where it is named.
 apt_for() {
-	local arch=$1 tool=$2 dir=$KERNELS/apt-$1
+	local arch=${1%%-*} tool=$2 dir=$KERNELS/apt-$1 from=()
+	[[ $1 == "$arch" ]] || from=(-o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null)
 	shift 2
 	"$tool" -qq -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "Dir::State=$dir" -o Debug::NoLocking=1 \
-		-o "Dir::State::status=$dir/status" -o "Dir::Cache=$dir" -o APT::Sandbox::User=root "$@" 2>>"$dir/log"
+		-o "Dir::State::status=$dir/status" -o "Dir::Cache=$dir" -o APT::Sandbox::User=root "${from[@]}" "$@" 2>>"$dir/log"
+}
+
+# The archive that this machine's own packages come from has the suite, too; apt checks its signature as ever.
+write_sources() {
+	local uri
+	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -n 1)
+	[[ -n $uri ]] || lacks "apt's lists name no archive of Debian; run: apt-get update"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $1 main"
 }
 
 update_lists() {
 	local dir=$KERNELS/apt-$1
 	mkdir -p "$dir/lists/partial" "$dir/archives/partial"
 	: >"$dir/status" >"$dir/log"
+	[[ $1 != *-* ]] || write_sources "${1#*-}" >"$dir/sources.list"
 	apt_for "$1" apt-get update || lacks "apt-get update: $(tail -n 1 "$dir/log")"
 }
 
