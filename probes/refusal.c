@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "base/cleanup.h"
 #include "base/confined.h"
@@ -113,8 +114,28 @@ static bool has_btf(struct err *err)
 	return btf;
 }
 
+/*
+ * What the programs are made of: bpf_task_pt_regs (5.15, dd6e10fbd9fb), and on arm64 atomic operations that fetch (5.18, 1902472b4fa9).
+ * Vendors put newer parts into older kernels, so a kernel's age is a reason only once it has refused.
+ */
+#if defined(__aarch64__)
+#define MIN_MINOR 18
+#else
+#define MIN_MINOR 15
+#endif
+
+static bool is_too_old(struct utsname *uts)
+{
+	unsigned int major, minor;
+
+	return !uname(uts) && sscanf(uts->release, "%u.%u", &major, &minor) == 2 &&
+	       (major < 5 || (major == 5 && minor < MIN_MINOR));
+}
+
 int refusal_error(struct err *err, int code, const char *what)
 {
+	struct utsname uts;
+
 	/* an EACCES beside the verifier's reason is its word */
 	if (code == -EPERM || code == -ENOSYS || (code == -EACCES && !*refused.reason))
 		return confined_from_bpf(err, code);
@@ -130,6 +151,11 @@ int refusal_error(struct err *err, int code, const char *what)
 			err, code,
 			"the kernel refused %s: this process may not have so many open files; raise the limit (ulimit -n 1024)",
 			what);
+	if (is_too_old(&uts))
+		return err_set(
+			err, code,
+			"the kernel refused %s: BPF programs of whyscale need Linux 5.%d or later, this is %s",
+			what, MIN_MINOR, uts.release);
 	if (refused.is_map)
 		return err_sys(err, code, "the kernel refused %s: their map '%s' cannot be made",
 			       what, refused.name);

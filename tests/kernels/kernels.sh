@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The program and its tests under other kernels, each in a virtual machine with four CPUs (scripts/guest): one line per test and
-# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown ..." says which, KERNEL_TESTS which tests; without them the short form, which is a part of
-# `make test`: 6.1 on both architectures, once more on arm64 with a processor that counts instructions, and of the tests what tells most in
-# a minute. `make test-kernels` runs all that tell something there. As many guests run side by side as there are CPUs: each takes one.
+# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown newest 5.10 ..." says which, KERNEL_TESTS which tests; without them the short form, which is a
+# part of `make test`: 6.1 on both architectures, once more on arm64 with a processor that counts instructions, and of the tests what tells
+# most in a minute. `make test-kernels` runs all that tell something there. As many guests run side by side as there are CPUs: each takes one.
 # shellcheck source=tests/lib.sh disable=SC2317
 . "$(dirname "$0")/../lib.sh"
 
 # The tests of the short form: what differs between kernels and architectures, and on arm64 the counters, of which amd64 has none.
 tests_of() {
 	case ${KERNEL_TESTS:+given}$1 in
-	*-lockdown) echo lacking ;;
+	*-lockdown | *5.10*) echo lacking ;;
 	*-instructions) echo instructions ;;
 	given*) echo "$KERNEL_TESTS" ;;
 	*-arm64) echo ledger pmu test_counter ;;
@@ -52,7 +52,7 @@ declare -A kernel_of
 start() {
 	local tests boot=()
 	[[ $1 != *-lockdown ]] || boot=(-a lockdown=confidentiality)
-	[[ $1 != *-instructions ]] || boot=(-i -c 1)
+	[[ $1 != *-instructions ]] || boot=(-i 2 -c 1)
 	read -ra tests <<<"$(tests_of "$1")"
 	"$ROOT/scripts/guest" -b "$(build_of "$1")" -t $((200 + 500 * ${#tests[@]})) "${boot[@]}" "$(machine_of "$1")" tests/kernels/inside.sh "${tests[@]}" \
 		>"$TMP/$1.lines" 2>"$TMP/$1.errors" &
