@@ -360,7 +360,22 @@ little_memory() {
 empty_group() {
 	[ ! -s "$group/cgroup.procs" ] && [ -z "$(cat "$group/cgroup.procs")" ]
 }
+# What reads files keeps to half of the cgroup's limit, and says that it did: the kernel does not end it.
+read_in_group() {
+	local status
+	[[ $BUILD != */san ]] || { echo "not where sanitizers reserve memory"; return 77; }
+	echo 64M >"$(limit_file memory.limit_in_bytes memory.max)" || return
+	(sleep 1.5 && "$PY" -c 'for i in range(400000): print("main;f%d;g%d;h%d 3" % (i % 1000, i % 700, i))') |
+		sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" timeout 60 "$W" flame --from-folded - -o group.svg >group.out 2>group.err &
+	sleep 1
+	awk '/^Max data size/ { print $4 }' "/proc/$(tail -n 1 "$group/cgroup.procs")/limits" >group.limit
+	wait $!
+	status=$?
+	until_true 5 empty_group
+	same "$(cat group.limit)" $((32 << 20)) && same "$status" 1 && said group "memory" && [ ! -e group.svg ]
+}
 if make_group memory; then
+	ok "64 MB for what reads files: it takes half of that, and says so when it is not enough" read_in_group
 	ok "out of memory: recorded, refused, or ended by the kernel; nothing is left behind" little_memory
 	cat figure.memory 2>/dev/null
 	until_true 5 rmdir "$group"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Runs in a guest, for kernels.sh: tests/kernels/inside.sh TEST...; test_NAME of tests/bpf, NAME for tests/kernels/NAME.sh or else
-# tests/e2e/NAME.sh, or e2e/NAME. Prints "kernel RELEASE", and for each test TAP lines; a test program's are one: how many of its tests passed,
+# tests/e2e/NAME.sh, or e2e/NAME or hard/NAME. Prints "kernel RELEASE", and for each test TAP lines; a test program's are one: how many of its tests passed,
 # failed and were skipped.
 BUILD=${BUILD:-build}
 
@@ -29,7 +29,7 @@ program() {
 # suite NAME FILE: its last line is the counts, unless it ended before its end.
 suite() {
 	local status
-	timeout -k 10 1500 "$2" 2>&1 | tee "$log" | sed -uE "s/^((not )?ok) [0-9]+ - /\1 - $1: /; /^[0-9]+ passed, /d"
+	timeout -k 10 1500 "$2" 2>&1 | tee "$log" | sed -uE "s,^((not )?ok) [0-9]+ - ,\1 - $1: ,; /^[0-9]+ passed\, /d"
 	status=${PIPESTATUS[0]}
 	if tail -n 1 "$log" | grep -qE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'; then
 		echo "$1: $(tail -n 1 "$log"), $((SECONDS - began)) s"
@@ -44,7 +44,7 @@ for name; do
 	file=tests/kernels/$name.sh
 	[ -e "$file" ] || file=tests/e2e/$name.sh
 	case $name in
-	e2e/*) suite "$name" "tests/$name.sh" ;;
+	e2e/* | hard/*) suite "$name" "tests/$name.sh" ;;
 	test_*) program "$name" ;;
 	*) suite "$name" "$file" ;;
 	esac

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "report/escape.h"
 
 #define WIDTH_DEFAULT 100
@@ -95,15 +96,15 @@ bool cli_print_json(const json_t *json)
 void cli_bound_memory(bool off)
 {
 	static rlim_t before = RLIM_INFINITY;
-	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	uint64_t memory = BOUNDED ? memory_limit() : 0;
 	struct rlimit limit;
 
-	if (!BOUNDED || pages <= 0 || page <= 0 || getrlimit(RLIMIT_DATA, &limit))
+	if (!memory || getrlimit(RLIMIT_DATA, &limit))
 		return;
 	if (off) {
 		limit.rlim_cur = before;
 	} else {
-		rlim_t half = (rlim_t)pages * (rlim_t)page / 2;
+		rlim_t half = memory / 2;
 
 		before = limit.rlim_cur;
 		if (before != RLIM_INFINITY && before < half)

@@ -65,8 +65,9 @@ bool cli_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_valu
 error_t cli_one_file(struct argp_state *state, const char **file, const char *arg);
 
 /*
- * From here on at most half of the machine's memory is taken: a file that is read may be made to unpack without end, and out of memory
- * is an error with a sentence, not the end of other programs. With `off` as before, for what is started next.
+ * From here on at most half of the memory is taken that the machine has, or that this process's cgroup may have: a file that is read may
+ * be made to unpack without end, and out of memory is an error with a sentence, not the end of this program or of others. With `off` as
+ * before, for what is started next.
  */
 void cli_bound_memory(bool off);
 
