@@ -260,7 +260,7 @@ static void visit_cpus(const struct probe_env *env)
 		for (unsigned int cpu = 0; cpu < env->nr_cpus; cpu++) {
 			CPU_ZERO_S(size, one);
 			CPU_SET_S(cpu, size, one);
-			if (env->online[cpu] && CPU_ISSET_S(cpu, size, all))
+			if (CPU_ISSET_S(cpu, size, all))
 				sched_setaffinity(0, size, one);
 		}
 		sched_setaffinity(0, size, all);

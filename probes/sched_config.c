@@ -6,8 +6,10 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cpulist.h"
 #include "base/threads.h"
 #include "probes/pid_space.h"
 #include "probes/python.h"
@@ -23,20 +25,24 @@ static void btf_p(struct btf **btf)
 	btf__free(*btf);
 }
 
+/* One for each CPU that is there, also if it is offline now. */
 static int assign_buffers(struct probe_env *env, struct sched_bpf *skel, struct err *err)
 {
 	unsigned int max =
 		sizeof(skel->rodata->config.cpu_slot) / sizeof(skel->rodata->config.cpu_slot[0]);
+	_cleanup_(free_p) bool *there = calloc(env->nr_cpus, sizeof(*there));
 
 	if (env->nr_cpus > max)
 		return err_set(err, -E2BIG, "this machine has %u CPUs, whyscale knows up to %u",
 			       env->nr_cpus, max);
 	env->buf_cpu = calloc(env->nr_cpus, sizeof(*env->buf_cpu));
-	if (!env->buf_cpu)
+	if (!env->buf_cpu || !there)
 		return err_sys(err, -ENOMEM, "cannot list the CPUs");
+	memcpy(there, env->online, env->nr_cpus * sizeof(*there));
+	cpulist_add_present(there, env->nr_cpus);
 	skel->rodata->config.every_cpu = true;
 	for (unsigned int cpu = 0; cpu < max; cpu++) {
-		if (cpu < env->nr_cpus && env->online[cpu]) {
+		if (cpu < env->nr_cpus && there[cpu]) {
 			if (cpu != env->nr_bufs)
 				skel->rodata->config.every_cpu = false;
 			env->buf_cpu[env->nr_bufs] = cpu;

@@ -88,3 +88,12 @@ int cpulist_machine(unsigned int *ret_possible, bool **ret_online, struct err *e
 	*ret_online = take_ptr(cpus);
 	return 0;
 }
+
+void cpulist_add_present(bool *ret_cpus, unsigned int nr)
+{
+	_cleanup_(free_p) char *present = NULL;
+	struct err none;
+
+	if (!file_read_text("/sys/devices/system/cpu/present", &present, &none))
+		cpulist_parse(present, ret_cpus, nr);
+}

@@ -19,4 +19,7 @@ int cpulist_parse(const char *list, bool *ret_cpus, unsigned int max);
  */
 int cpulist_machine(unsigned int *ret_possible, bool **ret_online, struct err *err);
 
+/* Sets ret_cpus[cpu], of `nr`, also for those that are plugged in and offline: they may come back at any time. */
+void cpulist_add_present(bool *ret_cpus, unsigned int nr);
+
 #endif

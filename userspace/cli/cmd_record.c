@@ -424,9 +424,13 @@ static void show_result(const struct options *o, const struct record_result *res
 		cli_note("recorded without %s", result->no_stacks);
 	if (*result->no_samples)
 		cli_note("recorded without samples of what runs: %s", result->no_samples);
-	if (result->lost)
+	if (result->lost_on_new)
+		cli_note("%" PRIu64 " event%s lost on CPUs that came online after the beginning",
+			 result->lost_on_new, result->lost_on_new == 1 ? " was" : "s were");
+	if (result->lost > result->lost_on_new)
 		cli_note("%" PRIu64 " event%s lost: the report shows when; larger buffers: -m",
-			 result->lost, result->lost == 1 ? " was" : "s were");
+			 result->lost - result->lost_on_new,
+			 result->lost - result->lost_on_new == 1 ? " was" : "s were");
 	if (result->kept_short)
 		cli_note(
 			"%.1f s were kept instead of %.1f s: they take %.1f MB; for more: --keep %gs,SIZE",

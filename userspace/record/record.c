@@ -284,6 +284,8 @@ static int finish(struct recording *rec, struct err *err)
 		r = rec->keep ? keep_save(rec, meta, err) :
 				trace_writer_meta(rec->writer, meta, err);
 	rec->result->lost = dropped(meta);
+	rec->result->lost_on_new = (uint64_t)json_integer_value(
+		json_object_get(json_object_get(meta, "drops"), "no_buffer"));
 	note = json_string_value(json_object_get(json_object_get(meta, "maps"), "unavailable"));
 	if (rec->result->bpf)
 		snprintf(rec->result->no_maps, sizeof(rec->result->no_maps), "%.250s",

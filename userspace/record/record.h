@@ -56,6 +56,7 @@ struct record_result {
 	uint64_t wall_ns;       /* from letting the command run to its end */
 	uint64_t events, bytes; /* records, file size */
 	uint64_t lost;          /* dropped records; with keep_ns those of what was kept */
+	uint64_t lost_on_new;   /* of these, on CPUs that came online meanwhile */
 	uint64_t kept_ns; /* keep_ns: how far the trace reaches back from its end; 0: to the beginning */
 	bool kept_short;        /* keep_ns: it is less than that, as keep_bytes was reached */
 	unsigned int snapshots; /* written */
