@@ -12,6 +12,10 @@ if ! need_bpf; then
 	finish
 fi
 
+# An emulated machine computes a tenth of what this one does.
+if in_guest; then
+	: "${HARD_THREADS:=2000}" "${HARD_PROCESSES:=1000}" "${HARD_GROUPS:=2}"
+fi
 SECONDS_EACH=${HARD_SECONDS:-$(often 1 5)}
 THREADS=${HARD_THREADS:-10000}
 PROCESSES=${HARD_PROCESSES:-$(often 10000 100000)}
@@ -29,20 +33,21 @@ sound() {
 				assert one["audit"][what]["result"] in ("ok", "missed", "none"), one["audit"]
 		# the sum of all; a thread of one switch is beyond its 10 us once in some 30,000, when the machine pauses just then
 		time = audit["time"]
-		assert lost["events"] or abs(time["difference_ns"]) <= time["tolerance_ns"], time
-		# on a CPU and ready for one, as the kernel has it: no more of it, and what is missing is untracked; 2 us for each switch that is left
-		far = books = more = less = slack = 0
-		for one in threads:
-			if one["audit"]["result"] == "none":
-				continue
-			has, its = one["audit"]["time"], one["ledger"]
-			kernel = has["oncpu_ns"]["kernel"] + has["runq_ns"]["kernel"] - has["asleep_ns"]
-			ours = sum(its[k] for k in ("oncpu", "runq_preempted", "runq_wakeup", "throttled")) - \
-				has["steal_ns"] - has["moved_ns"] - has["left_ns"]
-			near = kernel / 200 + 50000 + 2000 * sum(one["audit"]["switches"][k]["ours"] for k in ("voluntary", "involuntary"))
-			far += not -near - its["untracked"] <= ours - kernel <= near
-			books, more, less, slack = books + 1, more + ours - kernel, less + kernel - ours - its["untracked"], slack + near
-		assert far <= 1 + books / 1000 and more <= slack and less <= slack, (far, books, more, less, slack)
+		if not os.environ.get("WHYSCALE_GUEST"): # whose processors stand still between two looks at a clock
+			assert lost["events"] or abs(time["difference_ns"]) <= time["tolerance_ns"], time
+			# on a CPU and ready for one, as the kernel has it: no more of it, and what is missing is untracked; 2 us for each switch that is left
+			far = books = more = less = slack = 0
+			for one in threads:
+				if one["audit"]["result"] == "none":
+					continue
+				has, its = one["audit"]["time"], one["ledger"]
+				kernel = has["oncpu_ns"]["kernel"] + has["runq_ns"]["kernel"] - has["asleep_ns"]
+				ours = sum(its[k] for k in ("oncpu", "runq_preempted", "runq_wakeup", "throttled")) - \
+					has["steal_ns"] - has["moved_ns"] - has["left_ns"]
+				near = kernel / 200 + 50000 + 2000 * sum(one["audit"]["switches"][k]["ours"] for k in ("voluntary", "involuntary"))
+				far += not -near - its["untracked"] <= ours - kernel <= near
+				books, more, less, slack = books + 1, more + ours - kernel, less + kernel - ours - its["untracked"], slack + near
+			assert far <= 1 + books / 1000 and more <= slack and less <= slack, (far, books, more, less, slack)
 		begin = min(one["start_ns"] for one in threads)
 		end = max(one["end_ns"] for one in threads)
 		for span in lost["spans"]:
@@ -148,7 +153,9 @@ else
 fi
 
 # ---- buffers that are too small: the loss is known ----
-if command -v stress-ng >/dev/null; then
+if in_guest; then
+	skip "buffers that are too small" "an emulated machine switches too seldom to fill one"
+elif command -v stress-ng >/dev/null; then
 	options=(-m 64K)
 	holds small 0 stress-ng --quiet --switch 2 --timeout 1s
 	options=()

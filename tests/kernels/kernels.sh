@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The program and its tests under other kernels, each in a virtual machine with four CPUs (scripts/guest): one line per test and
-# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown newest 5.10 ..." says which, KERNEL_TESTS which tests; without them the short form, which is a
-# part of `make test`: 6.1 on both architectures, once more on arm64 with a processor that counts instructions, and of the tests what tells
-# most in a minute. `make test-kernels` runs all that tell something there. As many guests run side by side as there are CPUs: each takes one.
+# kernel. KERNELS="6.1 6.1-arm64 6.1-lockdown 6.12-crowd newest 5.10 ..." says which, KERNEL_TESTS which tests; without them the short form,
+# which is a part of `make test`: 6.1 on both architectures, once more on arm64 with a processor that counts instructions, and of the tests
+# what tells most in a minute. `make test-kernels` runs all that tell something there. As many guests run side by side as there are CPUs:
+# each takes one.
 # shellcheck source=tests/lib.sh disable=SC2317
 . "$(dirname "$0")/../lib.sh"
 
@@ -13,6 +14,7 @@ tests_of() {
 	case ${KERNEL_TESTS:+given}$1 in
 	*-lockdown | *5.10*) echo lacking ;;
 	*-instructions) echo instructions ;;
+	*-crowd) echo hard/load ;;
 	given*) echo "$KERNEL_TESTS" ;;
 	*-arm64) echo ledger pmu test_counter ;;
 	*) echo ledger test_futex ;;
@@ -29,7 +31,8 @@ build_of() {
 # What scripts/guest calls it.
 machine_of() {
 	local kernel=${1%-lockdown}
-	echo "${kernel%-instructions}"
+	kernel=${kernel%-instructions}
+	echo "${kernel%-crowd}"
 }
 
 # Prints why the kernel cannot be tried here; or fetches what it needs.
@@ -53,8 +56,9 @@ start() {
 	local tests boot=()
 	[[ $1 != *-lockdown ]] || boot=(-a lockdown=confidentiality)
 	[[ $1 != *-instructions ]] || boot=(-i 2 -c 1)
+	[[ $1 != *-crowd ]] || boot=(-c 8 -m 4096)
 	read -ra tests <<<"$(tests_of "$1")"
-	"$ROOT/scripts/guest" -b "$(build_of "$1")" -t $((200 + 500 * ${#tests[@]})) "${boot[@]}" "$(machine_of "$1")" tests/kernels/inside.sh "${tests[@]}" \
+	"$ROOT/scripts/guest" -b "$(build_of "$1")" -t $((200 + 1500 * ${#tests[@]})) "${boot[@]}" "$(machine_of "$1")" tests/kernels/inside.sh "${tests[@]}" \
 		>"$TMP/$1.lines" 2>"$TMP/$1.errors" &
 	kernel_of[$!]=$1
 }
@@ -75,6 +79,7 @@ show_next() {
 	status=$?
 	kernel=${kernel_of[$pid]}
 	unset "kernel_of[$pid]"
+	grep -h '^# figure: ' "$TMP/$kernel.lines" | sed "s/^# figure: /&$kernel: /"
 	while IFS= read -r line; do
 		name="$kernel: ${line#* - }"
 		case $line in
@@ -82,6 +87,7 @@ show_next() {
 		"ok - "*" # SKIP "*) skip "${name%% # SKIP *}" "${name##* # SKIP }" ;;
 		"ok - "*) ok "$name" true ;;
 		"not ok - "*) ok "$name" false ;;
+		"# figure: "*) ;;
 		*) echo "# $line" ;;
 		esac
 	done <"$TMP/$kernel.lines"
