@@ -284,7 +284,7 @@ else
 fi
 file_limit() {
 	local status
-	(ulimit -f 32 && exec timeout 60 "$W" record -o limit.data -- "$PROGS/known" bursts 3 40000) >out 2>err
+	(ulimit -f 32 && timeout 60 "$W" record -o limit.data -- "$PROGS/known" bursts 3 40000) >out 2>err
 	status=$?
 	cat err
 	[ "$status" -eq 1 ] && [ "$(wc -l <err)" -eq 1 ] && [ -s limit.data ] && timeout 20 "$W" report limit.data >/dev/null

@@ -241,7 +241,7 @@ full_disk() {
 }
 ok "the disk is full: what was written is whole, the command goes on" full_disk
 size_limit() {
-	(ulimit -f 160 && exec timeout 60 "$W" record -o size.data -- "$PROGS/known" bursts 3 40000) >size.out 2>size.err
+	(ulimit -f 160 && timeout 60 "$W" record -o size.data -- "$PROGS/known" bursts 3 40000) >size.out 2>size.err
 	same $? 1 && said size "may not grow" "ulimit -f" && [ "$(stat -c %s size.data)" -le 163840 ] &&
 		py size 'assert file["incomplete"] and file["damaged_at"] is None and file["events"] > 1000, file'
 }
@@ -309,7 +309,7 @@ few_files() {
 	local files status
 	for files in 256 100 64 32 24 16 8 4; do
 		rm -f files.data*
-		(ulimit -n "$files" && exec timeout 60 "$W" record -o files.data -- "$PROGS/crowd" processes 20) >files.out 2>files.err
+		(ulimit -n "$files" && timeout 60 "$W" record -o files.data -- "$PROGS/crowd" processes 20) >files.out 2>files.err
 		status=$?
 		if [ "$status" -eq 7 ]; then
 			same "$(cat files.out)" "processes: 20" || return
