@@ -8,6 +8,7 @@
 
 #include "report/escape.h"
 #include "report/json.h"
+#include "report/json_stream.h"
 #include "report/limits.h"
 #include "report/passes.h"
 #include "report/report.h"
@@ -97,16 +98,11 @@ static json_t *thread(const struct loaded *l, const struct thread *t)
 	return identity;
 }
 
-static json_t *threads(const struct loaded *l)
+static json_t *nth_thread(const void *arg, size_t i)
 {
-	json_t *list = json_array();
+	const struct loaded *l = arg;
 
-	for (size_t i = 0; list && i < l->nr_threads; i++)
-		if (json_array_append_new(list, thread(l, l->threads[i]))) {
-			json_decref(list);
-			return NULL;
-		}
-	return list;
+	return thread(l, l->threads[i]);
 }
 
 static json_t *per_cpu(const struct loaded *l)
@@ -207,11 +203,12 @@ static int add_passes(const struct loaded *l, json_t *whole)
 	       json_object_set_new(whole, "parallelism", json_parallelism(l));
 }
 
+/* All but the threads. */
 static json_t *report(const struct loaded *l)
 {
 	json_t *whole = recording(l);
 	json_t *rest = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}}",
-				 "ledger", json_ledger(l->ledger_ns), "threads", threads(l),
+				 "ledger", json_ledger(l->ledger_ns), "threads", json_null(),
 				 "locks", json_locks(l), "klock_spins", json_spins(l), "lost",
 				 json_lost(l), "limits", limits_json(l), "audit",
 				 json_audit_total(l), "cost", json_cost(l), "counters",
@@ -230,14 +227,16 @@ static json_t *report(const struct loaded *l)
 static int print_json(const struct loaded *l, const struct report_options *o, FILE *out,
 		      struct err *err)
 {
+	const struct json_list threads = {
+		.key = "threads", .nr = l->nr_threads, .make = nth_thread, .arg = l
+	};
 	json_t *whole = report(l);
-	int r = 0;
+	int r;
 
 	(void)o;
 	if (!whole)
 		return err_set(err, -ENOMEM, "out of memory while making the JSON report");
-	if (json_dumpf(whole, out, JSON_INDENT(2)) || fputc('\n', out) == EOF)
-		r = err_set(err, -EIO, "cannot write the JSON report");
+	r = json_stream(whole, &threads, out, err);
 	json_decref(whole);
 	return r;
 }
