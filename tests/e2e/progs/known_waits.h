@@ -313,7 +313,7 @@ static void do_blocked(const long *n)
 	if (dprintf(STDOUT_FILENO, "ready %d\n", (int)getpid()) < 0)
 		die("stdout");
 	prctl(PR_SET_NAME, "hog");
-	alarm(60);
+	alarm(600);
 	while (true)
 		;
 }
