@@ -56,11 +56,12 @@ GUEST_TESTS = build/arm64/tests/test_counter $(PROGS:tests/e2e/progs/%.c=build/a
 OWNER := $(shell stat -c %U .)
 AS_OWNER = $(if $(filter 0,$(shell id -u)),$(if $(filter-out root UNKNOWN,$(OWNER)),runuser -u $(OWNER) --))
 
-.PHONY: all run test test-kernels hard fuzz tests install clean check tidy
+.PHONY: all run test test-kernels hard fuzz tests unit install clean check tidy
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIB) $(if $(wildcard $(MAIN)),$(B)/whyscale $(if $(STATIC),$(B)/whyscale-static))
 tests: all $(B)/whyscale-static $(TESTS)
+unit: $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 
 ifneq ($(filter-out run test clean check,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell pkg-config --exists $(PACKAGES) && echo found),found)
@@ -76,7 +77,7 @@ run:
 test:
 	$(Q)scripts/setup --tests
 	$(Q)$(AS_OWNER) $(MAKE) --no-print-directory $(if $(V),,-s) tests
-	$(Q)$(if $(SAN),,$(AS_OWNER) tests/fuzz/run --build)
+	$(Q)$(if $(SAN),,$(AS_OWNER) tests/fuzz/run --build && $(AS_OWNER) tests/fuzz/run --unit)
 	$(Q)$(AS_OWNER) $(CROSS) all $(GUEST_TESTS) || [ $$? -eq 77 ]
 	$(Q)BUILD=$(B) tests/run
 

@@ -77,8 +77,9 @@ bool proc_parse_stat(const char *line, struct proc_stat *ret)
 	at += 2;
 	for (int field = STAT_STATE; field < STAT_STARTTIME; field++) {
 		at = strchr(at, ' ');
-		if (!at++)
+		if (!at)
 			return false;
+		at++;
 	}
 	return sscanf(at, "%" SCNu64, &ret->start_ticks) == 1;
 }

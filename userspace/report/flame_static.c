@@ -47,11 +47,12 @@ static void change_class(const struct drawing *d, const struct flame_box *b, cha
 	const struct flame_value *v = &b->value, *all = &d->l->boxes[0].value;
 	double whole = (double)(all->value > all->before ? all->value : all->before);
 	double delta = fabs((double)v->value - (double)v->before);
-	unsigned int level = (unsigned int)ceil(sqrt(delta / whole) * 8);
+	/* two graphs of nothing have no whole */
+	unsigned int level = whole > 0 ? (unsigned int)ceil(sqrt(delta / whole) * 8) : 0;
 
 	if (is_gone(b))
 		snprintf(class, CLASS_SIZE, "gone");
-	else if (delta * 1000 < whole)
+	else if (!level || delta * 1000 < whole)
 		snprintf(class, CLASS_SIZE, "same");
 	else
 		snprintf(class, CLASS_SIZE, "%s%u", v->value > v->before ? "grew" : "shrank",
