@@ -109,11 +109,12 @@ static void test_counts_from_exec(void **unused)
 
 	(void)unused;
 	idle = counter_record_role("nothing", 0,
-			   &t); /* what its start takes: much, on an emulated machine */
+				   &t); /* what its start takes: much, on an emulated machine */
 	start = counter_value(idle, "task-clock");
 	json_decref(idle);
 	meta = counter_record_role("nothing", SPIN_MS, &t);
-	assert_in_range(counter_value(meta, "task-clock"), 1, 2 * start + SPIN_MS / 2 * NSEC_PER_MSEC);
+	assert_in_range(counter_value(meta, "task-clock"), 1,
+			2 * start + SPIN_MS / 2 * NSEC_PER_MSEC);
 	json_decref(meta);
 }
 

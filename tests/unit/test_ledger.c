@@ -421,8 +421,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),      cmocka_unit_test(test_names_and_exec),
 		cmocka_unit_test(test_lost_spans), cmocka_unit_test(test_unseen),
-		cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_garbage),    cmocka_unit_test(test_malformed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
