@@ -128,6 +128,7 @@ asleep_in() {
 
 # The same where a trace begins long after they went to sleep: record --keep.
 asleep_kept() {
+	local process
 	rm -rf "$TMP/asleep" "$TMP/asleep.out"
 	mkdir "$TMP/asleep"
 	"$W" record --keep 500ms -g --python -m 16M -o "$TMP/asleep.data" -- \
