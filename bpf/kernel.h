@@ -190,8 +190,8 @@ struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
 	unsigned int cpu; /* before 5.16 */
-	unsigned int
-		on_cpu; /* unsigned, as on_rq: 7.3 has a byte for each, and libbpf does not resize a signed field */
+	/* 7.3 has a byte for this and for on_rq; libbpf does not resize a signed field. */
+	unsigned int on_cpu;
 	struct __call_single_node wake_entry;
 	unsigned int on_rq;
 	int static_prio;

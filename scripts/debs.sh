@@ -21,11 +21,11 @@ lacks() {
 
 # apt_for ARCH[-SUITE] TOOL [ARG...]: of another suite of Debian's than those of this machine, such as bullseye, where it is named.
 apt_for() {
-	local arch=${1%%-*} tool=$2 dir=$KERNELS/apt-$1 sources=()
-	[[ $1 == "$arch" ]] || sources=(-o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null)
+	local arch=${1%%-*} tool=$2 dir=$KERNELS/apt-$1 of_suite=()
+	[[ $1 == "$arch" ]] || of_suite=(-o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null)
 	shift 2
 	"$tool" -qq -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "Dir::State=$dir" -o Debug::NoLocking=1 \
-		-o "Dir::State::status=$dir/status" -o "Dir::Cache=$dir" -o APT::Sandbox::User=root "${sources[@]}" "$@" 2>>"$dir/log"
+		-o "Dir::State::status=$dir/status" -o "Dir::Cache=$dir" -o APT::Sandbox::User=root "${of_suite[@]}" "$@" 2>>"$dir/log"
 }
 
 # The archive that this machine's own packages come from has the suite, too; apt checks its signature as ever.
