@@ -77,7 +77,7 @@ run:
 test:
 	$(Q)scripts/setup --tests
 	$(Q)$(AS_OWNER) $(MAKE) --no-print-directory $(if $(V),,-s) tests
-	$(Q)$(if $(SAN),,$(AS_OWNER) tests/fuzz/run --build && $(AS_OWNER) tests/fuzz/run --unit)
+	$(Q)$(if $(SAN),,$(AS_OWNER) tests/fuzz/run --build)
 	$(Q)$(AS_OWNER) $(CROSS) all $(GUEST_TESTS) || [ $$? -eq 77 ]
 	$(Q)BUILD=$(B) tests/run
 

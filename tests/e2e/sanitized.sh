@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The unit tests, compiled by clang with the address and undefined behaviour sanitizers (tests/fuzz/run --unit, a part of make test):
+# The unit tests, compiled by clang with the address and undefined behaviour sanitizers (tests/fuzz/run --unit; without that they are skipped):
 # one test for each of their programs. `make SAN=address,undefined test` runs all tests so.
 # shellcheck source=tests/lib.sh disable=SC2317 # functions are called through ok
 . "$(dirname "$0")/../lib.sh"
