@@ -62,6 +62,14 @@ static __always_inline struct task_struct *task_of_wake_entry(struct __call_sing
 	return bpf_task_from_pid(p->pid);
 }
 
+/* addr: as bpf_task_pt_regs() has told it before. */
+static __always_inline struct pt_regs *regs_of(struct task_struct *p, u64 addr)
+{
+	if (bpf_rdonly_cast)
+		return bpf_rdonly_cast((void *)addr, bpf_core_type_id_kernel(struct pt_regs));
+	return (struct pt_regs *)bpf_task_pt_regs(p);
+}
+
 static __always_inline u32 read_u32(u64 addr)
 {
 	u32 value = 0;

@@ -28,10 +28,11 @@ struct local {
 	u16 waking_cpu; /* 1 + the CPU that wrote EV_WAKE for the wake-up under way */
 	bool preempted; /* LOCAL_QUEUED since its last switch-out; else since a wake-up */
 	u32 parent;     /* the serial of who made it; 0: unknown */
-	u64 delay_ns,
-		pcount; /* sched_info as of the last switch-out, for a switch-in that is missed */
+	u64 delay_ns; /* sched_info's run_delay and pcount as of the last switch-out, for a switch-in that is missed */
+	u32 pcount;
+	u32 nivcsw;
 	u64 steal_ns, steal_mark;
-	u64 nivcsw;
+	u64 regs; /* address of its user registers, where they lie as long as it lives */
 	u64 told_ns; /* of its last wake-up or migration written: it was not given a CPU before that */
 	u64 uncharged_mark; /* thread.bpf.h, as of its switch-in; 0: that was not seen */
 	u64 cpus;           /* this and the rest: as EV_TASK said last */
@@ -148,6 +149,7 @@ static __always_inline struct local *local_make(struct task_struct *p)
 	if (!e)
 		return NULL;
 	__builtin_memset(&e->local, 0, sizeof(e->local));
+	e->local.regs = (u64)bpf_task_pt_regs(p);
 	e->born = p->start_time;
 	__sync_lock_test_and_set(&e->task, (u64)p); /* all of it before this, for other CPUs */
 	return &e->local;

@@ -75,7 +75,7 @@ static __always_inline struct leave leave_cpu(struct buf *b, u32 cpu, bool preem
 	out.how = how_of(p, l);
 	if (stays_queued(p)) {
 		out.flags |= SW_RUNNABLE;
-		out.state = (p->nivcsw == l->nivcsw ? SWR_VOLUNTARY : 0) |
+		out.state = ((u32)p->nivcsw == l->nivcsw ? SWR_VOLUNTARY : 0) |
 			    (p->__state ? SWR_NOT_RUNNING : 0);
 		/* run_delay will not have the wait that begins, from that clock on or not */
 		if (unlikely(p->__state))

@@ -19,7 +19,7 @@ static __always_inline u32 how_of(struct task_struct *p, const struct local *l)
 
 	if (l->kthread)
 		return EV_NO_SYSCALL;
-	regs = (struct pt_regs *)bpf_task_pt_regs(p);
+	regs = regs_of(p, l->regs);
 	nr = regs_syscall(regs);
 	if (nr >= EV_NO_SYSCALL)
 		return EV_NO_SYSCALL;
@@ -214,7 +214,7 @@ static __noinline int write_missed_in(struct buf *b, struct task_struct *p, stru
 	if (!rec)
 		return 0;
 	rec->who = l->serial;
-	rec->arrivals = p->sched_info.pcount - l->pcount;
+	rec->arrivals = (u32)p->sched_info.pcount - l->pcount;
 	rec->arrival_ns = p->se.cfs_rq->rq->clock - p->sched_info.last_arrival;
 	rec->queue_ns = p->sched_info.run_delay - l->delay_ns;
 	COMMIT(rec, now, EV_MISSED, MI_SWITCH_IN);
