@@ -211,10 +211,9 @@ static __always_inline bool room_to_spare(struct buf *b, u32 bytes)
 	return used + bytes <= (config.data_mask + 1) / 4 * 3;
 }
 
-/* The interrupt level of the running program's context, as WK_* flags. */
-static __always_inline u32 waker_context(struct buf *b)
+/* The interrupt level of the running program's context, as WK_* flags. cur: the current task, here as in what follows. */
+static __always_inline u32 waker_context(struct buf *b, struct task_struct *cur)
 {
-	struct task_struct *cur = bpf_get_current_task_btf();
 	u32 count = 0;
 
 	if (!config.preempt_count_known)
@@ -270,10 +269,8 @@ static __always_inline u32 who_of(struct task_struct *p, const struct local *l)
 }
 
 /* The current task's who: as the last switch on this CPU told, or looked up where that was not seen. */
-static __always_inline u32 current_who(struct buf *b)
+static __always_inline u32 current_who(struct buf *b, struct task_struct *cur)
 {
-	struct task_struct *cur = bpf_get_current_task_btf();
-
 	return likely(b->h.cur_task == (u64)cur) ? b->h.cur_who : who_of(cur, local_of(cur));
 }
 

@@ -35,7 +35,7 @@ static __always_inline void keep_caller(void *ctx, u64 lock, u32 flags)
 
 static __always_inline bool in_interrupt(struct buf *b)
 {
-	return waker_context(b) & (WK_HARDIRQ | WK_SOFTIRQ);
+	return waker_context(b, bpf_get_current_task_btf()) & (WK_HARDIRQ | WK_SOFTIRQ);
 }
 
 SEC("tp_btf/contention_begin")

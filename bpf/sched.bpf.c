@@ -270,6 +270,7 @@ int BPF_PROG(switch_without_state, bool preempt, struct task_struct *prev, struc
 static __always_inline void write_wake(void *ctx, struct buf *b, struct task_struct *p,
 				       struct local *l, u32 cpu, u32 flags, bool enqueued)
 {
+	struct task_struct *cur;
 	struct ev_wake *rec;
 	u64 now, why, bits, rq_ns;
 	bool futex;
@@ -278,11 +279,12 @@ static __always_inline void write_wake(void *ctx, struct buf *b, struct task_str
 	rec = RESERVE_IRQS_OFF(b, ev_wake);
 	if (!rec)
 		return;
+	cur = bpf_get_current_task_btf(); /* once: it is a call */
 	/* In this order: whether it is still on its CPU, its seq, the time. */
-	flags |= waker_context(b) | (!enqueued && READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
+	flags |= waker_context(b, cur) | (!enqueued && READ_ONCE(p->on_cpu) ? WK_ON_CPU : 0);
 	/* not off its CPU yet: the wait that this ends has not begun */
 	futex = unlikely(l->state == LOCAL_ON_CPU) ? in_futex_wait(p) : l->futex;
-	why = unlikely(futex) ? why_woken(p, bpf_get_current_task_btf(), flags) : WHY_NONE;
+	why = unlikely(futex) ? why_woken(p, cur, flags) : WHY_NONE;
 	bits = (u16)READ_ONCE(l->seq) | cpu << 16 | why << 32;
 	barrier_var(bits);
 	/* not before the stacks that go with it */
@@ -294,7 +296,7 @@ static __always_inline void write_wake(void *ctx, struct buf *b, struct task_str
 	}
 	*(u64 *)&rec->seq = enqueued ? bits | queued_bits(b, p, now) : bits;
 	rec->wakee = l->serial;
-	rec->waker = current_who(b);
+	rec->waker = current_who(b, cur);
 	l->told_ns = now;
 	COMMIT(rec, now, EV_WAKE, flags);
 }
@@ -387,7 +389,7 @@ static __always_inline void write_wakeup(struct buf *b, struct task_struct *p, s
 		return;
 	now = record_time(b);
 	rec->wakee = l->serial;
-	rec->waker = flags & WU_NO_WAKE ? current_who(b) : 0;
+	rec->waker = flags & WU_NO_WAKE ? current_who(b, bpf_get_current_task_btf()) : 0;
 	*(u64 *)&rec->seq = (u16)l->seq | task_cpu(p) << 16 | queued_bits(b, p, now);
 	l->told_ns = now;
 	COMMIT(rec, now, EV_WAKEUP, flags);

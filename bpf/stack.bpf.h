@@ -93,7 +93,7 @@ static __noinline int stacks_now(void *ctx, struct task_struct *p, struct local 
 		kernel = kernel_stack(ctx, s, p, HOW_DEPTH_OF(how), how);
 	if (!kernel)
 		s->flags |= CL_NO_KERNEL;
-	who = l ? 0 : current_who(b); /* only wakers may be others */
+	who = l ? 0 : current_who(b, p); /* only wakers may be others */
 	if (l) {
 		who = l->serial;
 		seq = l->seq;
@@ -127,7 +127,7 @@ static __always_inline void stacks_at_wake(void *ctx, struct buf *b)
 	if (!(config.stacks & STACKS_WAKE))
 		return;
 	p = bpf_get_current_task_btf();
-	if (waker_context(b) & (WK_HARDIRQ | WK_SOFTIRQ))
+	if (waker_context(b, p) & (WK_HARDIRQ | WK_SOFTIRQ))
 		how |= HOW_INTERRUPT;
 	stacks_now(ctx, p, local_of(p), now_ns(), how);
 }
