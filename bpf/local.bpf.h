@@ -32,7 +32,7 @@ struct local {
 	u32 pcount;
 	u32 nivcsw;
 	u64 steal_ns, steal_mark;
-	u64 regs; /* address of its user registers, where they lie as long as it lives */
+	u64 regs;    /* address of its user registers, where they lie as long as it lives */
 	u64 told_ns; /* of its last wake-up or migration written: it was not given a CPU before that */
 	u64 uncharged_mark; /* thread.bpf.h, as of its switch-in; 0: that was not seen */
 	u64 cpus;           /* this and the rest: as EV_TASK said last */
