@@ -292,7 +292,7 @@ static void fill_point(struct series *one, unsigned int n, struct sweep_point *p
 	p->failed = take_ptr(one->failed);
 	if (!p->failed && !one->nr)
 		p->failed = strdup("the sweep was interrupted before it");
-	if (p->failed)
+	if (p->failed || !one->nr)
 		return;
 	qsort(one->run, one->nr, sizeof(*one->run), by_wall);
 	p->median = median->run;

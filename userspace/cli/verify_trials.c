@@ -128,7 +128,7 @@ static int run_between(struct session *s, const struct trial_change *change, str
 
 static int run_tried(struct session *s, struct tried *t, int round, struct err *err)
 {
-	struct trial_ran ran;
+	struct trial_ran ran = {};
 	int r;
 
 	if (*t->why)
@@ -157,7 +157,7 @@ static double off_recorded(const struct session *s, const struct trial_ran *ran)
 static int run_rounds(struct session *s, struct err *err)
 {
 	const struct trial_change nothing = { .cpus = s->b->facts->replay->cpus };
-	struct trial_ran ran;
+	struct trial_ran ran = {};
 	int r = 0;
 
 	measure_capacity(s);
