@@ -157,7 +157,7 @@ some_command_has() {
 	return 1
 }
 elsewhere() {
-	code | grep -vE '^(stress-ng|perf) ' | grep -oE '(^| )--[a-z][a-z-]*' | tr -d ' ' | grep -vx -e --help | sort -u | all some_command_has
+	code | grep -vE '^(stress-ng|perf|scripts/bench-stacks) ' | grep -oE '(^| )--[a-z][a-z-]*' | tr -d ' ' | grep -vx -e --help | sort -u | all some_command_has
 }
 ok "every option that it names exists" elsewhere
 

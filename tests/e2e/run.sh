@@ -141,7 +141,7 @@ gil_first() {
 	local try
 	for try in 1 2 3 4; do
 		rm -rf traces
-		lab --count 30000000 --workers 2 --python "$PY" --keep traces py-threads py-thread-pool py-processes py-process-pool c-threads || return
+		lab --count 30000000 --workers 2 --python "$PY" --keep traces py-single py-threads py-thread-pool py-processes py-process-pool c-threads || return
 		py "$(cat gil.py)" && return
 		echo "try $try failed"
 	done

@@ -226,6 +226,38 @@ static void test_noise(void **state)
 	assert_int_equal(wall_verdict(same, 3, tiny, 3), DIFF_WITHIN_NOISE);
 }
 
+/* As many migrations in each of three recordings. */
+static enum diff_verdict count_verdict(uint64_t in_a, uint64_t in_b)
+{
+	struct account x[3] = {}, y[3] = {};
+	enum diff_verdict verdict;
+	struct diff d;
+
+	for (size_t i = 0; i < 3; i++) {
+		x[i].migrations = in_a;
+		y[i].migrations = in_b;
+	}
+	assert_int_equal(diff_make((struct diff_side){ .account = x, .nr = 3 },
+				   (struct diff_side){ .account = y, .nr = 3 }, &d),
+			 0);
+	verdict = d.migrations.verdict;
+	diff_free(&d);
+	return verdict;
+}
+
+/* Each may be off by half an event: t = 2 * change / sqrt(2 / 3), and 8.61 is enough from a change of 3.6 on. */
+static void test_noise_of_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(count_verdict(2, 2), DIFF_SAME);
+	assert_int_equal(count_verdict(2, 1), DIFF_WITHIN_NOISE);
+	assert_int_equal(count_verdict(0, 3), DIFF_WITHIN_NOISE);
+	assert_int_equal(count_verdict(2, 6), DIFF_BEYOND_NOISE);
+	assert_int_equal(count_verdict(1030, 1000), DIFF_BEYOND_NOISE);
+	/* not worth a claim */
+	assert_int_equal(count_verdict(1010, 1000), DIFF_WITHIN_NOISE);
+}
+
 static void test_findings_and_locks(void **state)
 {
 	struct account_lock lock[] = { { "mutex m in prog", 500, 5 },
@@ -296,7 +328,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lanes),
-		cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_noise), cmocka_unit_test(test_noise_of_counts),
 		cmocka_unit_test(test_findings_and_locks),
 		cmocka_unit_test(test_verdicts),
 	};

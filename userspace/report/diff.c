@@ -54,7 +54,9 @@ static struct sample sample_of(const struct diff_side *side, value_fn fn, const 
 	return s;
 }
 
-static enum diff_verdict judge(const struct sample *a, const struct sample *b, double tiny)
+/* grain: of one recording's value, that chance moves it by so much at least, though these few happened to be equal. */
+static enum diff_verdict judge(const struct sample *a, const struct sample *b, double tiny,
+			       double grain)
 {
 	double change = fabs(b->mean - a->mean), variance;
 	size_t freedom = a->nr + b->nr - 2;
@@ -63,14 +65,15 @@ static enum diff_verdict judge(const struct sample *a, const struct sample *b, d
 		return DIFF_SAME;
 	if (!freedom)
 		return DIFF_NOISE_UNKNOWN;
-	variance = (a->squares + b->squares) / (double)freedom *
+	variance = fmax((a->squares + b->squares) / (double)freedom, grain * grain) *
 		   (1.0 / (double)a->nr + 1.0 / (double)b->nr);
 	return change > tiny && change > critical(freedom) * sqrt(variance) ? DIFF_BEYOND_NOISE :
 									      DIFF_WITHIN_NOISE;
 }
 
-/* tiny: what is not worth a claim; below 0: a share of the value. */
-static struct diff_value value(const struct diff *d, value_fn fn, const void *arg, double tiny)
+/* tiny: what is not worth a claim; below 0: a share of the value. grain: see judge(). */
+static struct diff_value value(const struct diff *d, value_fn fn, const void *arg, double tiny,
+			       double grain)
 {
 	struct sample a = sample_of(&d->a, fn, arg), b = sample_of(&d->b, fn, arg);
 
@@ -82,7 +85,7 @@ static struct diff_value value(const struct diff *d, value_fn fn, const void *ar
 				    .a_max = a.max,
 				    .b_min = b.min,
 				    .b_max = b.max,
-				    .verdict = judge(&a, &b, tiny) };
+				    .verdict = judge(&a, &b, tiny, grain) };
 }
 
 /* ---- what is compared ---- */
@@ -197,8 +200,8 @@ static void add_locks(struct diff *d, const struct diff_side *side, double tiny)
 				continue;
 			d->lock[d->nr_locks++] = (struct diff_lock){
 				.name = name,
-				.wait_ns = value(d, lock_wait_of, name, tiny),
-				.waits = value(d, lock_waits_of, name, -DIFF_COUNT_MIN),
+				.wait_ns = value(d, lock_wait_of, name, tiny, 0),
+				.waits = value(d, lock_waits_of, name, -DIFF_COUNT_MIN, DIFF_COUNT_GRAIN),
 			};
 		}
 }
@@ -224,7 +227,7 @@ static void add_findings(struct diff *d, const struct diff_side *side, double ti
 			if (f < d->finding + d->nr_findings)
 				continue;
 			f->cause = cause;
-			f->lost_ns = value(d, lost_of, cause, tiny);
+			f->lost_ns = value(d, lost_of, cause, tiny, 0);
 			f->status = status_of(&f->lost_ns);
 			d->nr_findings++;
 		}
@@ -256,18 +259,18 @@ int diff_make(struct diff_side a, struct diff_side b, struct diff *ret_diff)
 		diff_free(d);
 		return -ENOMEM;
 	}
-	d->wall_ns = value(d, wall_of, NULL, -DIFF_TIME_MIN);
+	d->wall_ns = value(d, wall_of, NULL, -DIFF_TIME_MIN, 0);
 	tiny = DIFF_TIME_MIN * (d->wall_ns.a > d->wall_ns.b ? d->wall_ns.a : d->wall_ns.b);
-	d->threads = value(d, count_of, &threads, 0);
-	d->workers = value(d, count_of, &workers, 0);
-	d->voluntary = value(d, count_of, &voluntary, -DIFF_COUNT_MIN);
-	d->involuntary = value(d, count_of, &involuntary, -DIFF_COUNT_MIN);
-	d->migrations = value(d, count_of, &migrations, -DIFF_COUNT_MIN);
+	d->threads = value(d, count_of, &threads, 0, 0);
+	d->workers = value(d, count_of, &workers, 0, 0);
+	d->voluntary = value(d, count_of, &voluntary, -DIFF_COUNT_MIN, DIFF_COUNT_GRAIN);
+	d->involuntary = value(d, count_of, &involuntary, -DIFF_COUNT_MIN, DIFF_COUNT_GRAIN);
+	d->migrations = value(d, count_of, &migrations, -DIFF_COUNT_MIN, DIFF_COUNT_GRAIN);
 	for (int c = 0; c < CLASS_NR; c++)
 		d->class[c] = (struct diff_class){
-			.time = value(d, class_of, &c, tiny),
-			.share = value(d, share_of, &c, DIFF_TIME_MIN),
-			.per_worker = value(d, per_worker_of, &c, tiny),
+			.time = value(d, class_of, &c, tiny, 0),
+			.share = value(d, share_of, &c, DIFF_TIME_MIN, 0),
+			.per_worker = value(d, per_worker_of, &c, tiny, 0),
 		};
 	add_locks(d, &d->a, tiny);
 	add_locks(d, &d->b, tiny);

@@ -19,6 +19,11 @@
 /* A time must change by this share of the wall time, a count by this share of itself, to be worth a claim. */
 #define DIFF_TIME_MIN 0.002
 #define DIFF_COUNT_MIN 0.02
+/*
+ * Switches, migrations and waits: small counts of a few recordings are often all the same by chance, and then their spread says nothing. Each
+ * is taken to be off by half an event: 2, 2, 2 against 1, 1, 1 is no claim, against 6, 6, 6 it is one.
+ */
+#define DIFF_COUNT_GRAIN 0.5
 
 enum diff_verdict { DIFF_SAME, DIFF_WITHIN_NOISE, DIFF_BEYOND_NOISE, DIFF_NOISE_UNKNOWN };
 
