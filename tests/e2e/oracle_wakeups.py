@@ -146,9 +146,9 @@ def check_path(d, facts, words):
         check(f["given_cpu_ns"] - f["off_path_ns"] >= int(words[("b", "c", "main").index(f["role"])]) * MS, "it burns: %s", f)
         books = threads[f["tid"]]["audit"]["time"]["oncpu_ns"]
         near = abs(books["ours"] - books["kernel"]) + 10000 * sum(threads[f["tid"]]["switches"][k] for k in ("voluntary", "involuntary"))
-        own = f["given_cpu_ns"] - f["off_path_ns"]
-        check(own - near <= classes["oncpu"] <= own + near + (3 * MS if f is main else 0), "%s is on the path's CPU for %d, its clock says %d",
-              f["role"], classes["oncpu"], own)
+        own, most = f["given_cpu_ns"] - f["off_path_ns"], f["given_after_ns"] - f["off_before_ns"]
+        check(own - near <= classes["oncpu"] <= most + near + (3 * MS if f is main else 0), "%s is on the path's CPU for %d, its clock says %d "
+              "to %d", f["role"], classes["oncpu"], own, most)
     for f, before in (b, main), (c, b):
         ns = path[f["tid"]]["ns"]
         check(f["from_ns"] - before["to_ns"] <= ns <= f["to_ns"] - before["from_ns"], "%s is on the path for %d, by its own clock %d to %d",

@@ -58,15 +58,16 @@ static pid_t own_tid(void)
 
 /*
  * Of a path: moments before and after it handed over (main: before it made B, and once it had); its CPU time when it did (main: when
- * it had burned), and what of that was before it was handed to.
+ * it had burned), and what of that was before it was handed to; the same from outside: after it had handed
+ * over, before it waited for that. A hypervisor may take the CPU away between such a moment and the event.
  */
-static __thread uint64_t from_ns, to_ns, given_cpu_ns, off_path_ns;
+static __thread uint64_t from_ns, to_ns, given_cpu_ns, off_path_ns, given_after_ns, off_before_ns;
 static __thread uint64_t other_ns; /* of a hog: how long PID had a CPU while it burned */
 
 static void fact(const char *role, int number)
 {
 	const char *path = getenv("CHAIN_FACTS");
-	char line[384];
+	char line[512];
 	int fd, n;
 
 	if (!path)
@@ -75,12 +76,14 @@ static void fact(const char *role, int number)
 	n = snprintf(line, sizeof(line),
 		     "{\"role\":\"%s\",\"number\":%d,\"pid\":%d,\"tid\":%d,\"cpu_ns\":%llu,"
 		     "\"now_ns\":%llu,\"from_ns\":%llu,\"to_ns\":%llu,\"given_cpu_ns\":%llu,"
-		     "\"off_path_ns\":%llu,\"other_ns\":%llu}\n",
+		     "\"off_path_ns\":%llu,\"given_after_ns\":%llu,\"off_before_ns\":%llu,"
+		     "\"other_ns\":%llu}\n",
 		     role, number, (int)getpid(), (int)own_tid(),
 		     (unsigned long long)now(CLOCK_THREAD_CPUTIME_ID),
 		     (unsigned long long)now(CLOCK_MONOTONIC), (unsigned long long)from_ns,
 		     (unsigned long long)to_ns, (unsigned long long)given_cpu_ns,
-		     (unsigned long long)off_path_ns, (unsigned long long)other_ns);
+		     (unsigned long long)off_path_ns, (unsigned long long)given_after_ns,
+		     (unsigned long long)off_before_ns, (unsigned long long)other_ns);
 	if (fd < 0 || write(fd, line, (size_t)n) != n)
 		die("CHAIN_FACTS");
 	close(fd);
@@ -253,6 +256,7 @@ static void hand_over(int fd)
 	if (write(fd, "t", 1) != 1)
 		die("write");
 	to_ns = now(CLOCK_MONOTONIC);
+	given_after_ns = now(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static void wait_for(int fd)
@@ -294,6 +298,7 @@ static void *path_c(void *arg)
 	prctl(PR_SET_NAME, "path-c");
 	pin(0);
 	path_tid[PATH_C] = own_tid();
+	off_before_ns = now(CLOCK_THREAD_CPUTIME_ID);
 	wait_for(to_c[0]);
 	off_path_ns = now(CLOCK_THREAD_CPUTIME_ID);
 	burn_and_see_gone((uint64_t)burn_ms[PATH_C] * MSEC, path_tid[PATH_B]);
@@ -334,7 +339,8 @@ static void do_path(void)
 	wait_for(to_main[0]);
 	off_path_ns = now(CLOCK_THREAD_CPUTIME_ID) - off_path_ns;
 	burn_and_see_gone((uint64_t)burn_ms[2] * MSEC, path_tid[PATH_C]);
-	given_cpu_ns = now(CLOCK_THREAD_CPUTIME_ID);
+	given_cpu_ns = given_after_ns = now(CLOCK_THREAD_CPUTIME_ID);
+	off_before_ns = off_path_ns;
 	fact("main", 0);
 	/* all are gone: nobody waits here */
 	pthread_join(b, NULL);
