@@ -335,7 +335,7 @@ static __always_inline u64 uncharged_mark(struct task_struct *p)
 static __always_inline void check_left(struct buf *b, struct task_struct *p, const struct local *l,
 				       const struct rq_read *r, u64 now)
 {
-	s64 ns = now - b->h.clock_ahead - r->clock + r->rq->clock_task - p->se.exec_start;
+	s64 ns = now - b->h.clock_ahead - r->behind - p->se.exec_start;
 
 	if (likely(l->uncharged_mark))
 		ns += uncharged_mark(p) - l->uncharged_mark;

@@ -327,9 +327,8 @@ static void test_verdicts(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lanes),
-		cmocka_unit_test(test_noise), cmocka_unit_test(test_noise_of_counts),
-		cmocka_unit_test(test_findings_and_locks),
+		cmocka_unit_test(test_lanes),           cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_noise_of_counts), cmocka_unit_test(test_findings_and_locks),
 		cmocka_unit_test(test_verdicts),
 	};
 

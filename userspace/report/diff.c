@@ -201,7 +201,8 @@ static void add_locks(struct diff *d, const struct diff_side *side, double tiny)
 			d->lock[d->nr_locks++] = (struct diff_lock){
 				.name = name,
 				.wait_ns = value(d, lock_wait_of, name, tiny, 0),
-				.waits = value(d, lock_waits_of, name, -DIFF_COUNT_MIN, DIFF_COUNT_GRAIN),
+				.waits = value(d, lock_waits_of, name, -DIFF_COUNT_MIN,
+					       DIFF_COUNT_GRAIN),
 			};
 		}
 }
