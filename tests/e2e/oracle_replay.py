@@ -51,6 +51,7 @@ class Without:
         self.full = all_taken(events, threads, cpus)
         self.ahead = dict.fromkeys(threads, 0)
         self.ran = dict.fromkeys(threads, 0)
+        self.early = set()
         self.last, self.on, self.queued, self.futex, self.left, self.ended = {}, {}, {}, {}, {}, {}
         for at, who, kind, f in events:
             if who in threads:
@@ -61,6 +62,8 @@ class Without:
                 self.futex[who] = int(f["uaddr"], 16)
             elif kind == "wake" and tid_of(f["wakee"]) in self.left:
                 self.woken(at, tid_of(f["wakee"]), tid_of(f["waker"]) if f["context"] == "task" else 0)
+            elif kind == "wake" and f.get("on_cpu") == "1":
+                self.early.add(tid_of(f["wakee"]))
             elif kind == "switch":
                 if tid_of(f["prev"]) in threads:
                     self.leaves(at, tid_of(f["prev"]), f["state"])
@@ -76,10 +79,12 @@ class Without:
         if t in self.on:
             self.ran[t] += at - self.on.pop(t)
         address = self.futex.pop(t, None)
-        if state.startswith("R"):
+        # woken before it had left its CPU: it has the lock, and waits for a CPU only
+        if state.startswith("R") or t in self.early:
             self.queued[t] = at
         elif not state.startswith("X"):
             self.left[t] = at, address is not None and self.is_gone(address)
+        self.early.discard(t)
 
     def gets(self, at, t):
         self.on[t] = at

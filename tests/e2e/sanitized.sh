@@ -11,6 +11,11 @@ if in_guest || [[ $BUILD == */san ]]; then
 	finish
 fi
 
+if [ ! -d "$ROOT/build/fuzz/tests" ]; then
+	skip "the unit tests with sanitizers" "they are not built; run: tests/fuzz/run --unit"
+	finish
+fi
+
 # What is found ends the program, and says so; a leak is found.
 sanitized() {
 	local status
