@@ -71,7 +71,8 @@ def case_count(c):
     inside = gil.entries[0]["gil"] if gil.entries else None
     if inside:
         check(inside["timeouts"] == gil.ended["timed_out"], "%d intervals ran out, %s", inside["timeouts"], gil.ended)
-        check(inside["handovers"] + inside["timeouts"] + inside["mutex_waits"] <= gil.waits, "%s in %d waits", inside, gil.waits)
+        # a hand-over may end no wait: who is given it has not slept yet, or what it slept in was told already
+        check(inside["timeouts"] + inside["mutex_waits"] <= gil.waits and inside["handovers"] <= gil.waits, "%s in %d waits", inside, gil.waits)
         check(inside["main"] is True, "the main interpreter's: %s", inside)
     cycles = min(f["wall_ns"] for f, _ in facts) // (4 * c.of("main")[0]["interval_ns"] * len(facts))
     check(min(gil.ended["timed_out"], gil.ended["woken"]) >= cycles, "at least %d cycles: %s", cycles, gil.ended)
