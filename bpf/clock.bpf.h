@@ -9,8 +9,9 @@
  *
  *      now - rq->clock  =  ahead + (the time since the kernel read it)        the least of these is nearest to ahead
  *
- * A lower one counts at once, a higher one when it was the least for CLOCK_WINDOW_NS, in which NTP at its fastest (500 ppm) steers
- * by 2 us, and two clocks left alone differ by less than 0.2 us.
+ * A lower one counts at once, a higher one when it was the least for CLOCK_WINDOW_NS, in which NTP at its fastest (500 ppm, and as much
+ * for adjtime) steers by 4 us, and two clocks left alone differ by less than 0.2 us. More than NTP can have steered is not believed:
+ * where little happens, the few that were compared may all be late by tens of microseconds.
  *
  * The clock is read anew where rq->clock may be old: a thread that is preempted (the kernel leaves out the update when a wake-up has
  * asked for the switch), a CPU that goes idle (it has looked for work elsewhere meanwhile), and wherever the result would not be
@@ -23,6 +24,8 @@
 
 #define CLOCK_SYNC_NS (1 << 16)
 #define CLOCK_WINDOW_NS (1 << 22)
+#define CLOCK_STEER 10          /* of 2^10 ns at most one by NTP */
+#define CLOCK_JUMP_NS (1 << 25) /* nothing is late by so much: one of the clocks was set, as when a machine was moved */
 
 /* The run queue's lock is held. */
 static __always_inline u64 rq_clock(struct task_struct *p)
@@ -48,8 +51,11 @@ static __always_inline void clock_compare(struct buf *b, u64 rq_ns, s64 ahead)
 	u64 window = rq_ns - b->h.clock_window;
 
 	if (unlikely(window >= CLOCK_WINDOW_NS)) {
-		/* nothing was compared for long: what is known is of no use */
-		b->h.clock_ahead = window < 2 * CLOCK_WINDOW_NS ? b->h.clock_least : ahead;
+		/* else nothing was compared for long: what was least is of no use */
+		s64 least = window < 2 * CLOCK_WINDOW_NS ? b->h.clock_least : ahead;
+		s64 most = b->h.clock_ahead + (s64)(window >> CLOCK_STEER);
+
+		b->h.clock_ahead = least < most || least > most + CLOCK_JUMP_NS ? least : most;
 		b->h.clock_least = ahead;
 		b->h.clock_window = rq_ns;
 	}
