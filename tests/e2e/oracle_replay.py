@@ -79,11 +79,14 @@ class Without:
         if t in self.on:
             self.ran[t] += at - self.on.pop(t)
         address = self.futex.pop(t, None)
-        # woken before it had left its CPU: it has the lock, and waits for a CPU only
-        if state.startswith("R") or t in self.early:
+        gone = address is not None and self.is_gone(address)
+        # woken before it had left its CPU: it waits for a CPU only, and not even that where it would not have gone to sleep
+        if t in self.early and gone:
+            self.left[t], self.ended[t] = (at, True), (at, None)
+        elif state.startswith("R") or t in self.early:
             self.queued[t] = at
         elif not state.startswith("X"):
-            self.left[t] = at, address is not None and self.is_gone(address)
+            self.left[t] = at, gone
         self.early.discard(t)
 
     def gets(self, at, t):

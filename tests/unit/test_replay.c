@@ -111,6 +111,17 @@ static void make_free(struct made *m)
 	"900 cpu0 wake A by B task\n"   \
 	"900 cpu0 switch B/X A\n"       \
 	"1000 cpu0 switch A/X idle\n"
+#define WOKEN_ON_ITS_WAY                     \
+	"100 cpu0 snap A tid=1 oncpu\n"      \
+	"100 cpu1 snap B tid=2 oncpu\n"      \
+	"100 cpu1 fork B > C tid=3\n"        \
+	"100 cpu1 wakeup C new\n"            \
+	"200 cpu0 wake B by A task oncpu\n"  \
+	"210 cpu1 futex B " MUTEX_A           \
+	"210 cpu1 switch B/S:futex C\n"      \
+	"300 cpu0 switch A/X idle\n"         \
+	"500 cpu1 switch C/X B\n"            \
+	"900 cpu1 switch B/X idle\n"
 #define THREE_ON_TWO_CPUS                 \
 	"100 cpu0 snap A tid=1 oncpu\n"   \
 	"100 cpu1 snap B tid=2 oncpu\n"   \
@@ -188,6 +199,10 @@ static const struct {
 	  "500 cpu1 switch B/X idle\n"
 	  "600 cpu0 switch A/X idle\n",
 	  REPLAY_LOCK, 600, 500, 450, 450 },
+	{ "who is woken on its way to sleep for a lock has given up its CPU: without the lock B keeps it, and C has the next",
+	  2, WOKEN_ON_ITS_WAY, REPLAY_LOCK, 900, 800, 510, 510 },
+	{ "... without another's: it waits for no lock of the kernel", 2, WOKEN_ON_ITS_WAY,
+	  REPLAY_KLOCK, 900, 800, 800, 710 },
 	{ "one CPU less: the work of two is done by one", 2,
 	  "100 cpu0 snap A tid=1 oncpu\n"
 	  "100 cpu1 snap B tid=2 oncpu\n"

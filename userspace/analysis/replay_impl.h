@@ -85,6 +85,7 @@ static inline uint64_t replay_run_ns(const struct replay_cut *cut, const struct 
 struct replay_wait {
 	uint64_t to_ns;
 	const struct lock *lock;
+	bool none; /* it was woken before it slept: a wait of no time */
 };
 
 struct replay_waits {

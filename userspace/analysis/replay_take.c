@@ -10,6 +10,9 @@
  *
  * A wake-up that stands in a wait (the times of two CPUs' records need not agree) is given in front of it, and takes effect later by
  * as much. What a thread waited for when the recording ended is left out: it did nothing more.
+ *
+ * A thread that was woken on its way to sleep for a lock has not waited, but given its CPU up: a FIXED of no time, so that without the
+ * lock the QUEUE behind it is left out as well.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -50,14 +53,16 @@ static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uin
 
 	if (class == CLASS_ONCPU && to_ns > from_ns)
 		on_ran(s, t, to_ns);
-	if (!t->waits_on || to_ns <= from_ns || (class != CLASS_LOCK && class != CLASS_GIL))
+	if (!t->waits_on || (class != CLASS_LOCK && class != CLASS_GIL))
 		return;
 	w = serial_map_make(s->waits, t->serial);
 	if (!w || vec_room(&w->at, &w->cap, w->nr + 1)) {
 		s->failed = -ENOMEM;
 		return;
 	}
-	w->at[w->nr++] = (struct replay_wait){ .to_ns = to_ns, .lock = t->waits_on };
+	w->at[w->nr++] = (struct replay_wait){ .to_ns = to_ns,
+					       .lock = t->waits_on,
+					       .none = to_ns == from_ns };
 }
 
 int replay_listen(struct ledger *l, struct replay_source **ret_source)
@@ -222,16 +227,24 @@ static void add_gifts(struct taking *k, uint64_t from_ns, uint64_t to_ns, bool a
 		add(k, OP_RUN, to_ns - done_ns, CLASS_ONCPU);
 }
 
-static uint32_t lock_of(const struct taking *k, const struct past *p, size_t i, size_t *hint)
+/* Its wait for a lock that ended then. NULL: there is none. */
+static const struct replay_wait *wait_to(const struct taking *k, const struct past *p,
+					 uint64_t to_ns, size_t *hint)
 {
 	const struct replay_waits *w = serial_map_find(k->source->waits, p->t->serial);
 
-	while (w && *hint < w->nr && w->at[*hint].to_ns < p->at[i].to_ns)
+	while (w && *hint < w->nr && w->at[*hint].to_ns < to_ns)
 		++*hint;
-	if (!w || *hint >= w->nr || w->at[*hint].to_ns != p->at[i].to_ns ||
-	    lock_kind_class(w->at[*hint].lock->kind) != p->at[i].class)
-		return 0;
-	return w->at[*hint].lock->index + 1;
+	return w && *hint < w->nr && w->at[*hint].to_ns == to_ns ? &w->at[*hint] : NULL;
+}
+
+static uint32_t lock_of(const struct taking *k, const struct past *p, size_t i, size_t *hint)
+{
+	const struct replay_wait *w = wait_to(k, p, p->at[i].to_ns, hint);
+
+	return w && !w->none && lock_kind_class(w->lock->kind) == p->at[i].class ?
+		       w->lock->index + 1 :
+		       0;
 }
 
 static bool is_queue(enum ledger_class class)
@@ -273,6 +286,15 @@ static void add_queue(struct taking *k, const struct past *p, size_t i)
 struct hints {
 	size_t waits, moves;
 };
+
+/* It was to sleep for a lock, and is in front of a CPU at once. */
+static void add_no_wait(struct taking *k, const struct past *p, size_t i, struct hints *hint)
+{
+	const struct replay_wait *w = wait_to(k, p, history_from(p, i), &hint->waits);
+
+	if (w && w->none)
+		add(k, OP_FIXED, 0, lock_kind_class(w->lock->kind))->lock = w->lock->index + 1;
+}
 
 static void add_run(struct taking *k, const struct past *p, size_t i, struct hints *hint)
 {
@@ -320,6 +342,7 @@ static void add_interval(struct taking *k, const struct past *p, size_t i, uint3
 	}
 	add_gifts(k, from_ns, to_ns, true);
 	if (is_queue(class)) {
+		add_no_wait(k, p, i, hint);
 		add_queue(k, p, i);
 		return;
 	}
