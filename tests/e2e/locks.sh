@@ -55,10 +55,13 @@ counted() {
 	not_lost counted_once "$@"
 }
 
+# Without it perf reads one CPU's events after the other's, and an exit may come before its call.
+sorted=$(perf trace -h 2>&1 | grep -o -m 1 -e --sort-events)
+
 counted_once() {
 	rm -f "$TMP/facts" "$TMP/known.data"*
 	KNOWN_FACTS=$TMP/facts timeout -k 5 60 "$W" record -o "$TMP/known.data" -- \
-		perf trace -e futex -o "$TMP/perf.txt" "$@" || return 1
+		perf trace ${sorted:+"$sorted"} -e futex -o "$TMP/perf.txt" "$@" || return 1
 	timeout -k 5 60 "$W" report --json "$TMP/known.data" >"$TMP/report.json" || return 1
 	timeout -k 5 60 "$PY" "$CONVOY" perf "$TMP/report.json" "$TMP/facts" - "$TMP/perf.txt"
 }
