@@ -172,25 +172,26 @@ ok_bpf "futex_waitv" possibly known futex "$syncs" waitv
 ok_bpf "futex_wait of Linux 6.7" possibly known futex "$syncs" futex2
 
 ok_bpf "a kernel mutex, held by a sleeper" possibly known position "$PROGS/klocks" position 3 20
-# perf looks on: the same events, from its own buffer.
+ok_bpf "the lock of an address space" known mmap "$PROGS/klocks" mmap 300
+# klock_perf CASE [ARG...]: perf looks on, the same events, from its own buffer.
 klock_perf() {
-	not_lost klock_perf_once
+	not_lost klock_perf_once "$@"
 }
 
 klock_perf_once() {
 	rm -f "$TMP/facts" "$TMP/known.data"*
 	KNOWN_FACTS=$TMP/facts timeout -k 5 60 perf record -q -e lock:contention_end -o "$TMP/perf.data" -- \
-		"$W" record -o "$TMP/known.data" -- "$PROGS/klocks" position 3 20 || return 79
+		"$W" record -o "$TMP/known.data" -- "$PROGS/klocks" "$@" || return 79
 	timeout -k 5 60 perf script -i "$TMP/perf.data" -F tid,event,trace >"$TMP/perf.txt" 2>/dev/null &&
 		timeout -k 5 60 "$W" report --kernel-addresses --json "$TMP/known.data" >"$TMP/report.json" || return 1
-	timeout -k 5 60 "$PY" "$KLOCKS" position_perf "$TMP/report.json" "$TMP/facts" - "$TMP/perf.txt"
+	timeout -k 5 60 "$PY" "$KLOCKS" "${1}_perf" "$TMP/report.json" "$TMP/facts" - "$TMP/perf.txt"
 }
 if perf record -q -e lock:contention_end -o "$TMP/perf.data" true 2>/dev/null; then
-	ok_bpf "... its address, and how often it was found taken, as perf has them" possibly klock_perf
+	ok_bpf "that mutex: its address, and how often it was found taken, as perf has them" possibly klock_perf position 3 20
+	ok_bpf "... and that of the address space" possibly klock_perf mmap 300
 else
-	skip "... its address, and how often it was found taken, as perf has them" "perf is missing or has no event of it"
+	skip "locks of the kernel: their addresses, and how often they were found taken, as perf has them" "perf is missing or has no event of it"
 fi
-ok_bpf "the lock of an address space" known mmap "$PROGS/klocks" mmap 300
 
 # A kernel before 5.19 has no contention events, which its type information tells. Where this one has them, a copy of that with the name
 # changed takes its place, in a mount namespace of our own.
