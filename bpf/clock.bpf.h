@@ -24,8 +24,10 @@
 
 #define CLOCK_SYNC_NS (1 << 16)
 #define CLOCK_WINDOW_NS (1 << 22)
-#define CLOCK_STEER 10          /* of 2^10 ns at most one by NTP */
-#define CLOCK_JUMP_NS (1 << 25) /* nothing is late by so much: one of the clocks was set, as when a machine was moved */
+#define CLOCK_STEER 10 /* of 2^10 ns at most one by NTP */
+#define CLOCK_JUMP_NS \
+	(1            \
+	 << 25) /* nothing is late by so much: one of the clocks was set, as when a machine was moved */
 
 /* The run queue's lock is held. */
 static __always_inline u64 rq_clock(struct task_struct *p)

@@ -76,6 +76,22 @@ occupied_once() {
 }
 ok_bpf "two hogs and a squatter of another program on one CPU: who had it" occupied
 
+elsewhere() {
+	not_lost elsewhere_once
+}
+
+elsewhere_once() {
+	local status
+	rm -f "$TMP/else.facts" "$TMP/else.data"*
+	KNOWN_FACTS=$TMP/else.facts timeout 60 "$W" record -o "$TMP/else.data" -- "$PROGS/elsewhere" 30
+	status=$?
+	[ "$status" -ne 77 ] || echo "there is one CPU"
+	[ "$status" -eq 0 ] || return "$status"
+	"$W" report --json "$TMP/else.data" >"$TMP/else.json" && "$W" script "$TMP/else.data" >"$TMP/else.txt" &&
+		"$PY" "$ROOT/tests/e2e/oracle_elsewhere.py" "$TMP/else.json" "$TMP/else.facts" "$TMP/else.txt"
+}
+ok_bpf "a CPU stands idle that who waits for another one may use: for how long" elsewhere
+
 # ---- the forms ----
 
 fits() {

@@ -111,16 +111,15 @@ static void make_free(struct made *m)
 	"900 cpu0 wake A by B task\n"   \
 	"900 cpu0 switch B/X A\n"       \
 	"1000 cpu0 switch A/X idle\n"
-#define WOKEN_ON_ITS_WAY                     \
-	"100 cpu0 snap A tid=1 oncpu\n"      \
-	"100 cpu1 snap B tid=2 oncpu\n"      \
-	"100 cpu1 fork B > C tid=3\n"        \
-	"100 cpu1 wakeup C new\n"            \
-	"200 cpu0 wake B by A task oncpu\n"  \
-	"210 cpu1 futex B " MUTEX_A           \
-	"210 cpu1 switch B/S:futex C\n"      \
-	"300 cpu0 switch A/X idle\n"         \
-	"500 cpu1 switch C/X B\n"            \
+#define WOKEN_ON_ITS_WAY                                            \
+	"100 cpu0 snap A tid=1 oncpu\n"                             \
+	"100 cpu1 snap B tid=2 oncpu\n"                             \
+	"100 cpu1 fork B > C tid=3\n"                               \
+	"100 cpu1 wakeup C new\n"                                   \
+	"200 cpu0 wake B by A task oncpu\n"                         \
+	"210 cpu1 futex B " MUTEX_A "210 cpu1 switch B/S:futex C\n" \
+	"300 cpu0 switch A/X idle\n"                                \
+	"500 cpu1 switch C/X B\n"                                   \
 	"900 cpu1 switch B/X idle\n"
 #define THREE_ON_TWO_CPUS                 \
 	"100 cpu0 snap A tid=1 oncpu\n"   \
