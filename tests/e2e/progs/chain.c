@@ -453,6 +453,9 @@ int main(int argc, char **argv)
 
 	for (int i = 0; i < 4 && i + 2 < argc; i++)
 		n[i] = strtol(argv[i + 2], NULL, 10);
+	/* else a page of the program that is read from the disk is waited for, by several, who wake each other */
+	if (mlockall(MCL_CURRENT))
+		perror("mlockall");
 	if (argc > 3 && !strcmp(argv[1], "ring")) {
 		do_ring((int)n[0], (int)n[1], argc > 4 && !strcmp(argv[4], "processes"));
 	} else if (argc > 5 && !strcmp(argv[1], "path")) {
