@@ -90,4 +90,18 @@ static __always_inline u64 clock_of(struct buf *b, u64 rq_ns)
 	return now;
 }
 
+/*
+ * A CPU that looks for work elsewhere lets go of its run queue meanwhile: another one may put p there, read that clock, and tell of it
+ * a little later. What is told of p stays in its order.
+ */
+static __always_inline u64 not_before(struct buf *b, const struct local *l, u64 rq_ns, u64 now)
+{
+	if (likely(now > l->told_ns))
+		return now;
+	now = clock_exact(b, rq_ns);
+	if (now <= l->told_ns)
+		b->h.last = now = l->told_ns + 1;
+	return now;
+}
+
 #endif
