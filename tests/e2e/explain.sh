@@ -133,6 +133,26 @@ def serial():
     f = by["serial"]
     known(f["evidence"]["coordinator_alone_percent_of_run"], 50, busy())
     known(f["bound"], 1 / 0.75, busy())
+    divided(f)
+
+
+def divided(f):
+    # replayed; and the work that there is takes its time on all CPUs
+    assert f["evidence"]["bound_by"] == "replay", f
+    work = sum(t["ledger"]["oncpu"] for t in workers())
+    assert 1 <= f["bound"] <= wall * d["cpus"] / work * 1.001, (f["bound"], wall, work)
+
+
+def imbalance():
+    f = by["imbalance"]
+    divided(f)
+    known(f["bound"], 0.9 / 0.5, busy())
+
+
+def late():
+    f = by["serial"]
+    divided(f)
+    known(f["bound"], 118 / 100, busy())
 
 
 def barrier():
@@ -284,6 +304,8 @@ env_known() {
 both "a lock that is always taken: the bound is what is left of the threads" "is the limit known by design, 1.67x" \
 	lock "$PROGS/bounds" lock 2 5 1 40
 both "Amdahl's law: half of the run is serial" "the bound is the law's, 1.33x" serial "$PROGS/bounds" serial 2 100 200
+both "two threads, 90 % and 10 % of the work" "divided evenly it takes 50 %, 1.8x" imbalance "$PROGS/scaling" imbalance 100
+both "two threads of 100 ms, the other one is made 18 ms later" "both at once: 1.18x" late "$PROGS/bounds" spawn 2 100 18
 both "one sleeps, two wait for it at a barrier: what the sleep costs, not what the waiting does" \
 	"as fast without the waiting, many times as fast without the sleep" barrier "$PROGS/sleepers" barrier 3 15 20
 both "four on one CPU: the run queue" "and one CPU more would bring 2x" crowd taskset -c 0 "$PROGS/bounds" crowd 4 60

@@ -357,6 +357,161 @@ static void test_coordinator(void **state)
 	}
 }
 
+/* By whom, since when and until when the work is done. */
+struct works {
+	size_t thread;
+	uint64_t begin_ns, end_ns;
+	bool coordinator;
+};
+
+/* A works alone for 200, and for 50 in the end; between, B and C for 400 each. To start them takes A 50. */
+#define STARTS_TWO                      \
+	"100 cpu0 snap A tid=1 oncpu\n" \
+	"300 cpu0 fork A > B tid=2\n"   \
+	"300 cpu0 wakeup B new on=1\n"  \
+	"300 cpu1 switch idle B\n"      \
+	"340 cpu0 fork A > C tid=3\n"   \
+	"340 cpu0 wakeup C new\n"       \
+	"350 cpu0 switch A/S:wait4 C\n" \
+	"700 cpu1 switch B/X idle\n"    \
+	"750 cpu0 wake A by C task\n"   \
+	"750 cpu0 switch C/X A\n"       \
+	"800 cpu0 switch A/X idle\n"
+#define STARTS_IN_TURNS                     \
+	"100 cpu0 snap A tid=1 oncpu\n"     \
+	"300 cpu0 fork A > B tid=2\n"       \
+	"300 cpu0 wakeup B new on=1\n"      \
+	"300 cpu1 switch idle B\n"          \
+	"400 cpu1 switch B/X idle\n"        \
+	"500 cpu0 fork A > C tid=3\n"       \
+	"500 cpu0 wakeup C new on=1\n"      \
+	"500 cpu1 switch idle C\n"          \
+	"500 cpu0 switch A/S:wait4 idle\n"  \
+	"600 cpu1 wake A by C task why=1\n" \
+	"600 cpu0 switch idle A\n"          \
+	"600 cpu1 switch C/X idle\n"        \
+	"650 cpu0 fork A > D tid=4\n"       \
+	"650 cpu0 wakeup D new on=1\n"      \
+	"650 cpu1 switch idle D\n"          \
+	"660 cpu0 switch A/X idle\n"        \
+	"800 cpu1 switch D/X idle\n"
+#define STARTS_TWO_WORKS                                                              \
+	{                                                                             \
+		{ 0, 100, 300, true }, { 0, 750, 800, true }, { 1, 300, 700, false }, \
+			{ 2, 340, 750, false },                                       \
+	}
+
+static const struct {
+	const char *name, *text;
+	struct works works[4];
+	size_t nr, lanes;
+	enum replay_what what;
+	uint64_t end_ns, expected_ns, least_ns; /* 0: it is not made */
+} works[] = {
+	{ "what one does alone is divided by two: 100 and 25, and B and C begin at once",
+	  STARTS_TWO, STARTS_TWO_WORKS, 4, 2, REPLAY_SERIAL, 800, 525, 525 },
+	{ "starting them takes no time: both begin at once", STARTS_TWO, STARTS_TWO_WORKS, 4, 2,
+	  REPLAY_SPAWN, 800, 650, 650 },
+	{ "... but what it starts behind a wait: C is there at 300, D when C has ended",
+	  STARTS_IN_TURNS,
+	  { { 0, 100, 300, true },
+	    { 1, 300, 400, false },
+	    { 2, 500, 600, false },
+	    { 3, 650, 800, false } },
+	  4,
+	  2,
+	  REPLAY_SPAWN,
+	  800,
+	  450,
+	  450 },
+	{ "who works while it starts others may spend any of its work on that",
+	  STARTS_IN_TURNS,
+	  { { 0, 100, 660, false },
+	    { 1, 300, 400, false },
+	    { 2, 500, 600, false },
+	    { 3, 650, 800, false } },
+	  4,
+	  2,
+	  REPLAY_SPAWN,
+	  800,
+	  0,
+	  0 },
+	{ "there is one lane: nothing to divide by", STARTS_TWO, STARTS_TWO_WORKS, 4, 1,
+	  REPLAY_SERIAL, 800, 0, 0 },
+	{ "900 and 200: 550 each",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "100 cpu1 snap B tid=2 oncpu\n"
+	  "300 cpu1 switch B/X idle\n"
+	  "1000 cpu0 switch A/X idle\n",
+	  { { 0, 100, 1000, false }, { 1, 100, 300, false } },
+	  2,
+	  2,
+	  REPLAY_EVEN,
+	  1000,
+	  550,
+	  550 },
+	{ "who begins 100 later does 100 less: 600 and 500, and what A does before it starts B is shorter, too",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "200 cpu0 fork A > B tid=2\n"
+	  "200 cpu0 wakeup B new on=1\n"
+	  "200 cpu1 switch idle B\n"
+	  "400 cpu1 switch B/X idle\n"
+	  "1000 cpu0 switch A/X idle\n",
+	  { { 0, 100, 1000, false }, { 1, 200, 400, false } },
+	  2,
+	  2,
+	  REPLAY_EVEN,
+	  1000,
+	  599,
+	  599 },
+	{ "one after the other: there was nothing to divide",
+	  "100 cpu0 snap A tid=1 oncpu\n"
+	  "300 cpu0 fork A > B tid=2\n"
+	  "300 cpu0 wakeup B new on=1\n"
+	  "300 cpu0 switch A/X idle\n"
+	  "300 cpu1 switch idle B\n"
+	  "900 cpu1 switch B/X idle\n",
+	  { { 0, 100, 300, false }, { 1, 300, 900, false } },
+	  2,
+	  2,
+	  REPLAY_EVEN,
+	  900,
+	  0,
+	  0 },
+};
+
+static void test_works(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(works); i++) {
+		struct work_window window[LEN(works[0].works)];
+		struct work work = { .window = window, .nr = works[i].nr, .lanes = works[i].lanes };
+		const struct replay_time *got;
+		struct made m;
+
+		make_begin(&m);
+		m.work = &work;
+		trace_text_feed_locks(m.ledger, m.passes, m.locks, works[i].text);
+		for (size_t n = 0; n < works[i].nr; n++) {
+			const struct works *one = &works[i].works[n];
+
+			window[n] = (struct work_window){
+				.thread = ledger_thread(m.ledger, one->thread),
+				.begin_ns = one->begin_ns,
+				.end_ns = one->end_ns,
+				.coordinator = one->coordinator,
+			};
+		}
+		make_end(&m, works[i].end_ns, 2);
+		got = &m.replay.without[works[i].what];
+		if (!m.replay.good || got->made != (works[i].expected_ns > 0) ||
+		    got->expected_ns != works[i].expected_ns || got->least_ns != works[i].least_ns)
+			fail_msg("%s: %s%" PRIu64 ", at least %" PRIu64, works[i].name,
+				 m.replay.why, got->expected_ns, got->least_ns);
+		make_free(&m);
+	}
+}
+
 static void test_one_lock(void **state)
 {
 	struct made m;
@@ -424,12 +579,31 @@ static void test_refused(void **state)
 	}
 }
 
-static unsigned int nr_good, nr_shorter;
+static unsigned int nr_good, nr_shorter, nr_by_work;
+
+/* Every thread works all its life; every fifth only coordinates. */
+static void make_work(struct made *m, struct work *work)
+{
+	size_t nr = ledger_nr_threads(m->ledger);
+
+	*work = (struct work){ .window = calloc(nr + 1, sizeof(*work->window)), .nr = nr };
+	assert_non_null(work->window);
+	for (size_t i = 0; i < nr; i++) {
+		bool coordinator = i % 5 == 4;
+
+		work->window[i] = (struct work_window){ .thread = ledger_thread(m->ledger, i),
+							.end_ns = UINT64_MAX,
+							.coordinator = coordinator };
+		work->lanes += !coordinator;
+	}
+	m->work = work;
+}
 
 static void run_random(struct sim_options opt)
 {
 	bool known = !opt.drops && !opt.ties && !opt.holes;
 	struct sim_result sim;
+	struct work work = {};
 	struct made m;
 
 	sim_run(&opt, &sim);
@@ -443,6 +617,8 @@ static void run_random(struct sim_options opt)
 		assert_int_equal(ledger_event(m.ledger, &ev), 0);
 		assert_int_equal(locks_after(m.locks, &ev), 0);
 	}
+	if (opt.seed % 2)
+		make_work(&m, &work);
 	make_end(&m, sim.end_ns, SIM_CPUS);
 	if (known && (!m.replay.good || m.replay.as_is_ns != m.replay.measured_ns))
 		fail_msg("seed %" PRIu64 ": %" PRIu64 " of %" PRIu64 " %s", opt.seed,
@@ -452,11 +628,17 @@ static void run_random(struct sim_options opt)
 	for (int what = 0; m.replay.good && what < REPLAY_NR; what++) {
 		const struct replay_time *t = &m.replay.without[what];
 
-		assert_true(t->made && t->least_ns <= t->expected_ns);
+		bool by_work = what == REPLAY_SERIAL || what == REPLAY_EVEN || what == REPLAY_SPAWN;
+
+		assert_true(by_work || t->made);
+		assert_true(m.work || !by_work || !t->made);
+		nr_by_work += by_work && t->made;
+		assert_true(t->least_ns <= t->expected_ns);
 		if (what != REPLAY_ONE_LESS && what != REPLAY_PINNED)
 			assert_true(t->expected_ns <= m.replay.as_is_ns);
-		nr_shorter += t->expected_ns < m.replay.as_is_ns;
+		nr_shorter += t->made && t->expected_ns < m.replay.as_is_ns;
 	}
+	free(work.window);
 	make_free(&m);
 	sim_free(&sim);
 }
@@ -471,7 +653,7 @@ static void test_random(void **state)
 			.seed = seed, .steps = 800, .drops = true, .ties = true, .locks = true });
 	}
 	assert_true(nr_good >= 300);
-	assert_true(nr_shorter > 300);
+	assert_true(nr_shorter > 300 && nr_by_work > 100);
 	print_message("           %u replayed, %u times something was shorter\n", nr_good,
 		      nr_shorter);
 }
@@ -482,6 +664,7 @@ int main(void)
 		cmocka_unit_test(test_cases),    cmocka_unit_test(test_no_costs),
 		cmocka_unit_test(test_one_lock), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_random),   cmocka_unit_test(test_coordinator),
+		cmocka_unit_test(test_works),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

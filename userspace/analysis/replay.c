@@ -26,6 +26,9 @@ static const struct replay_cut cuts[REPLAY_NR] = {
 	[REPLAY_SYNC] = { .classes = 1u << CLASS_SYNC },
 	[REPLAY_SLEEP] = { .classes = 1u << CLASS_SLEEP },
 	[REPLAY_APART] = { .classes = 1u << CLASS_LOCK | 1u << CLASS_GIL },
+	[REPLAY_SERIAL] = { .alone_by = 1, .no_spawn = true },
+	[REPLAY_EVEN] = { .even = true },
+	[REPLAY_SPAWN] = { .no_spawn = true },
 };
 
 /* The work of each group, divided by its CPUs; where each thread is on one CPU, the work of each CPU. */
@@ -45,7 +48,7 @@ static int least_by_work(const struct replay_model *m, const struct replay_cut *
 		uint64_t ns;
 
 		for (size_t i = t->first; i < t->end; i++)
-			*mine += m->op[i].kind == OP_RUN ? replay_run_ns(cut, &m->op[i]) : 0;
+			*mine += m->op[i].kind == OP_RUN ? replay_run_ns(cut, t, &m->op[i]) : 0;
 		ns = *mine / (uint64_t)(cpus > 0 ? cpus : 1);
 		*ret_ns = ns > *ret_ns ? ns : *ret_ns;
 	}
@@ -67,8 +70,10 @@ static int run_without(const struct replay_model *m, const struct replay_cut *cu
 
 	likely.move_ns = (uint64_t)fmax(0, r->move_cost.ns);
 	unlimited.move_ns = (uint64_t)fmax(0, r->move_cost.high_ns);
+	unlimited.alone_by = 0; /* divided it is as much */
 	failed = least_by_work(m, &unlimited, &work_ns);
 	unlimited.unlimited = true;
+	likely.alone_by = unlimited.alone_by = cut->alone_by ? m->lanes : 0;
 	unlimited.pinned = false;
 	/* on a CPU more what others took of the ones there were may be no wait at all */
 	unlimited.no_queue |= cut->more > 0;
@@ -158,6 +163,7 @@ static int check(const struct replay_model *m, struct replay *ret)
 	ret->waits = m->waits;
 	ret->edges = m->edges;
 	ret->moves = m->moves;
+	ret->lanes = m->lanes;
 	if ((double)m->untracked_ns > REPLAY_UNTRACKED_MAX * (double)m->total_ns) {
 		snprintf(ret->why, sizeof(ret->why),
 			 "%.1f %% of the threads' time is untracked, more than %.0f %%",
@@ -187,9 +193,20 @@ static int check(const struct replay_model *m, struct replay *ret)
 
 static bool worth_it(const struct replay_model *m, const struct replay *r, enum replay_what what)
 {
-	if (what == REPLAY_MOVES)
+	switch (what) {
+	case REPLAY_MOVES:
 		return r->move_cost.known;
-	return what != REPLAY_ONE_LESS || nr_cpus_of(m) > 1;
+	case REPLAY_ONE_LESS:
+		return nr_cpus_of(m) > 1;
+	case REPLAY_SERIAL:
+		return m->lanes > 1 && !m->births_in_work && m->parts[PART_ALONE];
+	case REPLAY_EVEN:
+		return m->even;
+	case REPLAY_SPAWN:
+		return m->lanes > 1 && !m->births_in_work && (m->births || m->parts[PART_SPAWN]);
+	default:
+		return true;
+	}
 }
 
 int replay_make(struct replay_source *source, const struct history *history,

@@ -17,6 +17,11 @@
  *                 `expected`, by the most in `least`; not made where nobody measured that cost
  *   pinned        each thread may use one CPU only, the k-th one the k-th CPU and so on in turns; no moves, as above (if the cost is known)
  *   apart         no wait for any lock of the program or its interpreter, as if each thread were a process with its own
+ *   serial        as no spawn; and what only coordinators do (work.h) is divided among the lanes: it takes 1/lanes of its time on a CPU
+ *   even          each worker's time on a CPU is such a share of all that work that they end at once: less, where it begins later; and
+ *                 so is its waiting for a CPU behind others. Made where all workers live at one time
+ *   no spawn      all threads that a coordinator makes before it waits for something are there with the first of them; and who does
+ *                 not work takes no time on a CPU. Neither is made where a worker makes threads: how much of its work that is, is not known
  *   first         none waits for a CPU behind programs that are not recorded: after another thread was given its CPU (`expected`), ever (`least`)
  *
  * What is assumed: who waits for whom stays as recorded, and no new waits come; time on a CPU stays the same; what a wait for a CPU
@@ -68,6 +73,9 @@ enum replay_what {
 	REPLAY_SYNC,      /* no wait of a worker for another one's work; see replay_make() */
 	REPLAY_SLEEP,     /* no worker sleeps until a time of its own */
 	REPLAY_APART,     /* no wait for any lock of the program, nor for an interpreter's */
+	REPLAY_SERIAL,    /* what coordinators do alone, divided among the lanes */
+	REPLAY_EVEN,      /* the workers' work, divided so that all end at once */
+	REPLAY_SPAWN,     /* starting the workers and collecting them takes no time */
 	REPLAY_NR
 };
 
@@ -92,6 +100,7 @@ struct replay {
 	uint64_t measured_ns, as_is_ns;
 	unsigned int cpus;            /* that the recorded threads could use */
 	size_t threads, waits, edges; /* edges: waits that another recorded thread ended */
+	size_t lanes;                 /* work.h; 0: not known */
 	uint64_t moves;               /* migrations in front of a time on a CPU */
 	struct cost_range move_cost;  /* of each */
 	struct replay_time without[REPLAY_NR];
@@ -108,7 +117,8 @@ int replay_listen(struct ledger *l, struct replay_source **ret_source);
 /*
  * After ledger_finish(), while history and locks (NULL: no names) live. nr_cpus and costs (NULL: not known): of the machine that worked. work
  * says when each thread works: what it waits for at other times, as one that only starts others and waits for their end, is no loss, and
- * without REPLAY_SYNC's and REPLAY_SLEEP's waits these stay (NULL: all work all the time). Where a replay cannot be trusted ret_replay says why. 0 or -ENOMEM.
+ * without REPLAY_SYNC's and REPLAY_SLEEP's waits these stay (NULL: all work all the time, and REPLAY_SERIAL, _EVEN and _SPAWN are not
+ * made). Where a replay cannot be trusted ret_replay says why. 0 or -ENOMEM.
  */
 int replay_make(struct replay_source *source, const struct history *history,
 		const struct locks *locks, const struct work *work, unsigned int nr_cpus,

@@ -20,13 +20,24 @@ struct op {
 	uint32_t lock;  /* OP_WAIT, OP_FIXED: its index + 1, 0: none */
 	uint16_t moves; /* OP_RUN: so many migrations in front of it */
 	uint8_t kind, class;
-	bool idle; /* a wait of a thread that does not work then */
+	uint8_t part; /* OP_RUN, OP_QUEUE: enum op_part */
+	bool idle;    /* a wait of a thread that does not work then */
+	bool birth;   /* OP_SIGNAL: a thread is made */
+};
+
+/* What a time on a CPU is for, by the windows of work.h. */
+enum op_part {
+	PART_UNKNOWN,
+	PART_WORK,  /* a worker's */
+	PART_ALONE, /* a coordinator's, while none of its workers lives */
+	PART_SPAWN, /* of who does not work then */
 };
 
 struct replay_thread {
 	size_t first, end; /* its ops */
 	uint32_t serial, group;
 	uint32_t pin; /* its CPU, counted through all groups, where each has only one */
+	uint64_t work_ns, even_ns; /* its PART_WORK; what that is for REPLAY_EVEN */
 };
 
 /* Threads that may use the same CPUs. */
@@ -59,6 +70,10 @@ struct replay_model {
 	struct replay_group group[REPLAY_GROUPS];
 	size_t nr_groups;
 	uint32_t nr_pins;
+	size_t lanes;
+	bool parts[PART_SPAWN + 1];  /* there is any */
+	bool births, births_in_work; /* of threads; by one that works then */
+	bool even;                   /* even_ns holds */
 };
 
 /* What is left out. */
@@ -72,13 +87,31 @@ struct replay_cut {
 	uint64_t move_ns; /* ... of this much each */
 	bool pinned;      /* each thread to one CPU */
 	bool first; /* no wait behind others' threads after a preemption; with unlimited: none at all while a CPU was free */
+	bool even, no_spawn;
+	size_t alone_by; /* PART_ALONE is divided by that; 0: it is not */
 };
 
-/* What is left of an op's time on a CPU. */
-static inline uint64_t replay_run_ns(const struct replay_cut *cut, const struct op *op)
+/* Of a share of this thread's work: what it is when that is divided evenly. */
+static inline uint64_t replay_even_ns(const struct replay_cut *cut, const struct replay_thread *t,
+				      const struct op *op)
+{
+	if (!cut->even || op->part != PART_WORK || !t->work_ns)
+		return op->ns;
+	return (uint64_t)((unsigned __int128)op->ns * t->even_ns / t->work_ns);
+}
+
+/* What is left of the time on a CPU of one of this thread's ops. */
+static inline uint64_t replay_run_ns(const struct replay_cut *cut, const struct replay_thread *t,
+				     const struct op *op)
 {
 	uint64_t less_ns = cut->no_moves ? op->moves * cut->move_ns : 0;
 
+	if (cut->no_spawn && op->part == PART_SPAWN)
+		return 0;
+	if (cut->alone_by && op->part == PART_ALONE)
+		return op->ns / cut->alone_by;
+	if (cut->even)
+		return replay_even_ns(cut, t, op);
 	return op->ns > less_ns ? op->ns - less_ns : 0;
 }
 
@@ -122,6 +155,9 @@ void model_free(struct replay_model *m);
 void groups_make(struct replay_model *m, const struct ledger *l, unsigned int nr_cpus);
 /* When each group had a CPU free; then each OP_QUEUE's ns, which was the whole wait, becomes what of it was then. 0 or -ENOMEM. */
 int groups_take_out(struct replay_model *m);
+
+/* replay_even.c. even and even_ns, where the work can be divided. */
+void model_divide(struct replay_model *m, const struct work *w);
 
 /* replay_run.c. From begin_ns to the last op's end. 0, -ENOMEM, or -ENODATA: the waits wait for one another. */
 int model_run(const struct replay_model *m, const struct replay_cut *cut, uint64_t *ret_ns);

@@ -169,7 +169,7 @@ static bool do_run(struct play *p, uint32_t thread, const struct op *op)
 	uint64_t turn_ns = p->now_ns - who->turn_ns, slice_ns;
 
 	if (!who->begun)
-		who->left_ns = replay_run_ns(p->cut, op);
+		who->left_ns = replay_run_ns(p->cut, &p->m->thread[thread], op);
 	else
 		who->left_ns -= p->now_ns - who->since_ns;
 	who->begun = true;
@@ -191,13 +191,34 @@ static bool do_run(struct play *p, uint32_t thread, const struct op *op)
 	return false;
 }
 
-static bool do_signal(struct play *p, const struct op *op)
+/* False: it was set before. */
+static bool set_token(struct play *p, const struct op *op)
 {
 	struct token *token = &p->token[op->token];
 
+	if (token->at_ns != NEVER)
+		return false;
 	token->at_ns = p->now_ns + op->ns;
 	if (token->waiter)
 		at(p, token->waiter - 1, token->at_ns);
+	return true;
+}
+
+/* It waits for something that is not ready for it. */
+static bool waits_for_others(const struct op *op)
+{
+	return (op->kind == OP_WAIT || op->kind == OP_FIXED) &&
+	       (op->class == CLASS_SYNC || op->class == CLASS_IO || op->class == CLASS_SLEEP);
+}
+
+static bool do_signal(struct play *p, uint32_t thread, const struct op *op)
+{
+	const struct op *end = &p->m->op[p->m->thread[thread].end];
+	bool births = set_token(p, op) && op->birth && p->cut->no_spawn;
+
+	while (births && ++op < end && !waits_for_others(op))
+		if (op->birth)
+			set_token(p, op);
 	return true;
 }
 
@@ -246,11 +267,13 @@ static bool do_fixed(struct play *p, uint32_t thread, const struct op *op)
 }
 
 /* So much of a wait for a CPU is left while one is free. */
-static uint64_t latent_ns(const struct play *p, const struct op *op)
+static uint64_t latent_ns(const struct play *p, uint32_t thread, const struct op *op)
 {
-	bool others = p->cut->first && (p->cut->unlimited || op->class == CLASS_RUNQ_PREEMPTED);
+	bool preempted = op->class == CLASS_RUNQ_PREEMPTED;
 
-	return p->cut->no_queue || others ? 0 : op->ns;
+	if (p->cut->no_queue || (p->cut->first && (p->cut->unlimited || preempted)))
+		return 0;
+	return preempted ? replay_even_ns(p->cut, &p->m->thread[thread], op) : op->ns;
 }
 
 static bool do_queue(struct play *p, uint32_t thread, const struct op *op)
@@ -263,7 +286,7 @@ static bool do_queue(struct play *p, uint32_t thread, const struct op *op)
 		return true;
 	}
 	who->begun = true;
-	want_cpu(p, thread, latent_ns(p, op));
+	want_cpu(p, thread, latent_ns(p, thread, op));
 	return false;
 }
 
@@ -273,7 +296,7 @@ static bool do_op(struct play *p, uint32_t thread, const struct op *op)
 	case OP_RUN:
 		return do_run(p, thread, op);
 	case OP_SIGNAL:
-		return do_signal(p, op);
+		return do_signal(p, thread, op);
 	case OP_WAIT:
 		return do_wait(p, thread, op);
 	case OP_FIXED:

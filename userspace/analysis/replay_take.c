@@ -25,95 +25,12 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 
-/* ---- while events come: which lock a wait was for ---- */
-
-/* It ran: was it moved since it ran last? Where it is put when it is made is no move: it has nothing in a cache. */
-static void on_ran(struct replay_source *s, const struct thread *t, uint64_t to_ns)
-{
-	struct replay_moves *m = serial_map_make(s->moves, t->serial);
-	uint64_t nr = m && m->ran ? t->migrations - m->seen : 0;
-
-	if (!m || (nr && vec_room(&m->at, &m->cap, m->nr + 1))) {
-		s->failed = -ENOMEM;
-		return;
-	}
-	m->ran = true;
-	m->seen = t->migrations;
-	if (nr)
-		m->at[m->nr++] =
-			(struct replay_move){ .to_ns = to_ns,
-					      .nr = nr < UINT16_MAX ? (uint16_t)nr : UINT16_MAX };
-}
-
-static void on_interval(void *arg, const struct thread *t, uint64_t from_ns, uint64_t to_ns,
-			enum ledger_class class)
-{
-	struct replay_source *s = arg;
-	struct replay_waits *w;
-
-	if (class == CLASS_ONCPU && to_ns > from_ns)
-		on_ran(s, t, to_ns);
-	if (!t->waits_on || (class != CLASS_LOCK && class != CLASS_GIL))
-		return;
-	w = serial_map_make(s->waits, t->serial);
-	if (!w || vec_room(&w->at, &w->cap, w->nr + 1)) {
-		s->failed = -ENOMEM;
-		return;
-	}
-	w->at[w->nr++] = (struct replay_wait){ .to_ns = to_ns,
-					       .lock = t->waits_on,
-					       .none = to_ns == from_ns };
-}
-
-int replay_listen(struct ledger *l, struct replay_source **ret_source)
-{
-	struct replay_source *s = calloc(1, sizeof(*s));
-
-	if (s) {
-		s->waits = calloc(1, sizeof(*s->waits));
-		s->moves = calloc(1, sizeof(*s->moves));
-	}
-	if (!s || !s->waits || !s->moves) {
-		if (s) {
-			free(s->waits);
-			free(s->moves);
-		}
-		free(s);
-		return -ENOMEM;
-	}
-	s->ledger = l;
-	s->waits->bytes = sizeof(struct replay_waits);
-	s->moves->bytes = sizeof(struct replay_moves);
-	ledger_watch(l, on_interval, s);
-	*ret_source = s;
-	return 0;
-}
-
-void replay_source_free(struct replay_source *s)
-{
-	struct replay_waits *w;
-	struct replay_moves *m;
-	uint32_t serial = 0;
-
-	if (!s)
-		return;
-	while ((w = serial_map_next(s->waits, &serial)))
-		free(w->at);
-	serial = 0;
-	while ((m = serial_map_next(s->moves, &serial)))
-		free(m->at);
-	serial_map_free(s->waits);
-	serial_map_free(s->moves);
-	free(s->waits);
-	free(s->moves);
-	free(s);
-}
-
 /* ---- the wake-ups that each thread gave ---- */
 
 struct gift {
 	uint32_t giver; /* serial */
 	uint32_t token;
+	bool birth;
 	uint64_t time_ns;
 };
 
@@ -149,14 +66,15 @@ static bool lived(const struct history *h, uint32_t serial, uint64_t time_ns)
 	return p && p->nr && history_begin(p) <= time_ns && p->at[p->nr - 1].to_ns >= time_ns;
 }
 
-static void give(struct taking *k, uint32_t giver, uint64_t time_ns)
+static void give(struct taking *k, uint32_t giver, uint64_t time_ns, bool birth)
 {
 	if (k->r || vec_room(&k->gift, &k->cap_gifts, k->nr_gifts + 1)) {
 		k->r = -ENOMEM;
 		return;
 	}
-	k->gift[k->nr_gifts] =
-		(struct gift){ .giver = giver, .token = (uint32_t)k->nr_gifts, .time_ns = time_ns };
+	k->gift[k->nr_gifts] = (struct gift){
+		.giver = giver, .token = (uint32_t)k->nr_gifts, .birth = birth, .time_ns = time_ns
+	};
 	k->nr_gifts++;
 }
 
@@ -182,10 +100,10 @@ static void collect_gifts(struct taking *k)
 		const struct past *p = history_past(k->history, k->m->thread[n].serial);
 
 		if (has_maker(k, p))
-			give(k, p->t->parent, p->t->start_ns);
+			give(k, p->t->parent, p->t->start_ns, true);
 		for (size_t i = 0; i < p->nr; i++)
 			if (is_edge(k, p, i))
-				give(k, p->at[i].waker, p->at[i].to_ns);
+				give(k, p->at[i].waker, p->at[i].to_ns, false);
 	}
 	if (k->nr_gifts)
 		qsort(k->gift, k->nr_gifts, sizeof(*k->gift), by_giver);
@@ -207,10 +125,37 @@ static struct op *add(struct taking *k, enum op_kind kind, uint64_t ns, enum led
 	return &m->op[m->nr_ops++];
 }
 
+/* By its middle. */
+static enum op_part part_of(const struct taking *k, uint64_t from_ns, uint64_t to_ns)
+{
+	uint64_t at_ns = from_ns + (to_ns - from_ns) / 2;
+	const struct work *w = k->work;
+
+	for (size_t i = k->at_window; w && i < w->nr; i++) {
+		const struct work_window *one = &w->window[i];
+
+		if (one->thread->serial != k->now->serial)
+			break;
+		if (one->begin_ns <= at_ns && at_ns < one->end_ns)
+			return one->coordinator ? PART_ALONE : PART_WORK;
+	}
+	return w ? PART_SPAWN : PART_UNKNOWN;
+}
+
+static void add_part(struct taking *k, uint64_t from_ns, uint64_t to_ns)
+{
+	enum op_part part = part_of(k, from_ns, to_ns);
+
+	add(k, OP_RUN, to_ns - from_ns, CLASS_ONCPU)->part = (uint8_t)part;
+	k->m->parts[part] = true;
+	k->now->work_ns += part == PART_WORK ? to_ns - from_ns : 0;
+}
+
 /* What it gave up to and with to_ns; from_ns: since when it is in this interval; at_once: in front of it. */
 static void add_gifts(struct taking *k, uint64_t from_ns, uint64_t to_ns, bool at_once)
 {
 	uint64_t done_ns = from_ns;
+	struct op *op;
 
 	while (k->at_gift < k->nr_gifts && k->gift[k->at_gift].giver == k->now->serial &&
 	       k->gift[k->at_gift].time_ns <= to_ns) {
@@ -218,13 +163,17 @@ static void add_gifts(struct taking *k, uint64_t from_ns, uint64_t to_ns, bool a
 		uint64_t at_ns = g->time_ns > from_ns ? g->time_ns : from_ns;
 
 		if (!at_once && at_ns > done_ns) {
-			add(k, OP_RUN, at_ns - done_ns, CLASS_ONCPU);
+			add_part(k, done_ns, at_ns);
 			done_ns = at_ns;
 		}
-		add(k, OP_SIGNAL, at_once ? at_ns - from_ns : 0, 0)->token = g->token;
+		op = add(k, OP_SIGNAL, at_once ? at_ns - from_ns : 0, 0);
+		op->token = g->token;
+		op->birth = g->birth;
+		k->m->births |= g->birth;
+		k->m->births_in_work |= g->birth && part_of(k, at_ns, at_ns) == PART_WORK;
 	}
 	if (!at_once && to_ns > done_ns)
-		add(k, OP_RUN, to_ns - done_ns, CLASS_ONCPU);
+		add_part(k, done_ns, to_ns);
 }
 
 /* Its wait for a lock that ended then. NULL: there is none. */
@@ -278,7 +227,11 @@ static void add_queue(struct taking *k, const struct past *p, size_t i)
 		last->ns += to_ns - from_ns;
 		last->at_ns = to_ns;
 	} else {
-		add(k, OP_QUEUE, to_ns - from_ns, p->at[i].class)->at_ns = to_ns;
+		enum op_part part = part_of(k, from_ns, to_ns);
+
+		last = add(k, OP_QUEUE, to_ns - from_ns, p->at[i].class);
+		last->at_ns = to_ns;
+		last->part = (uint8_t)part;
 	}
 }
 
@@ -468,6 +421,9 @@ int model_make(struct replay_source *source, const struct history *history, cons
 	if (k.r || source->failed)
 		return -ENOMEM;
 	m->tail_ns = last_ns > m->end_ns ? last_ns - m->end_ns : 0;
+	m->lanes = work ? work->lanes : 0;
+	if (work)
+		model_divide(m, work);
 	groups_make(m, source->ledger, nr_cpus);
 	return groups_take_out(m);
 }

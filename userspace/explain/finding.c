@@ -88,8 +88,9 @@ json_t *finding_json(const struct finding *f)
 
 const char finding_marks_mean[] =
 	"The bounds marked (replay) come from playing the recorded timelines again without the cause: who "
-	"waits for whom stays as recorded, and each thread keeps its time on a CPU. The others are what is "
-	"left when the lost time is divided evenly among the workers.";
+	"waits for whom stays as recorded, and each thread keeps its time on a CPU, but for work that is "
+	"divided among the workers. The others are what is left when the lost time is divided evenly among "
+	"the workers.";
 
 const char *finding_mark(const struct finding *f)
 {
@@ -180,6 +181,9 @@ static const struct replay_time *without(const struct facts *f, const char *caus
 		[REPLAY_IO] = "io",
 		[REPLAY_SYNC] = "sync",
 		[REPLAY_MOVES] = "migration",
+		[REPLAY_SERIAL] = "serial",
+		[REPLAY_EVEN] = "imbalance",
+		[REPLAY_SPAWN] = "spawn",
 	};
 
 	const char *part = json_string_value(json_object_get(evidence, "part"));
@@ -191,6 +195,20 @@ static const struct replay_time *without(const struct facts *f, const char *caus
 		if (causes_of[what] && !strcmp(causes_of[what], cause))
 			return &f->replay->without[what];
 	return NULL;
+}
+
+static const char *assumed(const struct facts *f, const struct replay_time *t)
+{
+	const struct replay_time *without = f->replay->without;
+
+	if (t == &without[REPLAY_SERIAL] || t == &without[REPLAY_EVEN])
+		return "who waits for whom stays as recorded; to divide the work costs nothing; other "
+		       "waits take as long as they took";
+	if (t == &without[REPLAY_SPAWN])
+		return "who waits for whom stays as recorded; the workers are there at once; other waits "
+		       "take as long as they took";
+	return "who waits for whom stays as recorded; each thread keeps its time on a CPU; other waits take "
+	       "as long as they took";
 }
 
 /* What the bound rests on, into the evidence. */
@@ -205,17 +223,16 @@ static void tell_replay(const struct facts *f, const struct replay_time *t, json
 							  "there are no scheduler events"));
 		return;
 	}
-	json_object_set_new(
-		evidence, "replay",
-		json_pack("{s:I,s:I,s:I,s:I,s:f,s:i,s:I,s:s}", "measured_ns",
-			  (json_int_t)r->measured_ns, "as_it_was_ns", (json_int_t)r->as_is_ns,
-			  "expected_ns", (json_int_t)t->expected_ns, "least_ns",
-			  (json_int_t)t->least_ns, "expected_speedup",
-			  facts_speedup(f) * (double)wall_ns /
-				  (double)replay_of_run(r, wall_ns, t->expected_ns),
-			  "cpus", (int)r->cpus, "wake_ups", (json_int_t)r->edges, "assumes",
-			  "who waits for whom stays as recorded; each thread keeps its time on a "
-			  "CPU; other waits take as long as they took"));
+	json_object_set_new(evidence, "replay",
+			    json_pack("{s:I,s:I,s:I,s:I,s:f,s:i,s:I,s:s}", "measured_ns",
+				      (json_int_t)r->measured_ns, "as_it_was_ns",
+				      (json_int_t)r->as_is_ns, "expected_ns",
+				      (json_int_t)t->expected_ns, "least_ns",
+				      (json_int_t)t->least_ns, "expected_speedup",
+				      facts_speedup(f) * (double)wall_ns /
+					      (double)replay_of_run(r, wall_ns, t->expected_ns),
+				      "cpus", (int)r->cpus, "wake_ups", (json_int_t)r->edges,
+				      "assumes", assumed(f, t)));
 }
 
 /*
@@ -227,6 +244,20 @@ static bool waits_only(const struct facts *f, double bound, double shares)
 	return bound <= shares && !f->run->waits.kind_ns[WAIT_ABSENT];
 }
 
+/*
+ * By the windows of the trace: so where the workers are what was found there, and not what the program itself says; and without all that
+ * `serial` tells, which may be what workers waited for, too.
+ */
+static bool as_in_trace(const struct facts *f, const struct replay_time *t, int64_t lost_ns)
+{
+	const struct replay_time *without = f->replay->without;
+
+	if (t == &without[REPLAY_SERIAL])
+		return (uint64_t)lost_ns == f->coordinator_alone_ns;
+	return (t != &without[REPLAY_EVEN] && t != &without[REPLAY_SPAWN]) ||
+	       f->replay->lanes == f->stack->workers;
+}
+
 /* The bound, and by what it was found. */
 static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence)
 {
@@ -235,6 +266,8 @@ static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns
 	bool told = lost_ns > 0 || bound > 0; /* what only counts may have a bound, too */
 
 	if (t && t == &f->replay->without[REPLAY_SYNC] && !waits_only(f, bound, shares))
+		bound = 0;
+	if (t && !as_in_trace(f, t, lost_ns))
 		bound = 0;
 	if (evidence && t && told && (bound > 0 || !f->replay->good))
 		tell_replay(f, t, evidence);

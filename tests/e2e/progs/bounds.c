@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Programs whose limit is known by design: bounds lock N IN OUT ROUNDS | serial N BEFORE ALL | crowd N EACH. Times in ms of CPU time.
+ * Programs whose limit is known by design: bounds lock N IN OUT ROUNDS | serial N BEFORE ALL | crowd N EACH | spawn N EACH BETWEEN. Times
+ * in ms of CPU time.
  *
  *   lock     each of N threads, ROUNDS times: IN with a mutex held, OUT without. With IN > OUT the mutex is always taken: the wall time
  *            is N * ROUNDS * IN, without the mutex ROUNDS * (IN + OUT)
  *   serial   BEFORE alone, then ALL divided among N threads: Amdahl's law
  *   crowd    N threads that run for EACH and do nothing else
+ *   spawn    the same, and to make the next one takes BETWEEN
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -17,7 +19,7 @@
 #define MAX_THREADS 64
 
 static pthread_mutex_t bounds_lock = PTHREAD_MUTEX_INITIALIZER;
-static double in_ms, out_ms;
+static double in_ms, out_ms, between_ms;
 static int rounds;
 
 static double cpu_ms(void)
@@ -57,9 +59,11 @@ static void run(int nr, void *(*fn)(void *))
 {
 	pthread_t thread[MAX_THREADS];
 
-	for (int i = 0; i < nr; i++)
+	for (int i = 0; i < nr; i++) {
+		burn(i ? between_ms : 0);
 		if (pthread_create(&thread[i], NULL, fn, NULL))
 			exit(99);
+	}
 	for (int i = 0; i < nr; i++)
 		pthread_join(thread[i], NULL);
 }
@@ -79,8 +83,10 @@ int main(int argc, char **argv)
 		burn(atof(argv[3]));
 		in_ms = atof(argv[4]) / nr;
 		run(nr, burner);
-	} else if (!strcmp(argv[1], "crowd") && argc == 4) {
+	} else if ((!strcmp(argv[1], "crowd") && argc == 4) ||
+		   (!strcmp(argv[1], "spawn") && argc == 5)) {
 		in_ms = atof(argv[3]);
+		between_ms = argc == 5 ? atof(argv[4]) : 0;
 		run(nr, burner);
 	} else {
 		return 2;
