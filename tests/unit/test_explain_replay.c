@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "explain_help.h"
+#include "replay_help.h"
+#include "trace_text.h"
 
 /* The made run (T, twice as fast as its reference) lies in a recording of 1.2 T. */
 static struct replay made_replay(void)
@@ -75,6 +77,64 @@ static void test_bounds(void **state)
 	f = explain_the(&all, "imbalance"); /* which cannot be left out */
 	assert_string_equal(bound_by(f), "shares");
 	findings_free(&all);
+}
+
+/* By the windows of the trace: where these are other workers than the finding's, they say nothing of it. */
+static void test_windows(void **state)
+{
+	struct replay replay = made_replay();
+	const struct finding *f;
+	struct findings all;
+	struct made m;
+
+	(void)state;
+	for (size_t lanes = WORKERS - 1; lanes <= WORKERS; lanes++) {
+		explain_make(&m);
+		m.facts.replay = &replay;
+		explain_lose(&m, STACK_IMBALANCE, 400);
+		replay.lanes = lanes;
+		replay.without[REPLAY_EVEN].least_ns = replay.as_is_ns - 2 * T / 10;
+		f = explain_find_the(&m, &all, "imbalance");
+		assert_string_equal(bound_by(f), lanes == WORKERS ? "replay" : "shares");
+		assert_true(fabs(f->bound - (lanes == WORKERS ? 2 / 0.8 : 2 / 0.9)) < 1e-9);
+		findings_free(&all);
+	}
+}
+
+/* Four work for all of the run, half as long again as in the reference: without that it takes two thirds. */
+static void test_inflation(void **state)
+{
+	static const char text[] = "0 cpu0 snap A tid=1 oncpu\n"
+				   "0 cpu1 snap B tid=2 oncpu\n"
+				   "0 cpu2 snap C tid=3 oncpu\n"
+				   "0 cpu3 snap D tid=4 oncpu\n"
+				   "1000000000 cpu0 switch A/X idle\n"
+				   "1000000000 cpu1 switch B/X idle\n"
+				   "1000000000 cpu2 switch C/X idle\n"
+				   "1000000000 cpu3 switch D/X idle\n";
+	struct work_window window[WORKERS] = {};
+	struct work work = { .window = window, .nr = WORKERS, .lanes = WORKERS };
+	struct replay_made played;
+	const struct finding *f;
+	struct findings all;
+	struct made m;
+
+	(void)state;
+	replay_made_begin(&played);
+	played.work = &work;
+	trace_text_feed_locks(played.ledger, played.passes, played.locks, text);
+	for (size_t i = 0; i < WORKERS; i++)
+		window[i] = (struct work_window){ .thread = ledger_thread(played.ledger, i),
+						  .end_ns = T };
+	replay_made_end(&played, T, WORKERS);
+	explain_make(&m);
+	m.facts.replay = &played.replay;
+	explain_lose(&m, STACK_INFLATION, 1000);
+	f = explain_find_the(&m, &all, "inflation");
+	assert_string_equal(bound_by(f), "replay");
+	assert_true(fabs(f->bound - 3) < 1e-6);
+	findings_free(&all);
+	replay_made_free(&played);
 }
 
 /* Who had the CPU: said where it is known and worth words, and it decides on what would help. */
@@ -243,9 +303,10 @@ static void test_coordinator_alone(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds),   cmocka_unit_test(test_extremes),
-		cmocka_unit_test(test_withheld), cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_moves),    cmocka_unit_test(test_coordinator_alone),
+		cmocka_unit_test(test_bounds),    cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_inflation), cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_withheld),  cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_moves),     cmocka_unit_test(test_coordinator_alone),
 		cmocka_unit_test(test_others),
 	};
 

@@ -19,52 +19,11 @@
 #include "analysis/passes.h"
 #include "analysis/replay.h"
 #include "analysis/work.h"
+#include "replay_help.h"
 #include "sched_sim.h"
 #include "trace_text.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-struct made {
-	struct ledger *ledger;
-	struct passes *passes;
-	struct locks *locks;
-	struct replay_source *source;
-	struct replay replay;
-	const struct machine_costs *costs; /* NULL: not known */
-	const struct work *work;           /* NULL: all work all the time */
-};
-
-static const struct machine_costs move_costs = { .migration = { true, 10, 5, 20 } };
-
-static void make_begin(struct made *m)
-{
-	struct err err;
-
-	*m = (struct made){ .costs = &move_costs };
-	assert_int_equal(ledger_new(ARCH_X86_64, SIM_CPUS, &m->ledger, &err), 0);
-	ledger_epoch(m->ledger, SIM_EPOCH);
-	assert_int_equal(passes_new(m->ledger, SIM_CPUS, PASS_HISTORY, &m->passes, &err), 0);
-	assert_int_equal(replay_listen(m->ledger, &m->source), 0);
-	assert_int_equal(locks_new(m->ledger, ARCH_X86_64, NULL, m->passes->history, &m->locks), 0);
-}
-
-static void make_end(struct made *m, uint64_t end_ns, unsigned int cpus)
-{
-	assert_int_equal(passes_end(m->passes, end_ns), 0);
-	ledger_finish(m->ledger, end_ns);
-	assert_int_equal(locks_finish(m->locks), 0);
-	assert_int_equal(replay_make(m->source, m->passes->history, m->locks, m->work, cpus,
-				     m->costs, &m->replay),
-			 0);
-}
-
-static void make_free(struct made *m)
-{
-	replay_source_free(m->source);
-	passes_free(m->passes);
-	locks_free(m->locks);
-	ledger_free(m->ledger);
-}
 
 #define MUTEX_A "addr=4096 owner=1,1,0\n"
 
@@ -291,11 +250,11 @@ static void test_cases(void **state)
 	(void)state;
 	for (size_t i = 0; i < LEN(cases); i++) {
 		const struct replay_time *got;
-		struct made m;
+		struct replay_made m;
 
-		make_begin(&m);
+		replay_made_begin(&m);
 		trace_text_feed_locks(m.ledger, m.passes, m.locks, cases[i].text);
-		make_end(&m, cases[i].end_ns, cases[i].cpus);
+		replay_made_end(&m, cases[i].end_ns, cases[i].cpus);
 		got = &m.replay.without[cases[i].what];
 		if (!m.replay.good)
 			fail_msg("%s: %s", cases[i].name, m.replay.why);
@@ -307,17 +266,17 @@ static void test_cases(void **state)
 				 ", at least %" PRIu64,
 				 cases[i].name, m.replay.measured_ns, m.replay.as_is_ns,
 				 got->expected_ns, got->least_ns);
-		make_free(&m);
+		replay_made_free(&m);
 	}
 }
 
 /* Where nobody measured what a move costs, nothing is said of a run without moves; threads on one CPU each are played all the same. */
 static void test_no_costs(void **state)
 {
-	struct made m;
+	struct replay_made m;
 
 	(void)state;
-	make_begin(&m);
+	replay_made_begin(&m);
 	m.costs = NULL;
 	trace_text_feed_locks(m.ledger, m.passes, m.locks,
 			      "100 cpu0 snap A tid=1 oncpu\n"
@@ -326,12 +285,12 @@ static void test_no_costs(void **state)
 			      "300 cpu1 migrate A 0 1\n"
 			      "300 cpu1 switch idle A\n"
 			      "400 cpu1 switch A/X idle\n");
-	make_end(&m, 400, 2);
+	replay_made_end(&m, 400, 2);
 	assert_true(m.replay.good && m.replay.moves == 1 && !m.replay.move_cost.known);
 	assert_false(m.replay.without[REPLAY_MOVES].made);
 	assert_int_equal(m.replay.without[REPLAY_PINNED].expected_ns, 300);
 	assert_int_equal(m.replay.without[REPLAY_PINNED].least_ns, 300);
-	make_free(&m);
+	replay_made_free(&m);
 }
 
 /* Two locks: without the one the other one's waits stay. */
@@ -343,181 +302,26 @@ static void test_coordinator(void **state)
 
 	(void)state;
 	for (int works = 0; works < 2; works++) {
-		struct made m;
+		struct replay_made m;
 
-		make_begin(&m);
+		replay_made_begin(&m);
 		m.work = &work;
 		trace_text_feed_locks(m.ledger, m.passes, m.locks, WAITS_FOR_WORK);
 		/* A's only, or B's only: B waits */
 		window.thread = ledger_thread(m.ledger, (size_t)works);
-		make_end(&m, 900, 2);
+		replay_made_end(&m, 900, 2);
 		assert_true(m.replay.good);
 		assert_int_equal(m.replay.without[REPLAY_SYNC].least_ns, works ? 500 : 800);
-		make_free(&m);
-	}
-}
-
-/* By whom, since when and until when the work is done. */
-struct works {
-	size_t thread;
-	uint64_t begin_ns, end_ns;
-	bool coordinator;
-};
-
-/* A works alone for 200, and for 50 in the end; between, B and C for 400 each. To start them takes A 50. */
-#define STARTS_TWO                      \
-	"100 cpu0 snap A tid=1 oncpu\n" \
-	"300 cpu0 fork A > B tid=2\n"   \
-	"300 cpu0 wakeup B new on=1\n"  \
-	"300 cpu1 switch idle B\n"      \
-	"340 cpu0 fork A > C tid=3\n"   \
-	"340 cpu0 wakeup C new\n"       \
-	"350 cpu0 switch A/S:wait4 C\n" \
-	"700 cpu1 switch B/X idle\n"    \
-	"750 cpu0 wake A by C task\n"   \
-	"750 cpu0 switch C/X A\n"       \
-	"800 cpu0 switch A/X idle\n"
-#define STARTS_IN_TURNS                     \
-	"100 cpu0 snap A tid=1 oncpu\n"     \
-	"300 cpu0 fork A > B tid=2\n"       \
-	"300 cpu0 wakeup B new on=1\n"      \
-	"300 cpu1 switch idle B\n"          \
-	"400 cpu1 switch B/X idle\n"        \
-	"500 cpu0 fork A > C tid=3\n"       \
-	"500 cpu0 wakeup C new on=1\n"      \
-	"500 cpu1 switch idle C\n"          \
-	"500 cpu0 switch A/S:wait4 idle\n"  \
-	"600 cpu1 wake A by C task why=1\n" \
-	"600 cpu0 switch idle A\n"          \
-	"600 cpu1 switch C/X idle\n"        \
-	"650 cpu0 fork A > D tid=4\n"       \
-	"650 cpu0 wakeup D new on=1\n"      \
-	"650 cpu1 switch idle D\n"          \
-	"660 cpu0 switch A/X idle\n"        \
-	"800 cpu1 switch D/X idle\n"
-#define STARTS_TWO_WORKS                                                              \
-	{                                                                             \
-		{ 0, 100, 300, true }, { 0, 750, 800, true }, { 1, 300, 700, false }, \
-			{ 2, 340, 750, false },                                       \
-	}
-
-static const struct {
-	const char *name, *text;
-	struct works works[4];
-	size_t nr, lanes;
-	enum replay_what what;
-	uint64_t end_ns, expected_ns, least_ns; /* 0: it is not made */
-} works[] = {
-	{ "what one does alone is divided by two: 100 and 25, and B and C begin at once",
-	  STARTS_TWO, STARTS_TWO_WORKS, 4, 2, REPLAY_SERIAL, 800, 525, 525 },
-	{ "starting them takes no time: both begin at once", STARTS_TWO, STARTS_TWO_WORKS, 4, 2,
-	  REPLAY_SPAWN, 800, 650, 650 },
-	{ "... but what it starts behind a wait: C is there at 300, D when C has ended",
-	  STARTS_IN_TURNS,
-	  { { 0, 100, 300, true },
-	    { 1, 300, 400, false },
-	    { 2, 500, 600, false },
-	    { 3, 650, 800, false } },
-	  4,
-	  2,
-	  REPLAY_SPAWN,
-	  800,
-	  450,
-	  450 },
-	{ "who works while it starts others may spend any of its work on that",
-	  STARTS_IN_TURNS,
-	  { { 0, 100, 660, false },
-	    { 1, 300, 400, false },
-	    { 2, 500, 600, false },
-	    { 3, 650, 800, false } },
-	  4,
-	  2,
-	  REPLAY_SPAWN,
-	  800,
-	  0,
-	  0 },
-	{ "there is one lane: nothing to divide by", STARTS_TWO, STARTS_TWO_WORKS, 4, 1,
-	  REPLAY_SERIAL, 800, 0, 0 },
-	{ "900 and 200: 550 each",
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "100 cpu1 snap B tid=2 oncpu\n"
-	  "300 cpu1 switch B/X idle\n"
-	  "1000 cpu0 switch A/X idle\n",
-	  { { 0, 100, 1000, false }, { 1, 100, 300, false } },
-	  2,
-	  2,
-	  REPLAY_EVEN,
-	  1000,
-	  550,
-	  550 },
-	{ "who begins 100 later does 100 less: 600 and 500, and what A does before it starts B is shorter, too",
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "200 cpu0 fork A > B tid=2\n"
-	  "200 cpu0 wakeup B new on=1\n"
-	  "200 cpu1 switch idle B\n"
-	  "400 cpu1 switch B/X idle\n"
-	  "1000 cpu0 switch A/X idle\n",
-	  { { 0, 100, 1000, false }, { 1, 200, 400, false } },
-	  2,
-	  2,
-	  REPLAY_EVEN,
-	  1000,
-	  599,
-	  599 },
-	{ "one after the other: there was nothing to divide",
-	  "100 cpu0 snap A tid=1 oncpu\n"
-	  "300 cpu0 fork A > B tid=2\n"
-	  "300 cpu0 wakeup B new on=1\n"
-	  "300 cpu0 switch A/X idle\n"
-	  "300 cpu1 switch idle B\n"
-	  "900 cpu1 switch B/X idle\n",
-	  { { 0, 100, 300, false }, { 1, 300, 900, false } },
-	  2,
-	  2,
-	  REPLAY_EVEN,
-	  900,
-	  0,
-	  0 },
-};
-
-static void test_works(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < LEN(works); i++) {
-		struct work_window window[LEN(works[0].works)];
-		struct work work = { .window = window, .nr = works[i].nr, .lanes = works[i].lanes };
-		const struct replay_time *got;
-		struct made m;
-
-		make_begin(&m);
-		m.work = &work;
-		trace_text_feed_locks(m.ledger, m.passes, m.locks, works[i].text);
-		for (size_t n = 0; n < works[i].nr; n++) {
-			const struct works *one = &works[i].works[n];
-
-			window[n] = (struct work_window){
-				.thread = ledger_thread(m.ledger, one->thread),
-				.begin_ns = one->begin_ns,
-				.end_ns = one->end_ns,
-				.coordinator = one->coordinator,
-			};
-		}
-		make_end(&m, works[i].end_ns, 2);
-		got = &m.replay.without[works[i].what];
-		if (!m.replay.good || got->made != (works[i].expected_ns > 0) ||
-		    got->expected_ns != works[i].expected_ns || got->least_ns != works[i].least_ns)
-			fail_msg("%s: %s%" PRIu64 ", at least %" PRIu64, works[i].name,
-				 m.replay.why, got->expected_ns, got->least_ns);
-		make_free(&m);
+		replay_made_free(&m);
 	}
 }
 
 static void test_one_lock(void **state)
 {
-	struct made m;
+	struct replay_made m;
 
 	(void)state;
-	make_begin(&m);
+	replay_made_begin(&m);
 	trace_text_feed_locks(m.ledger, m.passes, m.locks,
 			      "100 cpu0 snap A tid=1 oncpu\n"
 			      "100 cpu1 snap B tid=2 oncpu\n"
@@ -530,7 +334,7 @@ static void test_one_lock(void **state)
 			      "700 cpu1 switch idle B\n"
 			      "700 cpu0 switch A/X idle\n"
 			      "900 cpu1 switch B/X idle\n");
-	make_end(&m, 900, 2);
+	replay_made_end(&m, 900, 2);
 	assert_true(m.replay.good);
 	assert_int_equal(m.replay.nr_locks, 2);
 	assert_int_equal(m.replay.lock[0].wait_ns, 300);
@@ -539,7 +343,7 @@ static void test_one_lock(void **state)
 	assert_int_equal(m.replay.lock[1].without.expected_ns, 700);
 	assert_int_equal(m.replay.without[REPLAY_LOCK].expected_ns, 600);
 	assert_int_equal(m.replay.edges, 2);
-	make_free(&m);
+	replay_made_free(&m);
 }
 
 static const struct {
@@ -565,24 +369,24 @@ static void test_refused(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LEN(refused); i++) {
-		struct made m;
+		struct replay_made m;
 
-		make_begin(&m);
+		replay_made_begin(&m);
 		trace_text_feed_locks(m.ledger, m.passes, m.locks, refused[i].text);
-		make_end(&m, 500, 1);
+		replay_made_end(&m, 500, 1);
 		if (m.replay.good)
 			fail_msg("case %zu was replayed: %" PRIu64 " of %" PRIu64, i,
 				 m.replay.as_is_ns, m.replay.measured_ns);
 		if (!strstr(m.replay.why, refused[i].why))
 			fail_msg("\"%s\" is not about: %s", m.replay.why, refused[i].why);
-		make_free(&m);
+		replay_made_free(&m);
 	}
 }
 
 static unsigned int nr_good, nr_shorter, nr_by_work;
 
 /* Every thread works all its life; every fifth only coordinates. */
-static void make_work(struct made *m, struct work *work)
+static void make_work(struct replay_made *m, struct work *work)
 {
 	size_t nr = ledger_nr_threads(m->ledger);
 
@@ -604,10 +408,10 @@ static void run_random(struct sim_options opt)
 	bool known = !opt.drops && !opt.ties && !opt.holes;
 	struct sim_result sim;
 	struct work work = {};
-	struct made m;
+	struct replay_made m;
 
 	sim_run(&opt, &sim);
-	make_begin(&m);
+	replay_made_begin(&m);
 	for (size_t i = 0; i < sim.nr; i++) {
 		struct trace_event ev = { sim.event[i].time_ns, sim.event[i].cpu,
 					  sim.event[i].rec };
@@ -619,7 +423,7 @@ static void run_random(struct sim_options opt)
 	}
 	if (opt.seed % 2)
 		make_work(&m, &work);
-	make_end(&m, sim.end_ns, SIM_CPUS);
+	replay_made_end(&m, sim.end_ns, SIM_CPUS);
 	if (known && (!m.replay.good || m.replay.as_is_ns != m.replay.measured_ns))
 		fail_msg("seed %" PRIu64 ": %" PRIu64 " of %" PRIu64 " %s", opt.seed,
 			 m.replay.as_is_ns, m.replay.measured_ns, m.replay.why);
@@ -639,7 +443,7 @@ static void run_random(struct sim_options opt)
 		nr_shorter += t->made && t->expected_ns < m.replay.as_is_ns;
 	}
 	free(work.window);
-	make_free(&m);
+	replay_made_free(&m);
 	sim_free(&sim);
 }
 
@@ -664,7 +468,7 @@ int main(void)
 		cmocka_unit_test(test_cases),    cmocka_unit_test(test_no_costs),
 		cmocka_unit_test(test_one_lock), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_random),   cmocka_unit_test(test_coordinator),
-		cmocka_unit_test(test_works),
+
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

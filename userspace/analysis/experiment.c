@@ -227,5 +227,6 @@ void experiment_free(struct experiment *e)
 {
 	free(e->worker);
 	free(e->oncpu_ns);
+	replay_free(&e->replay);
 	*e = (struct experiment){};
 }

@@ -213,21 +213,47 @@ int replay_make(struct replay_source *source, const struct history *history,
 		const struct locks *locks, const struct work *work, unsigned int nr_cpus,
 		const struct machine_costs *costs, struct replay *ret_replay)
 {
-	struct replay_model m;
+	struct replay_model *m = calloc(1, sizeof(*m));
 	int r;
 
 	*ret_replay = (struct replay){};
+	if (!m)
+		return -ENOMEM;
 	if (costs && costs->migration.known)
 		ret_replay->move_cost = costs->migration;
-	r = model_make(source, history, work, nr_cpus, &m, ret_replay->why);
-	r = r ?: check(&m, ret_replay);
+	r = model_make(source, history, work, nr_cpus, m, ret_replay->why);
+	r = r ?: check(m, ret_replay);
 	for (int what = 0; what < REPLAY_NR && !r; what++)
-		if (worth_it(&m, ret_replay, what))
-			r = run_without(&m, &cuts[what], ret_replay, &ret_replay->without[what]);
-	r = r ?: run_locks(&m, locks, ret_replay);
-	model_free(&m);
+		if (worth_it(m, ret_replay, what))
+			r = run_without(m, &cuts[what], ret_replay, &ret_replay->without[what]);
+	r = r ?: run_locks(m, locks, ret_replay);
 	ret_replay->good = !r;
+	ret_replay->model = m;
+	if (r || m->nr_ops > REPLAY_KEPT_OPS)
+		replay_free(ret_replay);
 	return r == -ENODATA ? 0 : r;
+}
+
+void replay_free(struct replay *r)
+{
+	if (r->model)
+		model_free(r->model);
+	free(r->model);
+	r->model = NULL;
+}
+
+int replay_shorter(const struct replay *r, double times, struct replay_time *ret)
+{
+	const struct replay_cut cut = { .times = times };
+	int failed;
+
+	*ret = (struct replay_time){};
+	if (!r->good || !r->model || !r->model->parts[PART_WORK] || !(times >= 1))
+		return 0;
+	failed = run_without(r->model, &cut, r, ret);
+	if (failed)
+		*ret = (struct replay_time){};
+	return failed == -ENODATA ? 0 : failed;
 }
 
 uint64_t replay_of_run(const struct replay *r, uint64_t run_ns, uint64_t time_ns)

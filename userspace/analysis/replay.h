@@ -22,6 +22,7 @@
  *                 so is its waiting for a CPU behind others. Made where all workers live at one time
  *   no spawn      all threads that a coordinator makes before it waits for something are there with the first of them; and who does
  *                 not work takes no time on a CPU. Neither is made where a worker makes threads: how much of its work that is, is not known
+ *   shorter       the workers' time on a CPU is shorter by a factor: what the same work took elsewhere
  *   first         none waits for a CPU behind programs that are not recorded: after another thread was given its CPU (`expected`), ever (`least`)
  *
  * What is assumed: who waits for whom stays as recorded, and no new waits come; time on a CPU stays the same; what a wait for a CPU
@@ -84,6 +85,7 @@ struct replay_time {
 	uint64_t expected_ns, least_ns; /* of the whole recording, as measured_ns */
 };
 
+#define REPLAY_KEPT_OPS (1u << 18) /* some 10 MB */
 #define REPLAY_LOCKS 4
 #define REPLAY_NAME 96
 
@@ -106,6 +108,8 @@ struct replay {
 	struct replay_time without[REPLAY_NR];
 	struct replay_lock lock[REPLAY_LOCKS]; /* waited for longest; without that one alone */
 	size_t nr_locks;
+	struct replay_model *
+		model; /* for replay_shorter(); NULL: there is none, or it has more than REPLAY_KEPT_OPS */
 };
 
 struct replay_source;
@@ -118,13 +122,17 @@ int replay_listen(struct ledger *l, struct replay_source **ret_source);
  * After ledger_finish(), while history and locks (NULL: no names) live. nr_cpus and costs (NULL: not known): of the machine that worked. work
  * says when each thread works: what it waits for at other times, as one that only starts others and waits for their end, is no loss, and
  * without REPLAY_SYNC's and REPLAY_SLEEP's waits these stay (NULL: all work all the time, and REPLAY_SERIAL, _EVEN and _SPAWN are not
- * made). Where a replay cannot be trusted ret_replay says why. 0 or -ENOMEM.
+ * made). Where a replay cannot be trusted ret_replay says why. 0 or -ENOMEM; replay_free() in any case.
  */
 int replay_make(struct replay_source *source, const struct history *history,
 		const struct locks *locks, const struct work *work, unsigned int nr_cpus,
 		const struct machine_costs *costs, struct replay *ret_replay);
 
 void replay_source_free(struct replay_source *source);
+void replay_free(struct replay *r);
+
+/* The workers' time on a CPU divided by `times` (1 or more). Not made where it is not known who works, or no model was kept. 0 or -ENOMEM. */
+int replay_shorter(const struct replay *r, double times, struct replay_time *ret);
 
 /* All of that for a file. 0, -ENOMEM, or as load_open(). */
 int replay_trace(const char *path, const struct machine_costs *costs, struct replay *ret_replay,

@@ -89,6 +89,7 @@ struct replay_cut {
 	bool first; /* no wait behind others' threads after a preemption; with unlimited: none at all while a CPU was free */
 	bool even, no_spawn;
 	size_t alone_by; /* PART_ALONE is divided by that; 0: it is not */
+	double times;    /* so is PART_WORK */
 };
 
 /* Of a share of this thread's work: what it is when that is divided evenly. */
@@ -112,6 +113,8 @@ static inline uint64_t replay_run_ns(const struct replay_cut *cut, const struct 
 		return op->ns / cut->alone_by;
 	if (cut->even)
 		return replay_even_ns(cut, t, op);
+	if (cut->times > 0 && op->part == PART_WORK)
+		return (uint64_t)((double)op->ns / cut->times);
 	return op->ns > less_ns ? op->ns - less_ns : 0;
 }
 

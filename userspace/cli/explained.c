@@ -114,6 +114,7 @@ void explained_free(struct explained *e)
 {
 	findings_free(&e->findings);
 	experiment_free(&e->run);
+	replay_free(&e->replay);
 	work_free(&e->work);
 	account_free(&e->account);
 	json_decref(e->words);

@@ -317,6 +317,7 @@ static int run_words(struct trial_runner *r, const struct trial_change *change, 
 				   .traced_ns = !code && replay->good ? replay->measured_ns : 0,
 				   .cpus = !code && replay->good ? replay->cpus : 0,
 				   .ignored = change->interval_ms && access(applied, F_OK) };
+	replay_free(replay);
 	unlink(applied);
 	return code;
 }

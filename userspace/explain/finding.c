@@ -88,9 +88,9 @@ json_t *finding_json(const struct finding *f)
 
 const char finding_marks_mean[] =
 	"The bounds marked (replay) come from playing the recorded timelines again without the cause: who "
-	"waits for whom stays as recorded, and each thread keeps its time on a CPU, but for work that is "
-	"divided among the workers. The others are what is left when the lost time is divided evenly among "
-	"the workers.";
+	"waits for whom stays as recorded, and each thread keeps its time on a CPU unless the work itself "
+	"is what changes (serial, imbalance, spawn, inflation). The others are what is left when the lost "
+	"time is divided evenly among the workers.";
 
 const char *finding_mark(const struct finding *f)
 {
@@ -197,22 +197,24 @@ static const struct replay_time *without(const struct facts *f, const char *caus
 	return NULL;
 }
 
-static const char *assumed(const struct facts *f, const struct replay_time *t)
+static const char *assumed(const char *cause)
 {
-	const struct replay_time *without = f->replay->without;
-
-	if (t == &without[REPLAY_SERIAL] || t == &without[REPLAY_EVEN])
+	if (!strcmp(cause, "serial") || !strcmp(cause, "imbalance"))
 		return "who waits for whom stays as recorded; to divide the work costs nothing; other "
 		       "waits take as long as they took";
-	if (t == &without[REPLAY_SPAWN])
+	if (!strcmp(cause, "spawn"))
 		return "who waits for whom stays as recorded; the workers are there at once; other waits "
 		       "take as long as they took";
+	if (!strcmp(cause, "inflation"))
+		return "who waits for whom stays as recorded; the workers' time on a CPU is that of the "
+		       "reference; other waits take as long as they took";
 	return "who waits for whom stays as recorded; each thread keeps its time on a CPU; other waits take "
 	       "as long as they took";
 }
 
 /* What the bound rests on, into the evidence. */
-static void tell_replay(const struct facts *f, const struct replay_time *t, json_t *evidence)
+static void tell_replay(const struct facts *f, const char *cause, const struct replay_time *t,
+			json_t *evidence)
 {
 	const struct replay *r = f->replay;
 	uint64_t wall_ns = (uint64_t)f->stack->wall_ns;
@@ -232,7 +234,7 @@ static void tell_replay(const struct facts *f, const struct replay_time *t, json
 				      facts_speedup(f) * (double)wall_ns /
 					      (double)replay_of_run(r, wall_ns, t->expected_ns),
 				      "cpus", (int)r->cpus, "wake_ups", (json_int_t)r->edges,
-				      "assumes", assumed(f, t)));
+				      "assumes", assumed(cause)));
 }
 
 /*
@@ -258,10 +260,23 @@ static bool as_in_trace(const struct facts *f, const struct replay_time *t, int6
 	       f->replay->lanes == f->stack->workers;
 }
 
+/* What the work took more than in the reference is no wait: it is played with as much less of it. NULL: that cannot be. */
+static const struct replay_time *without_inflation(const struct facts *f, const char *cause,
+						   int64_t lost_ns, struct replay_time *buf)
+{
+	if (strcmp(cause, "inflation") != 0 || !f->replay || !f->reference_ns ||
+	    f->replay->lanes != f->stack->workers ||
+	    replay_shorter(f->replay, 1 + (double)lost_ns / (double)f->reference_ns, buf))
+		return NULL;
+	return buf->made ? buf : NULL;
+}
+
 /* The bound, and by what it was found. */
 static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns, json_t *evidence)
 {
-	const struct replay_time *t = without(f, cause, evidence);
+	struct replay_time shorter;
+	const struct replay_time *t = without(f, cause, evidence) ?:
+					      without_inflation(f, cause, lost_ns, &shorter);
 	double bound = t ? finding_bound_replayed(f, t) : 0, shares = finding_bound(f, lost_ns);
 	bool told = lost_ns > 0 || bound > 0; /* what only counts may have a bound, too */
 
@@ -270,7 +285,7 @@ static double bound_of(const struct facts *f, const char *cause, int64_t lost_ns
 	if (t && !as_in_trace(f, t, lost_ns))
 		bound = 0;
 	if (evidence && t && told && (bound > 0 || !f->replay->good))
-		tell_replay(f, t, evidence);
+		tell_replay(f, cause, t, evidence);
 	if (evidence && told)
 		json_object_set_new(evidence, "bound_by",
 				    json_string(bound > 0 ? "replay" : "shares"));
