@@ -167,7 +167,7 @@ static void repair(struct maps *s, uint64_t time_ns)
 	each_process(s, time_ns - s->env->epoch_ns, read_again);
 }
 
-/* What the command has mapped before its exec is ours. A thread's process is followed without its children. */
+/* What the command has mapped before its exec is ours: it may lose its CPU there. A thread's process is followed without its children. */
 static int add_targets(struct maps *s)
 {
 	const struct probe_env *env = s->env;
@@ -190,6 +190,8 @@ static int add_targets(struct maps *s)
 	}
 	if (!r && env->command)
 		r = maps_keep_process(s->keep, (uint32_t)env->command, true);
+	if (!r && env->command)
+		read_process(s, 0, env->command);
 	return r;
 }
 
