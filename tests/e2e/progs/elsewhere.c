@@ -13,14 +13,15 @@ static cpu_set_t all;
 /* As the kernel has it in /proc/timer_list. */
 struct look {
 	uint64_t now_ns;
-	uint64_t idle_ns[CPU_SETSIZE]; /* of each CPU, until then */
-	uint64_t done_ns;              /* or, where it became busy meanwhile, until then */
+	/* of each CPU, until then, at least and at most: where its tick goes on, it may have left what it last entered */
+	uint64_t least_ns[CPU_SETSIZE], most_ns[CPU_SETSIZE];
+	uint64_t done_ns; /* or, where it became busy meanwhile, until then */
 };
 
 static void look_at(struct look *l)
 {
 	FILE *f = fopen("/proc/timer_list", "re");
-	unsigned long long ns, entry = 0, exit = 0, idle = 0;
+	unsigned long long ns, stopped = 0, entry = 0, exit = 0, idle = 0;
 	char line[256];
 	int cpu = -1;
 
@@ -33,16 +34,20 @@ static void look_at(struct look *l)
 			l->now_ns = ns;
 		else if (sscanf(line, "cpu: %d", &cpu) == 1 && cpu >= CPU_SETSIZE)
 			die("too many CPUs");
+		else if (sscanf(line, " .tick_stopped : %llu", &ns) == 1)
+			stopped = ns;
 		else if (sscanf(line, " .idle_entrytime : %llu", &ns) == 1)
 			entry = ns;
 		else if (sscanf(line, " .idle_exittime : %llu", &ns) == 1)
 			exit = ns;
 		else if (sscanf(line, " .idle_sleeptime : %llu", &ns) == 1)
 			idle = ns;
-		else if (sscanf(line, " .iowait_sleeptime: %llu", &ns) == 1 && cpu >= 0)
-			l->idle_ns[cpu] =
-				idle + ns +
-				(entry > exit && l->now_ns > entry ? l->now_ns - entry : 0);
+		else if (sscanf(line, " .iowait_sleeptime: %llu", &ns) == 1 && cpu >= 0) {
+			uint64_t last = entry > exit && l->now_ns > entry ? l->now_ns - entry : 0;
+
+			l->least_ns[cpu] = idle + ns + (stopped ? last : 0);
+			l->most_ns[cpu] = idle + ns + last;
+		}
 	}
 	fclose(f);
 	l->done_ns = wall();
@@ -64,10 +69,13 @@ static void tell(const struct look *a, const struct look *b)
 	uint64_t least = 0, most = 0;
 
 	for (int i = 1; i < CPU_SETSIZE; i++) {
-		uint64_t ns = b->idle_ns[i] > a->idle_ns[i] ? b->idle_ns[i] - a->idle_ns[i] : 0;
+		uint64_t surely = 0;
 
-		least = ns > least ? ns : least;
-		most += ns;
+		if (b->least_ns[i] > a->most_ns[i])
+			surely = b->least_ns[i] - a->most_ns[i];
+		least = surely > least ? surely : least;
+		if (b->most_ns[i] > a->least_ns[i])
+			most += b->most_ns[i] - a->least_ns[i];
 	}
 	fact("roamer",
 	     ",\"from_ns\":%llu,\"to_ns\":%llu,\"least_ns\":%llu,\"most_ns\":%llu,\"off_ns\":%llu",
