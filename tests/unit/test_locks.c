@@ -271,6 +271,24 @@ static const struct {
 	  "pi_mutex 8192 70 in 1, longest 70, woken 1, running 70; A 70/1; owner B 70; "
 	  "because ? untracked 70\n"
 	  "pi_mutex 4096 60 in 1, longest 60, woken 1, unknown 60; A 60/1; ; because ? untracked 60" },
+	{ "a mutex between namespaces: who owns it is not known where both have a thread of that number",
+	  "100 cpu0 snap A tid=101 tgid=101 ns=1,7 oncpu\n"
+	  "100 cpu1 snap B tid=102 tgid=102 ns=2,7 oncpu\n"
+	  "100 cpu2 snap C tid=103 tgid=103 ns=2,8 oncpu\n"
+	  "200 cpu0 futex A addr=4096 op=0 owner=2,1,0\n"
+	  "200 cpu0 switch A/S:futex idle\n"
+	  "260 cpu2 wake A by C task why=1\n"
+	  "260 cpu0 switch idle A\n",
+	  "mutex 4096 60 in 1, longest 60, woken 1, running 60; A 60/1; waker C 60; because C oncpu 60" },
+	{ "... and is where only another one has",
+	  "100 cpu0 snap A tid=101 tgid=101 ns=1,7 oncpu\n"
+	  "100 cpu1 snap B tid=102 tgid=102 ns=3,7 oncpu\n"
+	  "100 cpu2 snap C tid=103 tgid=103 ns=2,8 oncpu\n"
+	  "200 cpu0 futex A addr=4096 op=0 owner=2,1,0\n"
+	  "200 cpu0 switch A/S:futex idle\n"
+	  "260 cpu2 wake A by C task why=1\n"
+	  "260 cpu0 switch idle A\n",
+	  "mutex 4096 60 in 1, longest 60, woken 1, running 60; A 60/1; owner C 60; because C oncpu 60" },
 	{ "another program begins while others wait: its locks are others; the leader's number",
 	  "100 cpu0 snap A tid=1 ns=31,7 oncpu\n"
 	  "100 cpu1 snap B tid=2 ns=32,7 oncpu\n"

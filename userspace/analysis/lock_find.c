@@ -125,15 +125,32 @@ static struct lock *lock_get(struct locks *k, uint64_t key, same_fn same, const 
 
 /* ---- whose number is that ---- */
 
-uint32_t lock_thread_of(const struct locks *k, const struct thread *t, const struct waiter *w,
-			uint32_t tid, bool shared)
+/* The living thread other than t that is called so there; 0: none. */
+static uint32_t called(const struct locks *k, const struct thread *t, uint32_t pid_ns, uint32_t tid)
 {
-	uint32_t serial = tid ? keymap_get(&k->thread_of, (uint64_t)w->pid_ns << 32 | tid) : 0;
-	const struct thread *owner = serial ? ledger_find(k->ledger, serial) : NULL;
+	uint32_t serial = keymap_get(&k->thread_of, (uint64_t)pid_ns << 32 | tid);
+	const struct thread *one = serial ? ledger_find(k->ledger, serial) : NULL;
 
-	if (!owner || owner->ended || owner == t || (!shared && owner->tgid != t->tgid))
+	return one && !one->ended && one != t ? serial : 0;
+}
+
+uint32_t lock_thread_of(const struct locks *k, const struct thread *t, const struct waiter *w,
+			uint32_t tid, enum lock_scope scope)
+{
+	uint32_t serial = tid ? called(k, t, w->pid_ns, tid) : 0;
+
+	if (scope == LOCK_OF_PROCESS && serial && ledger_find(k->ledger, serial)->tgid != t->tgid)
 		return 0;
-	return serial;
+	if (!tid || scope != LOCK_OF_ANY)
+		return serial;
+	for (size_t i = 0; i < k->nr_pid_ns; i++) {
+		uint32_t other = k->pid_ns[i] == w->pid_ns ? 0 : called(k, t, k->pid_ns[i], tid);
+
+		if (serial && other)
+			return LOCK_SEVERAL;
+		serial = serial ?: other;
+	}
+	return serial && k->nr_pid_ns == LOCK_NAMESPACES ? LOCK_SEVERAL : serial;
 }
 
 /* ---- which kind ---- */
@@ -177,10 +194,10 @@ static enum lock_kind kind_by_word(const struct locks *k, const struct thread *t
 	uint32_t owner = EV_FLAGS(rec->w0) & FX_NEAR ? lock_mutex_owner(rec->near) : 0;
 
 	if ((lock_is_mutex_word(call) || lock_is_robust_word(call, owner)) &&
-	    lock_thread_of(k, t, w, owner, shared))
+	    lock_thread_of(k, t, w, owner, shared ? LOCK_OF_ANY : LOCK_OF_PROCESS))
 		return LOCK_MUTEX;
 	if (call->futex && shared && call->read && call->word == call->val &&
-	    lock_thread_of(k, t, w, call->word, false))
+	    lock_thread_of(k, t, w, call->word, LOCK_OF_PROCESS))
 		return LOCK_JOIN;
 	return LOCK_FUTEX;
 }
@@ -291,8 +308,9 @@ static uint32_t program_of(struct locks *k, uint32_t tgid)
 static void note_joined(const struct locks *k, const struct thread *t, const struct waiter *w,
 			struct lock *lock, const struct ev_futex *rec)
 {
-	uint32_t serial = EV_FLAGS(rec->w0) & FX_READ ? lock_thread_of(k, t, w, rec->word, false) :
-							0;
+	uint32_t serial = EV_FLAGS(rec->w0) & FX_READ ?
+				  lock_thread_of(k, t, w, rec->word, LOCK_OF_PROCESS) :
+				  0;
 
 	if (lock->joined && lock->joined != serial)
 		lock->joined_several = true;

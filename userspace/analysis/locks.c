@@ -41,7 +41,8 @@ static uint32_t owner_of(struct locks *k, const struct thread *t, const struct w
 			 const struct lock *lock, const struct ev_futex *rec)
 {
 	bool shared = !(rec->op & LOCK_OP_PRIVATE), near = EV_FLAGS(rec->w0) & FX_NEAR;
-	uint32_t tid = 0;
+	enum lock_scope scope = LOCK_OF_PROCESS;
+	uint32_t tid = 0, serial;
 
 	if (!(EV_FLAGS(rec->w0) & FX_READ) || lock->unowned)
 		return 0;
@@ -64,7 +65,10 @@ static uint32_t owner_of(struct locks *k, const struct thread *t, const struct w
 	default:
 		return 0;
 	}
-	return lock_thread_of(k, t, w, tid, shared);
+	if (shared)
+		scope = lock->kind == LOCK_PI_MUTEX ? LOCK_OF_NAMESPACE : LOCK_OF_ANY;
+	serial = lock_thread_of(k, t, w, tid, scope);
+	return serial == LOCK_SEVERAL ? 0 : serial;
 }
 
 static enum gil_wait gil_word(const struct ev_futex *rec)
@@ -134,8 +138,18 @@ uint32_t lock_new_program(struct locks *k, uint32_t tgid)
 	return k->nr_processes;
 }
 
+static void know_namespace(struct locks *k, uint32_t pid_ns)
+{
+	for (size_t i = 0; i < k->nr_pid_ns; i++)
+		if (k->pid_ns[i] == pid_ns)
+			return;
+	if (k->nr_pid_ns < LOCK_NAMESPACES)
+		k->pid_ns[k->nr_pid_ns++] = pid_ns;
+}
+
 static void know_thread(struct locks *k, const struct waiter *w)
 {
+	know_namespace(k, w->pid_ns);
 	if (w->ns_tid &&
 	    keymap_set(&k->thread_of, (uint64_t)w->pid_ns << 32 | w->ns_tid, w->serial))
 		k->failed = -ENOMEM;

@@ -102,6 +102,8 @@ struct lock_state {              /* beside struct lock, same index */
 	size_t nr_pending, cap_pending;
 };
 
+#define LOCK_NAMESPACES 16 /* of pids, that are told apart */
+
 struct locks {
 	struct ledger *ledger;
 	struct history *history;
@@ -124,6 +126,8 @@ struct locks {
 	struct keymap process_of; /* tgid: index of its program */
 	uint32_t nr_processes;
 	struct keymap thread_of; /* pid_ns << 32 | ns_tid: serial */
+	uint32_t pid_ns[LOCK_NAMESPACES];
+	size_t nr_pid_ns;        /* with LOCK_NAMESPACES there may be more */
 	struct keymap leader_of; /* tgid: serial of the thread with that tid */
 	struct serial_map waiters;
 
@@ -144,9 +148,17 @@ struct locks {
 struct lock *lock_find_futex(struct locks *k, const struct thread *t, struct waiter *w,
 			     const struct ev_futex *rec, bool futex_call);
 struct lock *lock_find_kernel(struct locks *k, uint64_t address);
-/* The living thread that `waiter` calls by this tid, in the same process or, `shared`, any; 0: none. */
+/* Where the thread is looked for that a word calls by its tid. */
+enum lock_scope {
+	LOCK_OF_PROCESS,
+	LOCK_OF_NAMESPACE, /* the kernel itself looks there (priority inheritance) */
+	LOCK_OF_ANY, /* the tid is what its own namespace calls it: several may be called so */
+};
+#define LOCK_SEVERAL UINT32_MAX
+
+/* The living thread that is meant by this tid, for `waiter`; 0: none; LOCK_SEVERAL: it may be one or another. */
 uint32_t lock_thread_of(const struct locks *k, const struct thread *t, const struct waiter *w,
-			uint32_t tid, bool shared);
+			uint32_t tid, enum lock_scope scope);
 struct lock_state *lock_state(struct locks *k, const struct lock *lock);
 
 /*
