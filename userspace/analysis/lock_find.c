@@ -183,6 +183,7 @@ static enum lock_kind kind_by_stack(struct locks *k, const struct thread *t,
 		named[i] = (struct lock_frame){ code.name, code.path };
 	}
 	site->unowned = !lock_stack_keeps_owner(named, nr);
+	site->own_call = nr && named[0].function && !strcmp(named[0].function, "syscall");
 	return lock_kind_by_stack(named, nr, &site->runtime, &site->malloc_lock);
 }
 
@@ -225,6 +226,9 @@ static enum lock_kind kind_of(struct locks *k, const struct thread *t, const str
 	if (kind != LOCK_FUTEX)
 		return kind;
 	site->unowned = false;
+	/* glibc's locks make no call by syscall(): the program made that itself, whatever its words look like */
+	if (site->own_call)
+		return LOCK_FUTEX;
 	return kind_by_word(k, t, w, &call, rec);
 }
 
@@ -236,6 +240,23 @@ static bool has_several_words(const struct lock *lock)
 	return (lock->kind == LOCK_COND && lock->place.size == 48) ||
 	       (lock->kind == LOCK_RWLOCK && lock->place.size == 56) ||
 	       (lock->kind == LOCK_BARRIER && lock->place.size == 32);
+}
+
+/*
+ * Where no symbol says where it begins: two words side by side, in 8 bytes, are waited for (pthread_cond_t's __g_signals at 40 and 44,
+ * pthread_rwlock_t's __wrphase_futex and __writers_futex at 8 and 12, of glibc since 2.25).
+ */
+static void first_of_two(struct lock *lock)
+{
+	uint64_t second = lock->address % 8;
+
+	if ((lock->kind != LOCK_COND && lock->kind != LOCK_RWLOCK) || lock->runtime ||
+	    lock->place.offset < second)
+		return;
+	lock->address -= second;
+	lock->place.offset -= second;
+	if (lock->place.identified)
+		lock->place.file_offset -= second;
 }
 
 /* An interpreter's own GIL lies in allocated memory: its words (condition variable, mutex) are those that lie close together. */
@@ -286,6 +307,8 @@ static struct lock *lock_of_site(struct locks *k, const struct thread *t, const 
 	} else if (wanted.place.name && has_several_words(&wanted)) {
 		wanted.address -= wanted.place.offset;
 		wanted.place.offset = 0;
+	} else {
+		first_of_two(&wanted);
 	}
 	if (wanted.place.shared && wanted.place.identified)
 		return lock_get(k,

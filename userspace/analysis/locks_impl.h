@@ -21,7 +21,8 @@ struct site {
 	uint32_t lock; /* index + 1; 0: not looked up for this kind yet */
 	const char *runtime;
 	bool malloc_lock;
-	bool unowned; /* see struct lock */
+	bool unowned;  /* see struct lock */
+	bool own_call; /* by libc's syscall() */
 };
 
 /* A span of time in which a lock had one holder. */
