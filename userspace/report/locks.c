@@ -15,7 +15,7 @@
 #include "report/units.h"
 
 #define NAME_SIZE 160
-#define MAX_TOLD 5        /* locks with sentences of their own */
+#define MAX_TOLD 5        /* locks with sentences of their own; all with --all */
 #define PART_TO_TELL 0.05 /* a share of a lock's waits that is worth words */
 #define MAX_PEOPLE 3
 
@@ -154,6 +154,23 @@ static int by_thread(const struct lock *lock, struct sums *ret_sums, uint64_t *r
 	return 0;
 }
 
+static void tell_waiters(const struct loaded *l, const struct lock *lock, FILE *out, int width)
+{
+	struct sum *list = sums_sorted(&lock->waiter_ns);
+	char who[NAME_SIZE], share[UNITS_SIZE], line[4 * NAME_SIZE] = "";
+	size_t at = 0, told = 0;
+
+	for (; list && told < lock->waiter_ns.nr && told < MAX_PEOPLE; told++)
+		at += (size_t)snprintf(line + at, sizeof(line) - at, "%s%s (%s of the time)",
+				       at ? ", " : "", person(l, (uint32_t)list[told].key, who),
+				       units_percent(share, list[told].ns, lock->wait_ns));
+	if (at && told < lock->waiter_ns.nr)
+		snprintf(line + at, sizeof(line) - at, " and %zu more", lock->waiter_ns.nr - told);
+	if (at)
+		text_item(out, width, "waited", "%s", line);
+	free(list);
+}
+
 static void tell_holders(const struct loaded *l, const struct lock *lock, FILE *out, int width)
 {
 	char who[NAME_SIZE], share[UNITS_SIZE], line[4 * NAME_SIZE] = "";
@@ -269,6 +286,7 @@ static void tell(const struct loaded *l, const struct lock *lock, FILE *out, int
 	fputc('\n', out);
 	text_line(out, width, "%s (%s):", name_of(lock, name), kind_text(lock));
 	tell_kind(lock, out, width);
+	tell_waiters(l, lock, out, width);
 	tell_holders(l, lock, out, width);
 	tell_causes(l, lock, out, width);
 	tell_pathologies(lock, out, width);
@@ -328,7 +346,8 @@ static int print_locks(const struct loaded *l, const struct report_options *o, F
 			  nr - shown, units_time(text, rest_ns));
 	if (!o->no_legend)
 		legend(out, o);
-	for (size_t i = 0; i < shown && i < MAX_TOLD && list[i]->waits; i++)
+	for (size_t i = 0;
+	     i < shown && list[i]->waits && (i < MAX_TOLD || o->max_threads == SIZE_MAX); i++)
 		tell(l, list[i], out, o->width);
 	return 0;
 }
