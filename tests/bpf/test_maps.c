@@ -165,20 +165,22 @@ static void test_machine(void **unused)
 	maps_end(&r);
 }
 
-/* MAPS_FLOOD mappings at one place are told once. */
+/* MAPS_FLOOD mappings at one place are told once, beside what was there before. */
 static void test_flood(void **unused)
 {
 	struct maps_run r = maps_hold("anonymous-flood library");
+	size_t before;
 
 	(void)unused;
 	need_root();
 	maps_open_probe(&r, PROBE_COMMAND, r.pid);
 	maps_start_probe(&r);
+	before = r.told.nr;
 	maps_let(r.go);
 	maps_tick(&r);
 	json_decref(maps_stop_probe(&r));
 	maps_check(&r, true);
-	assert_true(r.told.nr < 60);
+	assert_true(before > 3 && r.told.nr - before < 60);
 	maps_end(&r);
 }
 

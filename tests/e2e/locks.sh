@@ -259,13 +259,14 @@ same_numbers() {
 		text = open(sys.argv[2], encoding="utf-8").read().split("Which locks", 1)[1]
 		head, *lines = text.split("\n\n")[0].split("\n")[1:]
 		unit = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
+		kinds = {"futex": "unclassified", "pi_mutex": "PI mutex", "cond": "condition"}
 		seen = 0
 		for line in lines:
 			m = re.match(r"(.*?) +(%s) +(lock|gil|klock|sync) +(\d+) +([\d.]+) (\w+) +([\d.]+) (\w+) +(\d+) +(.*)" %
-			             "|".join({e["kind"] for e in locks.values()}), line)
+			             "|".join({kinds.get(e["kind"], e["kind"]) for e in locks.values()}), line)
 			e = locks[m[1].strip()]
 			seen += 1
-			assert (m[2], m[3], int(m[4]), int(m[9])) == (e["kind"], e["class"], e["waits"], e["waiters"]), (line, e)
+			assert (m[2], m[3], int(m[4]), int(m[9])) == (kinds.get(e["kind"], e["kind"]), e["class"], e["waits"], e["waiters"]), (line, e)
 			for said, to, key in (m[5], m[6], "wait_ns"), (m[7], m[8], "longest_ns"):
 				assert abs(float(said) * unit[to] - e[key]) <= 0.01 * e[key], (line, key, e[key])
 			shares = dict(zip(re.findall(r"running|preempted|blocked|asleep|free|unknown|timed out|signal", head.split("threads")[1]),

@@ -114,7 +114,12 @@ if ran < 0.95 * report['wall_ns']:
 	sys.exit(77)
 near(queue(d['stack']) / 8, 7 / 8, 0.03, 'of eight, seven wait')
 near(f['evidence']['one_cpu_more'], 2, 0.1, 'one CPU more')
-near(f['bound'], 8, 0.5, 'eight CPUs')"
+# what the first thread does alone stays: its start, the longer on a busy machine
+alone = report['wall_ns'] - (max(t['end_ns'] for t in workers) - min(t['start_ns'] for t in workers))
+limit = report['wall_ns'] / (alone + max(t['ledger']['oncpu'] for t in workers))
+print('eight CPUs:', f['bound'], limit)
+assert limit < 8.5
+near(f['bound'], limit, 0.3, 'eight CPUs')"
 }
 ok "eight on one CPU: seven eighths of their time in the run queue, and what CPUs more would bring" often eight
 eight_swept() {
